@@ -1,0 +1,1 @@
+"""The course: student notebooks built from solved sources."""

@@ -1,0 +1,1 @@
+"""The fully connected CRF (paper, section 4)."""

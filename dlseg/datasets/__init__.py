@@ -1,0 +1,1 @@
+"""Data sets in PASCAL VOC's folder layout (paper, section 5)."""

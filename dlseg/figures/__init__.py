@@ -1,0 +1,1 @@
+"""Pure functions: arrays in, RGB arrays or matplotlib figures out."""

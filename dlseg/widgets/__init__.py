@@ -1,0 +1,1 @@
+"""Explorers: thin shells over `dlseg.figures`."""

@@ -1,0 +1,26 @@
+"""What every test shares: the optional folder of real samples, and few threads (the machines are small)."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(int(os.environ.get("DLSEG_TEST_THREADS", "2")))
+
+REPO = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def repo() -> Path:
+    """The root of this checkout."""
+    return REPO
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """Real PASCAL VOC images, labels and scores; set DLSEG_SAMPLES to a folder that holds `voc/` and `densecrf/`."""
+    folder = Path(os.environ.get("DLSEG_SAMPLES", REPO.parent / "shared" / "samples"))
+    if not (folder / "voc").is_dir():
+        pytest.skip("no real samples here: set DLSEG_SAMPLES to a folder that holds voc/ and densecrf/")
+    return folder
