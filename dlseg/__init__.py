@@ -1,3 +1,3 @@
-"""DeepLab v1 taken apart: the hole algorithm, the networks, the fully connected CRF, the course, the grader."""
+"""DeepLab v1 taken apart: hole algorithm, networks, fully connected CRF, course and grader."""
 
 __version__ = "0.1.0"

@@ -19,7 +19,7 @@ def repo() -> Path:
 
 @pytest.fixture(scope="session")
 def samples() -> Path:
-    """Real PASCAL VOC images, labels and scores; set DLSEG_SAMPLES to a folder that holds `voc/` and `densecrf/`."""
+    """Real PASCAL VOC images, labels and scores; DLSEG_SAMPLES names a folder with voc/ and densecrf/."""
     folder = Path(os.environ.get("DLSEG_SAMPLES", REPO.parent / "shared" / "samples"))
     if not (folder / "voc").is_dir():
         pytest.skip("no real samples here: set DLSEG_SAMPLES to a folder that holds voc/ and densecrf/")

@@ -1,4 +1,4 @@
-"""`dlseg …`: a thin click front. Each command lives in its own file and is imported only when it is used."""
+"""`dlseg …`: a thin click front. A command's file is imported only when that command is used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COMMANDS = {"data": "data"}
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command's file when the command is asked for: `dlseg --help` stays instant."""
+    """Imports a command's file only when that command is asked for, so that `dlseg --help` is instant."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
