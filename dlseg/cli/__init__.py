@@ -29,4 +29,4 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(dlseg.__version__, prog_name="dlseg")
 def main() -> None:
-    """DeepLab v1 taken apart: data, networks, training, the fully connected CRF, the course and its grader."""
+    """DeepLab v1 taken apart: data, networks, training, the CRF, the course and its grader."""

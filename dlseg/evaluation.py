@@ -1,0 +1,135 @@
+"""How good is a labelling? One confusion matrix over all images, IoU in three conventions, the trimap curve.
+
+Paper, section 5: intersection over union of pixels, averaged over the 21 classes; its trimap figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Integer
+from scipy.ndimage import distance_transform_cdt
+
+VOID = 255
+Convention = Literal["voc", "present", "nan"]
+CONVENTIONS: tuple[Convention, ...] = ("voc", "present", "nan")
+
+
+class ConfusionMatrix:
+    """Counts pixels by (true class, predicted class), image after image; void pixels are never counted.
+
+    Args:
+        num_classes: number of classes, background included.
+        ignore_index: the label in the truth that means "not annotated" (VOC: 255).
+    """
+
+    def __init__(self, num_classes: int, ignore_index: int = VOID) -> None:
+        if num_classes < 1:
+            raise ValueError(f"num_classes: got {num_classes}, expected at least 1")
+        self.num_classes = num_classes
+        self.ignore_index = ignore_index
+        self.counts: Integer[np.ndarray, "C C"] = np.zeros((num_classes, num_classes), dtype=np.int64)
+
+    def update(
+        self, prediction: Integer[np.ndarray, "..."], truth: Integer[np.ndarray, "..."]
+    ) -> ConfusionMatrix:
+        """Add an image (or a batch) of integer labels, both of one shape. Returns itself.
+
+        Raises:
+            ValueError: the shapes differ, or a counted label lies outside 0 … num_classes − 1.
+        """
+        prediction, truth = np.asarray(prediction), np.asarray(truth)
+        if prediction.shape != truth.shape:
+            raise ValueError(f"prediction: shape {prediction.shape}, expected the truth's shape {truth.shape}")
+        valid = truth != self.ignore_index
+        row, column = truth[valid].astype(np.int64), prediction[valid].astype(np.int64)
+        self._check_range("truth", row)
+        self._check_range("prediction", column)
+        n = self.num_classes
+        self.counts += np.bincount(n * row + column, minlength=n * n).reshape(n, n)
+        return self
+
+    def _check_range(self, name: str, labels: Integer[np.ndarray, " N"]) -> None:
+        if labels.size and (labels.min() < 0 or labels.max() >= self.num_classes):
+            wrong = labels[(labels < 0) | (labels >= self.num_classes)][0]
+            raise ValueError(f"{name}: label {wrong}, expected 0 … {self.num_classes - 1} "
+                             f"(or {self.ignore_index}, void, in the truth)")
+
+    def iou(self) -> Float[np.ndarray, " C"]:
+        """Intersection over union of each class, (C,) in 0 … 1; NaN where a class is in neither labelling."""
+        hit = np.diag(self.counts).astype(np.float64)
+        union = self.counts.sum(0) + self.counts.sum(1) - hit
+        with np.errstate(invalid="ignore"):
+            return hit / union
+
+    def mean_iou(self, convention: Convention = "voc") -> float:
+        """The mean of `iou()` over classes.
+
+        A class that no pixel holds has no IoU (0/0), and codes differ in what they make of it:
+
+        - `"voc"`: it counts as 0, as the VOC devkit has it (`MyVOCevalseg.m` sets the denominator to 1);
+        - `"present"`: the mean is over classes present in the truth;
+        - `"nan"`: the mean is over classes present in the truth or in the prediction.
+        """
+        iou = self.iou()
+        if convention == "voc":
+            return float(np.nan_to_num(iou).mean())
+        if convention == "present":
+            return _mean(iou[self.counts.sum(1) > 0])
+        if convention == "nan":
+            return _mean(iou[~np.isnan(iou)])
+        raise ValueError(f"convention: got {convention!r}, expected one of {', '.join(CONVENTIONS)}")
+
+    def pixel_accuracy(self) -> float:
+        """Share of counted pixels with the right class; NaN before the first one."""
+        total = self.counts.sum()
+        return float(np.diag(self.counts).sum() / total) if total else float("nan")
+
+    def mean_accuracy(self) -> float:
+        """Mean over the classes in the truth of the share of their pixels found."""
+        of_class = self.counts.sum(1)
+        present = of_class > 0
+        return _mean(np.diag(self.counts)[present] / of_class[present])
+
+
+def _mean(values: Float[np.ndarray, " N"]) -> float:
+    return float(values.mean()) if values.size else float("nan")
+
+
+def trimap_band(truth: Integer[np.ndarray, "H W"], width: int) -> Bool[np.ndarray, "H W"]:
+    """The band of the trimap curve: pixels at most `width` px (chessboard distance) from a void pixel.
+
+    Void pixels themselves are not in it. This is the authors' `MyVOCevalsegBoundary.m`: the void pixels
+    dilated by a square of side 2·width + 1, less the void pixels. The width is one-sided.
+    """
+    if width < 1:
+        raise ValueError(f"width: got {width}, expected at least 1 pixel")
+    truth = np.asarray(truth)
+    void = truth == VOID
+    if not void.any():
+        return np.zeros(truth.shape, dtype=bool)
+    distance = distance_transform_cdt(~void, metric="chessboard")
+    return (distance > 0) & (distance <= width)
+
+
+def trimap_curve(
+    predictions: Iterable[Integer[np.ndarray, "_ _"]],
+    truths: Iterable[Integer[np.ndarray, "_ _"]],
+    widths: Sequence[int] = (1, 5, 10),
+    num_classes: int = 21,
+    convention: Convention = "nan",
+) -> dict[int, float]:
+    """Mean IoU near object boundaries over all images: `{width in px: mean IoU in the band}` (section 5).
+
+    The default convention leaves out classes that no band holds: the authors' code gives NaN for them.
+
+    Raises:
+        ValueError: more predictions than truths or the reverse; shapes or labels as in `ConfusionMatrix`.
+    """
+    matrices = {width: ConfusionMatrix(num_classes) for width in widths}
+    for prediction, truth in zip(predictions, truths, strict=True):
+        for width, matrix in matrices.items():
+            matrix.update(prediction, np.where(trimap_band(truth, width), truth, VOID))
+    return {width: matrix.mean_iou(convention) for width, matrix in matrices.items()}
