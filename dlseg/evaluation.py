@@ -42,7 +42,7 @@ class ConfusionMatrix:
         """
         prediction, truth = np.asarray(prediction), np.asarray(truth)
         if prediction.shape != truth.shape:
-            raise ValueError(f"prediction: shape {prediction.shape}, expected the truth's shape {truth.shape}")
+            raise ValueError(f"prediction: shape {prediction.shape}, expected the truth's {truth.shape}")
         valid = truth != self.ignore_index
         row, column = truth[valid].astype(np.int64), prediction[valid].astype(np.int64)
         self._check_range("truth", row)

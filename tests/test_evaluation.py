@@ -59,7 +59,7 @@ def test_void_in_the_prediction_is_an_error_but_not_under_void_truth() -> None:
 
 
 def test_shape_and_arguments_are_named() -> None:
-    with pytest.raises(ValueError, match=r"prediction: shape \(2, 3\), expected the truth's shape \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"prediction: shape \(2, 3\), expected the truth's \(3, 2\)"):
         ConfusionMatrix(3).update(np.zeros((2, 3), int), np.zeros((3, 2), int))
     with pytest.raises(ValueError, match="num_classes: got 0"):
         ConfusionMatrix(0)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 FLOORS: list[set[str]] = [
-    {"atrous", "receptive_field", "evaluation", "crf"},
+    {"atrous", "receptive_field", "evaluation", "crf", "images"},
     {"networks", "datasets"},
     {"training", "predict"},
     {"figures"},

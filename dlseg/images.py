@@ -1,0 +1,78 @@
+"""Any image file a user may have, as the (H, W, 3) uint8 RGB array that everything here works on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+MAX_PIXELS = 50_000_000
+
+
+class ImageError(ValueError):
+    """A file that cannot be used as an image, or an image that cannot be worked on; says which and why."""
+
+
+def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "H W 3"]:
+    """Read a picture file as RGB, whatever it holds: grey, palette, 16 bit, CMYK, turned by its EXIF tag.
+
+    A transparent picture is laid over white. 16-bit samples keep their high byte.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ImageError: not an image, cut short, or more than `max_pixels`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"image: no file {str(path)!r}")
+    try:
+        with Image.open(path) as picture:
+            if picture.width * picture.height > max_pixels:
+                raise ImageError(_too_large(path, picture.width, picture.height, max_pixels))
+            return np.array(_to_rgb(ImageOps.exif_transpose(picture)))
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"image: {str(path)!r} is far too large: {error}") from error
+    except UnidentifiedImageError as error:
+        raise ImageError(f"image: {str(path)!r} is not an image file that can be read") from error
+    except (OSError, SyntaxError, EOFError) as error:  # what Pillow raises where a file is cut short
+        raise ImageError(f"image: {str(path)!r} is damaged or cut short ({error})") from error
+
+
+def _too_large(path: Path, width: int, height: int, limit: int) -> str:
+    return (f"image: {str(path)!r} is {width} × {height} = {width * height / 1e6:.0f} million pixels, "
+            f"expected at most {limit / 1e6:.0f} million; make it smaller first")
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
+        return Image.fromarray(_high_byte(np.asarray(picture))).convert("RGB")
+    if "A" in picture.getbands() or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _high_byte(samples: np.ndarray) -> UInt8[np.ndarray, "H W"]:
+    """Grey samples deeper than 8 bits as 8 bits: 0 … 255 and 0 … 1 floats are taken as they are meant."""
+    top = 1.0 if samples.dtype.kind == "f" and samples.max(initial=0) <= 1 else 255.0
+    if samples.dtype.kind != "f" and samples.max(initial=0) > 255:
+        top = 65535.0
+    return np.clip(samples * (255.0 / top), 0, 255).astype(np.uint8)
+
+
+def as_rgb(image: object, name: str = "image") -> UInt8[np.ndarray, "H W 3"]:
+    """Check that an array is a picture: (H, W, 3) uint8, at least one pixel. Returned as it came, never copied.
+
+    Raises:
+        ImageError: names the argument, what came, and what was expected.
+    """
+    if not isinstance(image, np.ndarray):
+        raise ImageError(f"{name}: got {type(image).__name__}, expected a numpy array (H, W, 3) of uint8")
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ImageError(f"{name}: got shape {image.shape} of {image.dtype}, expected (H, W, 3) of uint8")
+    if image.size == 0:
+        raise ImageError(f"{name}: got shape {image.shape}, expected at least one pixel")
+    return image

@@ -1,0 +1,93 @@
+"""Every kind of picture file comes out as RGB; what is no picture gets one clear error."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dlseg.images import ImageError, as_rgb, read_image
+
+RGB = np.zeros((4, 6, 3), np.uint8)
+RGB[..., 0], RGB[:2, :, 1], RGB[:, :3, 2] = 200, 120, 40
+
+
+def save(path: Path, picture: Image.Image, **options: object) -> Path:
+    picture.save(path, **options)
+    return path
+
+
+def test_rgb_as_it_is(tmp_path: Path) -> None:
+    assert np.array_equal(read_image(save(tmp_path / "a.png", Image.fromarray(RGB))), RGB)
+
+
+def test_grey_is_three_equal_channels(tmp_path: Path) -> None:
+    grey = np.arange(24, dtype=np.uint8).reshape(4, 6)
+    assert np.array_equal(read_image(save(tmp_path / "a.png", Image.fromarray(grey))), np.stack([grey] * 3, -1))
+
+
+def test_sixteen_bits_keep_the_high_byte(tmp_path: Path) -> None:
+    deep = (np.arange(24, dtype=np.uint16) * 2700).reshape(4, 6)
+    got = read_image(save(tmp_path / "a.png", Image.fromarray(deep)))
+    assert np.abs(got[..., 0].astype(int) - deep / 257).max() <= 1
+
+
+def test_transparent_over_white(tmp_path: Path) -> None:
+    rgba = np.dstack([RGB, np.full((4, 6), 0, np.uint8)])
+    rgba[0, 0, 3] = 255
+    got = read_image(save(tmp_path / "a.png", Image.fromarray(rgba)))
+    assert np.array_equal(got[0, 0], RGB[0, 0]) and (got[1:] == 255).all()
+
+
+def test_palette_and_cmyk(tmp_path: Path) -> None:
+    got = read_image(save(tmp_path / "a.png", Image.fromarray(RGB).convert("P", palette=Image.Palette.ADAPTIVE)))
+    assert np.array_equal(got, RGB)
+    cmyk = read_image(save(tmp_path / "a.jpg", Image.fromarray(RGB).convert("CMYK"), quality=100))
+    assert cmyk.shape == RGB.shape and np.abs(cmyk.astype(int) - RGB).mean() < 8
+
+
+def test_exif_rotation_is_applied(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # "turn a quarter clockwise to show"
+    got = read_image(save(tmp_path / "a.png", Image.fromarray(RGB), exif=exif))
+    assert np.array_equal(got, np.rot90(RGB, -1))
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x89PNG\r\n\x1a\n broken"])
+def test_no_image(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(ImageError, match=r"a\.png.* is (not an image|damaged)"):
+        read_image(tmp_path / "a.png")
+
+
+def test_cut_short(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.jpg", Image.effect_noise((64, 64), 60))
+    path.write_bytes(path.read_bytes()[:900])
+    with pytest.raises(ImageError, match="damaged or cut short"):
+        read_image(path)
+
+
+def test_missing_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no file"):
+        read_image(tmp_path / "none.png")
+    with pytest.raises(FileNotFoundError, match="no file"):
+        read_image(tmp_path)
+
+
+def test_too_large_is_said_before_it_is_read(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png", Image.new("1", (20_000, 3_000)))
+    with pytest.raises(ImageError, match="20000 × 3000 = 60 million pixels, expected at most 50 million"):
+        read_image(path)
+    path = save(tmp_path / "b.png", Image.new("1", (20_000, 20_000)))
+    with pytest.raises(ImageError, match="far too large"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("bad", [RGB.astype(float), RGB[..., :2], RGB[..., 0], RGB[:0], [[1]], None])
+def test_as_rgb_names_what_came(bad: object) -> None:
+    with pytest.raises(ImageError, match="photo: got"):
+        as_rgb(bad, "photo")
+
+
+def test_as_rgb_copies_nothing() -> None:
+    assert as_rgb(RGB) is RGB
