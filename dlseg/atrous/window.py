@@ -1,0 +1,84 @@
+"""What a convolution or a pooling looks at: kernel, stride, padding and rate, read off any torch layer."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from torch import nn
+from torch.nn.modules.conv import _ConvNd  # the one base class of every convolution
+
+Pair = tuple[int, int]
+
+
+def pair(value: int | Iterable[int]) -> Pair:
+    """`value` for both axes (height, width), as torch's layers mean it."""
+    if isinstance(value, int):
+        return value, value
+    first, second = value
+    return first, second
+
+
+@dataclass(frozen=True)
+class Window:
+    """The window of one layer; each field is (height, width), in cells of the layer's input map."""
+
+    kernel: Pair
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    rate: Pair = (1, 1)
+    ceil: bool = False
+
+    @property
+    def extent(self) -> Pair:
+        """Cells from the first tap to the last, both counted: (kernel - 1) · rate + 1."""
+        (kh, kw), (rh, rw) = self.kernel, self.rate
+        return (kh - 1) * rh + 1, (kw - 1) * rw + 1
+
+    def output_size(self, size: Pair) -> Pair:
+        """Cells of the output map for an input map of `size`; below one where no window fits."""
+        return self._along(0, size[0]), self._along(1, size[1])
+
+    def _along(self, axis: int, n: int) -> int:
+        pad, stride = self.padding[axis], self.stride[axis]
+        room = n + 2 * pad - self.extent[axis]
+        if not self.ceil:
+            return room // stride + 1
+        count = -(-room // stride) + 1
+        # Caffe and torch alike: the last window must begin inside the map or its left padding
+        return count - 1 if (count - 1) * stride >= n + pad else count
+
+    @classmethod
+    def of(cls, module: nn.Module) -> "Window | None":
+        """The window of a convolution or pooling; None for a layer without one (ReLU, dropout, …)."""
+        if isinstance(module, _ConvNd):
+            return cls(pair(module.kernel_size), pair(module.stride), _padding(module), pair(module.dilation))
+        if isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
+            rate = pair(getattr(module, "dilation", 1))
+            return cls(pair(module.kernel_size), pair(module.stride), pair(module.padding), rate,
+                       module.ceil_mode)
+        return None
+
+
+def _padding(conv: _ConvNd) -> Pair:
+    if not isinstance(conv.padding, str):
+        return pair(conv.padding)
+    if conv.padding == "valid":
+        return 0, 0
+    total = tuple(r * (k - 1) for k, r in zip(pair(conv.kernel_size), pair(conv.dilation), strict=True))
+    if any(t % 2 for t in total):
+        raise ValueError(f"padding='same' of {conv} is lopsided; give the padding as numbers")
+    return total[0] // 2, total[1] // 2
+
+
+def output_size(net: nn.Module, size: Pair) -> Pair:
+    """The size of the map that `net`, a chain of named layers, makes from an input map of `size`.
+
+    Raises ValueError, naming the layer, where the map vanishes.
+    """
+    at = size
+    for name, module in net.named_modules():
+        window = Window.of(module)
+        if window is not None:
+            at = window.output_size(at)
+        if min(at) < 1:
+            raise ValueError(f"an input of {size[0]}×{size[1]} is too small: nothing is left of it at {name}")
+    return at

@@ -1,0 +1,119 @@
+"""The builder: the paper's counts and sizes, the arguments it refuses, the map between scores and pixels."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from dlseg.networks import ScoreGrid, create, load_trunk, variants
+
+LABELLERS = [n for n in variants() if n.startswith("deeplab")]
+
+
+def parameters(name: str, num_classes: int = 21) -> int:
+    with torch.device("meta"):
+        return sum(p.numel() for p in create(name, num_classes).parameters())
+
+
+@pytest.mark.parametrize("name, count", [
+    ("deeplab-7x7", 134_346_581), ("deeplab", 65_140_565), ("deeplab-4x4", 65_140_565),
+    ("deeplab-largefov", 20_505_429), ("vgg16-20m", 20_505_429),
+])
+def test_parameters_are_table_2(name: str, count: int) -> None:
+    assert parameters(name) == count
+
+
+def test_vgg16_has_its_public_count() -> None:
+    assert parameters("vgg16", 1000) == 138_357_544
+
+
+@pytest.mark.parametrize("name", LABELLERS)
+@pytest.mark.parametrize("geometry, crop, scores", [("paper", 306, 39), ("release", 321, 41)])
+def test_crop_sizes(name: str, geometry: str, crop: int, scores: int) -> None:
+    net = create(name, width=1 / 64, geometry=geometry).eval()
+    assert net(torch.zeros(1, 3, crop, crop)).shape == (1, 21, scores, scores)
+
+
+@pytest.mark.parametrize("name", variants())
+def test_score_size_is_what_comes_out(name: str) -> None:
+    for geometry in ("paper", "release"):
+        net = create(name, width=1 / 64, geometry=geometry).eval()
+        for size in ((224, 224),) if name == "vgg16" else ((33, 50), (64, 41), (127, 128), (129, 97)):
+            shape = net.score_map(torch.zeros(1, 3, *size)).shape
+            assert shape[2:] in ((), net.score_size(size))
+
+
+@pytest.mark.parametrize("geometry", ["paper", "release"])
+@pytest.mark.parametrize("height", range(2, 40))
+def test_labels_always_fit_the_scores(geometry: str, height: int) -> None:
+    net = create("deeplab-largefov", width=1 / 64, geometry=geometry)
+    size = net.score_size((height, 64))
+    labels = torch.arange(height * 64).reshape(1, height, 64)
+    picked = net.grid.decimate(labels, size)
+    assert picked.shape == (1, *size)
+    for row in range(size[0]):
+        pixel = net.grid.offset + 8 * row
+        assert picked[0, row, 1] == (labels[0, pixel, net.grid.offset + 8] if pixel < height else 255)
+
+
+@pytest.mark.parametrize("offset", [0, 1])
+def test_upsampling_passes_through_the_labelled_pixels(offset: int) -> None:
+    grid, scores = ScoreGrid(8, offset), torch.randn(2, 3, 6, 5, dtype=torch.float64)
+    pixels = grid.upsample(scores, (50, 38))
+    assert pixels.shape == (2, 3, 50, 38)
+    assert torch.equal(grid.decimate(pixels, (6, 5)), scores)
+    middle = pixels[..., offset + 4, offset + 8]
+    assert torch.allclose(middle, (scores[..., 0, 1] + scores[..., 1, 1]) / 2, rtol=0, atol=1e-15)
+
+
+def test_upsampling_from_8k_plus_1_is_align_corners() -> None:
+    scores = torch.randn(1, 2, 41, 41)
+    assert torch.equal(ScoreGrid(8).upsample(scores, (321, 321)),
+                       F.interpolate(scores, (321, 321), mode="bilinear", align_corners=True))
+
+
+def test_classifier_is_the_mean_of_its_score_map() -> None:
+    net, image = create("vgg16-20m", 5, width=1 / 16).eval(), torch.randn(2, 3, 96, 64)
+    scores = net.score_map(image)
+    assert scores.shape == (2, 5, 3, 2)
+    assert torch.equal(net(image), scores.mean((2, 3)))
+
+
+def test_narrow_widths() -> None:
+    net = create("deeplab-largefov", 9, width=1 / 8)
+    widths = {n: m.out_channels for n, m in net.named_children() if isinstance(m, nn.Conv2d)}
+    assert [widths[f"conv{i}_1"] for i in range(1, 6)] == [8, 16, 32, 64, 64]
+    assert (widths["fc6"], widths["fc7"], widths["fc8"]) == (128, 128, 9)
+
+
+def test_load_trunk_copies_all_but_the_classes() -> None:
+    classifier = create("vgg16-20m", 1000, width=1 / 16)
+    labeller = create("deeplab-largefov", 21, width=1 / 16)
+    done = load_trunk(labeller, classifier)
+    assert done.new == ("fc8",)
+    assert len(done.copied) == 15
+    assert torch.equal(labeller.fc6.weight, classifier.fc6.weight)
+    assert labeller.fc6.weight.data_ptr() != classifier.fc6.weight.data_ptr()
+    assert load_trunk(labeller, create("vgg16-20m", 21, width=1 / 16)).new == ()
+    assert "fc6" in load_trunk(create("deeplab", width=1 / 16), classifier).new
+
+
+@pytest.mark.parametrize("arguments, words", [
+    ({"name": "resnet"}, "name must be one of"),
+    ({"geometry": "caffe"}, "geometry must be one of"),
+    ({"width": 0.0}, "width must be over 0"),
+    ({"num_classes": 0}, "num_classes must be at least 1"),
+])
+def test_wrong_arguments_are_named(arguments: dict, words: str) -> None:
+    with pytest.raises(Exception, match=words if "geometry" not in arguments else "geometry"):
+        create(**{"name": "deeplab", **arguments})
+
+
+def test_wrong_images_are_named() -> None:
+    net = create("deeplab-largefov", width=1 / 64)
+    with pytest.raises(ValueError, match=r"1×1 is too small: nothing is left of it at pool4"):
+        net(torch.zeros(1, 3, 1, 1))
+    with pytest.raises(ValueError, match="nothing is left of it at pool1"):
+        create("vgg16", width=1 / 64)(torch.zeros(1, 3, 1, 1))
+    release = create("deeplab-largefov", width=1 / 64, geometry="release")
+    assert release(torch.zeros(1, 3, 1, 1)).shape == (1, 21, 1, 1)
