@@ -1,0 +1,164 @@
+"""What comes in is checked here, once: every mistake is one exception naming argument, value and need.
+
+Nothing is changed in place.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from dlseg.crf.params import CRFParams, Number
+
+UNKNOWN = 255
+CLIP = 1e-5  # probabilities below it count as it: -log 0 would rule a label out for ever
+
+
+def to_numpy(name: str, value: Any) -> np.ndarray:
+    """Any array-like as a numpy array, without a copy where there is a choice."""
+    if isinstance(value, Tensor):
+        return value.detach().cpu().numpy()
+    array = np.asarray(value)
+    if array.dtype == object or array.dtype.kind not in "biuf":
+        raise TypeError(f"{name}: got {type(value).__name__} of {array.dtype}, expected an array of numbers")
+    return array
+
+
+def checked_image(image: Any) -> Float[np.ndarray, "H W 3"]:
+    """The image as float32 colours in 0..255, shape (H, W, 3)."""
+    array = to_numpy("image", image)
+    _check_image_shape(array)
+    if array.dtype == np.uint8:
+        return array.astype(np.float32)
+    if array.dtype.kind == "b":
+        raise TypeError("image: got bool, expected colours 0..255 as uint8")
+    low, high = float(array.min()), float(array.max())
+    if not (low >= 0 and high <= 255):
+        raise ValueError(f"image: got values from {low:g} to {high:g}, expected colours 0..255; "
+                         "give the raw image, not one with the mean subtracted")
+    if array.dtype.kind == "f" and 0 < high <= 1:
+        raise ValueError(f"image: got values up to {high:g}, expected colours 0..255; multiply by 255")
+    return array.astype(np.float32)
+
+
+def _check_image_shape(array: np.ndarray) -> None:
+    expected = "expected (H, W, 3), RGB"
+    if array.ndim == 2:
+        raise ValueError(f"image: got a grey image, shape {array.shape}, {expected}: np.stack([g] * 3, -1)")
+    if array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
+        hint = ""
+        if array.ndim == 3 and array.shape[2] == 4:
+            hint = "; drop the alpha channel: image[..., :3]"
+        elif array.ndim == 3 and array.shape[0] == 3:
+            hint = "; move the channels last: transpose(1, 2, 0)"
+        raise ValueError(f"image: got shape {array.shape}, {expected}{hint}")
+
+
+def checked_scores(name: str, scores: Any, size: tuple[int, int]) -> Float[np.ndarray, "C H W"]:
+    """Probabilities or logits as finite floats of shape (C, H, W), C >= 2, as large as the image."""
+    array = to_numpy(name, scores)
+    expected = f"expected (C, {size[0]}, {size[1]}), labels first and as large as the image"
+    if array.ndim != 3:
+        hint = "; for a foreground map use dlseg.crf.binary" if array.ndim == 2 else ""
+        raise ValueError(f"{name}: got shape {array.shape}, {expected}{hint}")
+    if array.shape[1:] != size:
+        raise ValueError(f"{name}: got shape {array.shape}, {expected}{_shape_hint(array.shape, size)}")
+    if array.shape[0] < 2:
+        raise ValueError(f"{name}: got one label, expected two or more; for a foreground map: crf.binary")
+    if array.dtype.kind != "f":
+        raise TypeError(f"{name}: got {array.dtype}, expected floating point; for a label map use labels=")
+    bad = int(np.count_nonzero(~np.isfinite(array).all(axis=0)))
+    if bad:
+        raise ValueError(f"{name}: got NaN or infinity at {bad} of {size[0] * size[1]} pixels, expected none")
+    return array
+
+
+def _shape_hint(shape: tuple[int, ...], size: tuple[int, int]) -> str:
+    if shape[:2] == size:
+        return "; move the labels first: transpose(2, 0, 1)"
+    if shape[1:] == size[::-1]:
+        return "; height and width are swapped"
+    return "; upsample the score map, or crop padding away, first"
+
+
+def check_distribution(name: str, probs: np.ndarray) -> None:
+    """Raises unless every pixel's probabilities lie in 0..1 and sum to one."""
+    low, high = float(probs.min()), float(probs.max())
+    slack = 1e-2 if probs.dtype == np.float16 else 1e-3
+    if low < -slack or high > 1 + slack:
+        raise ValueError(f"{name}: got values from {low:g} to {high:g}, expected probabilities 0..1; "
+                         "for raw scores use logits=")
+    total = probs.sum(axis=0, dtype=np.float32)
+    wrong = np.abs(total - 1) > slack
+    if wrong.any():
+        row, col = (int(x) for x in np.argwhere(wrong)[0])
+        raise ValueError(f"{name}: got sums other than 1 at {int(wrong.sum())} of {wrong.size} "
+                         f"pixels (at row {row}, column {col}: {total[row, col]:g}), expected 1 everywhere")
+
+
+def label_probabilities(labels: Any, size: tuple[int, int], num_classes: int | None,
+                        confidence: Number) -> Float[np.ndarray, "C H W"]:
+    """Labels or scribbles as probabilities: `confidence` for the given label, even odds at unknown (255)."""
+    array = to_numpy("labels", labels)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"labels: got {array.dtype}, expected whole numbers, {UNKNOWN} where unknown")
+    if array.shape != size:
+        raise ValueError(f"labels: got shape {array.shape}, expected {size}, as large as the image")
+    known = array != UNKNOWN
+    largest = int(array.max(where=known, initial=-1))
+    if array.min() < 0 or not known.any():
+        raise ValueError(f"labels: got values {np.unique(array)[:5].tolist()}…, expected 0, 1, … at some "
+                         f"pixels and {UNKNOWN} where unknown")
+    count = max(largest + 1, 2) if num_classes is None else _checked_classes(num_classes, largest)
+    if not 1 / count < confidence < 1:
+        raise ValueError(f"confidence: got {confidence}, expected more than 1/{count} and less than 1")
+    one_hot = np.arange(count)[:, None, None] == array
+    probs = np.where(one_hot, confidence, (1 - confidence) / (count - 1))
+    return np.where(known, probs, 1 / count).astype(np.float32)
+
+
+def _checked_classes(num_classes: int, largest: int) -> int:
+    if num_classes < max(2, largest + 1) or num_classes > UNKNOWN:
+        raise ValueError(f"num_classes: got {num_classes}, expected {max(2, largest + 1)} to {UNKNOWN}")
+    return int(num_classes)
+
+
+def binary(foreground: Any) -> Float[np.ndarray, "2 H W"]:
+    """Two labels from one foreground map: ``probs=binary(p)`` with p (H, W) in 0..1."""
+    array = to_numpy("foreground", foreground)
+    if array.ndim != 2 or array.dtype.kind != "f":
+        raise ValueError(f"foreground: got {array.dtype}, shape {array.shape}, expected floats (H, W)")
+    if not (array.min() >= 0 and array.max() <= 1):
+        raise ValueError(f"foreground: got {array.min():g} to {array.max():g}, expected 0..1")
+    return np.stack([1 - array, array]).astype(np.float32)
+
+
+def checked_compatibility(matrix: Any, classes: int) -> Float[np.ndarray, "C C"] | None:
+    """Label compatibilities as float32 costs; None is Potts (1 between unlike labels, 0 between like)."""
+    if matrix is None:
+        return None
+    array = to_numpy("compatibility", matrix)
+    if array.shape != (classes, classes):
+        raise ValueError(f"compatibility: got shape {array.shape}, expected ({classes}, {classes})")
+    array = array.astype(np.float32)
+    if not np.isfinite(array).all() or np.abs(array).max() > 1e6:
+        raise ValueError("compatibility: got NaN or values beyond 1e6, expected finite costs")
+    if not np.allclose(array, array.T):
+        raise ValueError("compatibility: got a matrix unlike its transpose, expected mu(a, b) = mu(b, a)")
+    return array
+
+
+def checked_params(params: Any) -> CRFParams:
+    """CRFParams or a clear TypeError."""
+    if not isinstance(params, CRFParams):
+        raise TypeError(f"params: got {type(params).__name__}, expected CRFParams(w1=…, sigma_alpha=…, …)")
+    return params
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Softmax over the first axis."""
+    e = np.exp(scores - scores.max(axis=0))
+    return e / e.sum(axis=0)

@@ -1,0 +1,69 @@
+"""Mean field: every pixel asks all others, all answer at once, and again (paper, section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+
+from dlseg.crf.energy import pairwise_energy, penalty
+from dlseg.crf.inputs import softmax
+from dlseg.crf.params import CRFParams, Number
+
+Marginals = Float[np.ndarray, "C N"]
+Compatibility = Float[np.ndarray, "C C"] | None
+
+
+class Cancelled(Exception):
+    """Inference was stopped between two iterations because its `cancel` said so."""
+
+
+@runtime_checkable
+class Run(Protocol):
+    """One mean-field inference under way; Q starts as the softmax of -unary."""
+
+    def advance(self, relax: Number = 1.0) -> float:
+        """One iteration: Q <- (1 - relax) Q + relax * update. Returns the largest change of any marginal."""
+
+    def marginals(self) -> Marginals:
+        """Q now: (C, N), every pixel's labels sum to one."""
+
+    def pairwise_energy(self) -> float:
+        """The pair terms of the free energy at Q."""
+
+
+@runtime_checkable
+class Kernel(Protocol):
+    """How pixels weigh each other: builds what the parameters need, keeps what they left alone."""
+
+    def start(self, unary: Marginals, params: CRFParams, compatibility: Compatibility) -> Run:
+        """A run from `unary` = -log probabilities."""
+
+    def affinity(self, params: CRFParams, pixel: int) -> tuple[np.ndarray, np.ndarray]:
+        """This pixel's row of both weighted, normalised kernels: (N,) appearance, (N,) smoothness."""
+
+
+class ParallelRun:
+    """Mean field as the equation has it, for any kernel that can compute messages; plain numpy."""
+
+    def __init__(self, unary: Marginals, messages: Callable[[Marginals], Marginals],
+                 compatibility: Compatibility) -> None:
+        self.unary, self.messages, self.compatibility = unary, messages, compatibility
+        self.q = softmax(-unary)
+
+    def advance(self, relax: Number = 1.0) -> float:
+        new = softmax(-self.unary - penalty(self.messages(self.q), self.compatibility))
+        return self.move(new, relax)
+
+    def move(self, new: Marginals, relax: Number) -> float:
+        step = (relax * (new - self.q)).astype(self.q.dtype)
+        self.q = self.q + step
+        return float(np.abs(step).max())
+
+    def marginals(self) -> Marginals:
+        return self.q
+
+    def pairwise_energy(self) -> float:
+        return pairwise_energy(self.q, self.messages(self.q), self.compatibility)

@@ -1,0 +1,101 @@
+"""pydensecrf behind this library's interface: the reference, imported when asked for, its traps fenced.
+
+Its NO_NORMALIZATION divides by a mean, so there is no true "none" here; its klDivergence counts pairs twice,
+so the pair energy is recovered from it and halved.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from dlseg.crf.exact import ExactKernel
+from dlseg.crf.mean_field import Compatibility, Marginals
+from dlseg.crf.params import CRFParams, Number
+
+
+def load_pydensecrf() -> Any:
+    """The module pydensecrf.densecrf, or an ImportError that says what to do without it."""
+    try:
+        return importlib.import_module("pydensecrf.densecrf")
+    except ImportError as error:
+        raise ImportError('kernel: "pydensecrf" needs the package pydensecrf (pip install pydensecrf); '
+                          'kernel="lattice" computes the same without it') from error
+
+
+class PydensecrfKernel:
+    """K&K's own lattice through pydensecrf; nothing is kept between runs, because it keeps nothing."""
+
+    def __init__(self, image: Float[np.ndarray, "H W 3"]) -> None:
+        self.library = load_pydensecrf()
+        self.image: UInt8[np.ndarray, "H W 3"] = np.ascontiguousarray(np.rint(image)).astype(np.uint8)
+
+    def start(self, unary: Marginals, params: CRFParams, compatibility: Compatibility) -> PydensecrfRun:
+        return PydensecrfRun(self, unary, params, compatibility)
+
+    def model(self, unary: Marginals, params: CRFParams, compatibility: Compatibility) -> Any:
+        """A DenseCRF2D with the unary and both kernels set."""
+        if params.normalization == "none":
+            raise ValueError('normalization: got "none" with kernel="pydensecrf", expected another: '
+                             "its NO_NORMALIZATION divides by the mean row sum")
+        norm = getattr(self.library, f"NORMALIZE_{params.normalization.upper()}")
+        height, width, _ = self.image.shape
+        model = self.library.DenseCRF2D(width, height, len(unary))
+        model.setUnaryEnergy(np.ascontiguousarray(unary, dtype=np.float32))
+        model.addPairwiseGaussian(sxy=params.sigma_gamma, compat=_compat(params.w2, compatibility),
+                                  kernel=self.library.DIAG_KERNEL, normalization=norm)
+        model.addPairwiseBilateral(sxy=params.sigma_alpha, srgb=params.sigma_beta, rgbim=self.image,
+                                   compat=_compat(params.w1, compatibility), kernel=self.library.DIAG_KERNEL,
+                                   normalization=norm)
+        return model
+
+    def affinity(self, params: CRFParams, pixel: int) -> tuple[np.ndarray, np.ndarray]:
+        return ExactKernel(self.image.astype(np.float32)).affinity(params, pixel)
+
+
+class PydensecrfRun:
+    """Its start/stepInference, one step at a time."""
+
+    def __init__(self, kernel: PydensecrfKernel, unary: Marginals, params: CRFParams,
+                 compatibility: Compatibility) -> None:
+        self.unary = np.ascontiguousarray(unary, dtype=np.float32)
+        self.model = kernel.model(self.unary, params, compatibility)
+        self.state, *self.scratch = self.model.startInference()
+        self.potts = compatibility is None
+
+    def advance(self, relax: Number = 1.0) -> float:
+        before = self.marginals()
+        self.model.stepInference(self.state, *self.scratch)
+        step = relax * (np.asarray(self.state) - before)
+        if relax < 1:
+            np.asarray(self.state)[...] = before + step
+        return float(np.abs(step).max())
+
+    def marginals(self) -> Marginals:
+        return np.array(self.state, order="C")
+
+    def pairwise_energy(self) -> float:
+        pairs = self._applied(self.marginals())
+        if self.potts:  # its Potts drops the sum of all K_ij: one label everywhere leaves just that
+            alike = np.zeros_like(self.unary)
+            alike[0] = 1
+            pairs -= self._applied(alike)
+        return 0.5 * pairs
+
+    def _applied(self, q: Marginals) -> float:
+        """The sum of Q times the pair terms' charge on it, from klDivergence less what is not pairs."""
+        kept = self.marginals()
+        view = np.asarray(self.state)
+        view[...] = q
+        divergence = self.model.klDivergence(self.state)
+        view[...] = kept
+        q64 = q.astype(np.float64)
+        return divergence - float(np.sum(q64 * (np.log(np.maximum(q64, 1e-20)) + self.unary)))
+
+
+def _compat(weight: float, compatibility: Compatibility) -> Any:
+    """pydensecrf's signs: a number rewards agreement, a matrix is a cost."""
+    return weight if compatibility is None else np.ascontiguousarray(weight * compatibility, dtype=np.float32)
