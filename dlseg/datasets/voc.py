@@ -1,0 +1,141 @@
+"""Data sets in PASCAL VOC's folder layout: JPEGImages/NAME.jpg, SegmentationClass/NAME.png, lists of names per split."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, UnidentifiedImageError
+
+VOID = 255
+CLASSES: tuple[str, ...] = (
+    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
+    "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture: its name, RGB pixels, and class indices (255 = void), or None in a split without labels."""
+
+    name: str
+    image: UInt8[np.ndarray, "H W 3"]
+    label: UInt8[np.ndarray, "H W"] | None
+
+
+def palette() -> UInt8[np.ndarray, "256 3"]:
+    """VOC's colour map: the bits of an index, dealt in turn to red, green and blue from the highest bit down."""
+    index = np.arange(256)
+    colours = np.zeros((256, 3), np.int64)
+    for bit in range(8):
+        for channel in range(3):
+            colours[:, channel] |= ((index >> (3 * bit + channel)) & 1 if 3 * bit + channel < 8 else 0) << (7 - bit)
+    return colours.astype(np.uint8)
+
+
+class Dataset:
+    """The pictures that one list of a VOC folder names, read from disk when asked for.
+
+    A folder may say what its classes are called in `classes.json` ({"classes": ["background", …]}); without it they
+    are VOC's twenty-one.
+    """
+
+    def __init__(self, root: str | Path, split: str) -> None:
+        self.root, self.split = Path(root), split
+        if not self.root.is_dir():
+            raise FileNotFoundError(f"{self.root}: no such folder; expected a data set in VOC's layout")
+        self.names = read_list(self.root, split)
+        self.classes = read_classes(self.root)
+        labels = {path.stem for path in (self.root / "SegmentationClass").glob("*.png")}
+        # as VOC's own test list: a split none of whose names has a label is one without labels, not a broken one
+        self.labelled = not labels.isdisjoint(self.names)
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are, background included, void not."""
+        return len(self.classes)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Sample:
+        name = self.names[index]
+        image = read_image(self.root / "JPEGImages" / f"{name}.jpg")
+        if not self.labelled:
+            return Sample(name, image, None)
+        path = self.root / "SegmentationClass" / f"{name}.png"
+        label = read_label(path, self.num_classes)
+        if label.shape != image.shape[:2]:
+            raise ValueError(f"{path}: the label is {size(label)} pixels, its image {size(image)}")
+        return Sample(name, image, label)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[i] for i in range(len(self)))
+
+
+def size(array: np.ndarray) -> str:
+    """Width × height, for messages."""
+    return f"{array.shape[1]}×{array.shape[0]}"
+
+
+def splits(root: Path) -> list[str]:
+    """The names of a folder's lists."""
+    return sorted(path.stem for path in (root / "ImageSets" / "Segmentation").glob("*.txt"))
+
+
+def read_list(root: Path, split: str) -> list[str]:
+    """The names in `ImageSets/Segmentation/SPLIT.txt`, one a line."""
+    path = root / "ImageSets" / "Segmentation" / f"{split}.txt"
+    if not path.is_file():
+        there = ", ".join(splits(root)) or "none"
+        raise FileNotFoundError(f"split {split!r}: no list {path}; lists there: {there}")
+    names = path.read_text(encoding="utf-8").split()
+    if not names:
+        raise ValueError(f"{path}: the list is empty; expected one picture's name a line")
+    return names
+
+
+def read_classes(root: Path) -> tuple[str, ...]:
+    """The class names of a folder, "background" first."""
+    path = root / "classes.json"
+    if not path.is_file():
+        return CLASSES
+    try:
+        names = json.loads(path.read_text(encoding="utf-8"))["classes"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'{path}: expected {{"classes": ["background", …]}} ({error!r})') from error
+    if not isinstance(names, list) or not 2 <= len(names) <= VOID or not all(isinstance(n, str) for n in names):
+        raise ValueError(f"{path}: expected a list of 2 to {VOID} class names, got {names!r}")
+    return tuple(names)
+
+
+def read_image(path: Path) -> UInt8[np.ndarray, "H W 3"]:
+    """The RGB pixels of an image file."""
+    try:
+        with Image.open(path) as file:
+            return np.array(file.convert("RGB"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: the list names it, but there is no such image") from None
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise ValueError(f"{path}: not a whole image file ({error})") from error
+
+
+def read_label(path: Path, num_classes: int) -> UInt8[np.ndarray, "H W"]:
+    """The class indices in a palette PNG: its stored indices, never a conversion of its colours."""
+    try:
+        with Image.open(path) as file:
+            mode, label = file.mode, np.array(file)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: the list names it, but there is no such label") from None
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise ValueError(f"{path}: not a whole PNG file ({error})") from error
+    if mode != "P":
+        raise ValueError(f"{path}: a palette PNG (mode P) was expected, whose indices are the classes; got mode {mode}")
+    wrong = np.unique(label[(label >= num_classes) & (label != VOID)])
+    if len(wrong):
+        raise ValueError(f"{path}: values {wrong.tolist()} are neither a class (0 to {num_classes - 1}) nor void (255)")
+    return label

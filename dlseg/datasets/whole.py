@@ -1,0 +1,109 @@
+"""Folders that are whole or not there: made beside their place, moved into it when nothing is missing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+MARKER = ".complete.json"
+
+
+def tree_hash(folder: str | Path) -> str:
+    """SHA-256 over the sorted relative paths and the bytes of a folder's files; names that begin with a dot are left out.
+
+    Raises:
+        NotADirectoryError: there is no such folder.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise NotADirectoryError(f"{root}: no such folder")
+    digest = hashlib.sha256()
+    files = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
+    for name in sorted(files):
+        if not any(part.startswith(".") for part in name.split("/")):
+            body = files[name].read_bytes()
+            digest.update(f"{name}\0{len(body)}\0".encode())
+            digest.update(body)
+    return digest.hexdigest()
+
+
+def make_whole(out: Path, recipe: dict[str, Any], fill: Callable[[Path], None]) -> str:
+    """The tree hash of `out`, filled by `fill` unless it was made by the same recipe before.
+
+    The work is done in a hidden folder beside `out`, under a lock, and renamed at the end; a run that was killed
+    leaves only that hidden folder, which the next run throws away.
+
+    Raises:
+        FileExistsError: `out` holds something else, or what another recipe made, or was changed since.
+        OSError: the place cannot be written.
+    """
+    out = out.absolute()
+    _writable(out)
+    lock = FileLock(out.parent / f".{out.name}.lock")
+    with lock:
+        found = _found(out, recipe)
+        if found is None:
+            found = _build(out, recipe, fill)
+        # only a whole folder stands behind an unlinked lock: whoever still waits on it finds nothing left to do
+        Path(lock.lock_file).unlink(missing_ok=True)
+    return found
+
+
+def is_whole(folder: Path, recipe: dict[str, Any]) -> bool:
+    """Whether this recipe made the folder and its files are still as many, and as large, as then."""
+    try:
+        marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(marker, dict) and marker.get("recipe") == recipe and marker.get("extent") == _extent(folder)
+
+
+def _found(out: Path, recipe: dict[str, Any]) -> str | None:
+    if is_whole(out, recipe):
+        return str(json.loads((out / MARKER).read_text(encoding="utf-8"))["tree_hash"])
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return None
+    if not (out / MARKER).is_file():
+        what = "is not empty, and nothing that was made here before" if out.is_dir() else "is a file"
+    else:
+        what = "was made with other settings, or its files were changed since"
+    raise FileExistsError(f"{out} {what}; name another folder, or remove this one first")
+
+
+def _build(out: Path, recipe: dict[str, Any], fill: Callable[[Path], None]) -> str:
+    draft = out.parent / f".{out.name}.part"
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        draft.mkdir()
+        fill(draft)
+        found = tree_hash(draft)
+        marker = {"recipe": recipe, "extent": _extent(draft), "tree_hash": found}
+        (draft / MARKER).write_text(json.dumps(marker, indent=1) + "\n", encoding="utf-8")
+        if out.exists():
+            out.rmdir()
+        draft.rename(out)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return found
+
+
+def _extent(folder: Path) -> list[int]:
+    """How many files, how many bytes: cheap to ask, and enough to notice an interrupted copy."""
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != MARKER]
+    return [len(sizes), sum(sizes)]
+
+
+def _writable(out: Path) -> None:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        probe = out.parent / f".{out.name}.probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise type(error)(error.errno, f"cannot write to {out.parent}: {error.strerror}") from error
