@@ -68,4 +68,6 @@ def _voc_root() -> Path:
             if (root / "ImageSets" / "Segmentation").is_dir():
                 return root
     looked = ", ".join(str(p) for p in places)
-    raise FileNotFoundError(f"voc2012: not found in {looked}; set DLSEG_VOC to a folder that holds VOCdevkit/VOC2012")
+    raise FileNotFoundError(
+        f"voc2012: not found in {looked}; set DLSEG_VOC to a folder that holds VOCdevkit/VOC2012"
+    )

@@ -1,7 +1,8 @@
 """Randomness that is the same on every machine: drawn as integers, used through exact arithmetic.
 
-NumPy promises the bit streams of `SeedSequence` and `PCG64`, not those of `Generator`'s distributions; so every number
-here is made from raw 64-bit words by integer operations and by float operations that IEEE 754 rounds in one way only.
+NumPy promises the bit streams of `SeedSequence` and `PCG64`, not those of `Generator`'s distributions; so every
+number here is made from raw 64-bit words by integer operations and by float operations that IEEE 754 rounds in one
+way only.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Dice:
         return words.astype(np.float64).reshape(height, width) * 2.0**-53
 
     def grain(self, height: int, width: int) -> Float[np.ndarray, "H W 3"]:
-        """Sensor noise, mean 0 and variance 1: the sum of four uniform 16-bit numbers is near enough to a normal one."""
+        """Sensor noise, mean 0 and variance 1: four uniform 16-bit numbers, added, are near enough to normal."""
         words = self._bits.random_raw(height * width * 3)
         quarters = words.view(np.uint16).reshape(height, width, 3, 4)
         total = quarters[..., 0].astype(np.int64)

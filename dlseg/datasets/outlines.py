@@ -28,8 +28,16 @@ def aeroplane(dice: Dice) -> Outline:
     chord, tail = dice.real(0.2, 0.27), dice.real(0.18, 0.23)
     solid = [smooth([(-girth, 0.5), (-girth, -0.42), (0.0, -0.56), (girth, -0.42), (girth, 0.5)], 2)]
     for side in (-1, 1):
-        solid.append(np.array([(0.0, -0.14), (side * span, -0.14 + sweep), (side * span, -0.02 + sweep),
-                               (0.0, -0.14 + chord + 0.06)]))
+        solid.append(
+            np.array(
+                [
+                    (0.0, -0.14),
+                    (side * span, -0.14 + sweep),
+                    (side * span, -0.02 + sweep),
+                    (0.0, -0.14 + chord + 0.06),
+                ]
+            )
+        )
         solid.append(np.array([(0.0, 0.3), (side * tail, 0.41), (side * tail, 0.48), (0.0, 0.46)]))
     return Outline(solid)
 
@@ -64,8 +72,9 @@ def chair(dice: Dice) -> Outline:
 def fish(dice: Dice) -> Outline:
     """From the side, swimming left."""
     belly, fork, fin = dice.real(0.17, 0.24), dice.real(0.16, 0.24), dice.real(0.12, 0.18)
-    body = smooth([(-0.54, 0.0), (-0.3, -belly), (0.0, -belly), (0.32, -0.03), (0.32, 0.03), (0.0, belly),
-                   (-0.3, belly)])
+    body = smooth(
+        [(-0.54, 0.0), (-0.3, -belly), (0.0, -belly), (0.32, -0.03), (0.32, 0.03), (0.0, belly), (-0.3, belly)]
+    )
     tail = np.array([(0.2, 0.0), (0.5, -fork), (0.41, 0.0), (0.5, fork)])
     back = np.array([(-0.22, -belly * 0.7), (0.02, -belly - fin * 0.75), (0.12, -belly * 0.5)])
     under = np.array([(-0.12, belly * 0.7), (0.04, belly + fin * 0.5), (0.08, belly * 0.5)])
@@ -77,7 +86,9 @@ def hammer(dice: Dice) -> Outline:
     grip, depth, face = dice.real(0.11, 0.15), dice.real(0.2, 0.26), dice.real(0.26, 0.33)
     top = -0.5
     head = [box(-face + 0.06, top + 0.02, 0.1, top + depth - 0.02), box(-face, top, -face + 0.09, top + depth)]
-    claw = smooth([(0.05, top + 0.01), (0.24, top + 0.02), (0.42, top + 0.32), (0.2, top + 0.22), (0.05, top + depth)], 2)
+    claw = smooth(
+        [(0.05, top + 0.01), (0.24, top + 0.02), (0.42, top + 0.32), (0.2, top + 0.22), (0.05, top + depth)], 2
+    )
     return Outline([*head, claw, *stroke([(0.0, top + 0.1), (0.0, 0.45)], grip)])
 
 
@@ -117,11 +128,15 @@ def ladder(dice: Dice) -> Outline:
 def mug(dice: Dice) -> Outline:
     """A cylinder with a handle on the right."""
     top, foot, low = dice.real(0.28, 0.33), dice.real(0.24, 0.31), dice.real(0.32, 0.42)
-    body = [np.array([(-top, -low), (top, -low), (foot, low), (-foot, low)]), disc(0.0, -low, top, 0.06),
-            disc(0.0, low, foot, 0.06)]
+    body = [
+        np.array([(-top, -low), (top, -low), (foot, low), (-foot, low)]),
+        disc(0.0, -low, top, 0.06),
+        disc(0.0, low, foot, 0.06),
+    ]
     bulge, reach = dice.real(0.18, 0.24), dice.real(0.18, 0.24)
-    handle = stroke(arc((top + foot) / 2 - 0.02, dice.real(-0.06, 0.04), bulge, reach, -0.25, 0.25, 18),
-                    dice.real(0.08, 0.11))
+    handle = stroke(
+        arc((top + foot) / 2 - 0.02, dice.real(-0.06, 0.04), bulge, reach, -0.25, 0.25, 18), dice.real(0.08, 0.11)
+    )
     return Outline([*body, *handle])
 
 
@@ -131,8 +146,9 @@ def scissors(dice: Dice) -> Outline:
     solid: list[Polygon] = [disc(0.0, 0.0, 0.08)]
     for side in (-1, 1):
         tip, low = (side * open_, -0.5), open_ * 0.6
-        solid.append(np.array([(-side * 0.08, 0.06), (side * open_ * 0.6 - side * 0.095, -0.3), tip,
-                               (side * 0.09, -0.03)]))
+        solid.append(
+            np.array([(-side * 0.08, 0.06), (side * open_ * 0.6 - side * 0.095, -0.3), tip, (side * 0.09, -0.03)])
+        )
         solid += stroke([(0.0, 0.0), (-side * (low + 0.03), 0.2)], 0.11)
         solid += stroke(arc(-side * (low + 0.1), 0.33, loop, loop * 1.3, 0.0, 1.0, 24), wire)
     return Outline(solid)
@@ -153,8 +169,17 @@ def umbrella(dice: Dice) -> Outline:
 def wineglass(dice: Dice) -> Outline:
     """Bowl, thin stem, foot."""
     mouth, bowl, stem = dice.real(0.18, 0.23), dice.real(-0.04, 0.06), dice.real(0.065, 0.085)
-    cup = smooth([(-mouth, -0.5), (-mouth * 1.3, -0.2), (-mouth * 0.6, bowl), (mouth * 0.6, bowl),
-                  (mouth * 1.3, -0.2), (mouth, -0.5)], 2)
+    cup = smooth(
+        [
+            (-mouth, -0.5),
+            (-mouth * 1.3, -0.2),
+            (-mouth * 0.6, bowl),
+            (mouth * 0.6, bowl),
+            (mouth * 1.3, -0.2),
+            (mouth, -0.5),
+        ],
+        2,
+    )
     rim = box(-mouth * 0.98, -0.5, mouth * 0.98, -0.4)
     foot = arc(0.0, 0.5, dice.real(0.19, 0.24), 0.11, 0.5, 1.0)
     return Outline([cup, rim, *stroke([(0.0, -0.1), (0.0, 0.46)], stem), foot])
@@ -162,14 +187,23 @@ def wineglass(dice: Dice) -> Outline:
 
 # name: (outline, how far it may be tilted to either side, in degrees)
 OUTLINES: dict[str, tuple[Callable[[Dice], Outline], float]] = {
-    "aeroplane": (aeroplane, 45.0), "cat": (cat, 10.0), "chair": (chair, 12.0), "fish": (fish, 25.0),
-    "hammer": (hammer, 45.0), "house": (house, 8.0), "key": (key, 45.0), "ladder": (ladder, 20.0),
-    "mug": (mug, 15.0), "scissors": (scissors, 45.0), "umbrella": (umbrella, 25.0), "wineglass": (wineglass, 15.0),
+    "aeroplane": (aeroplane, 45.0),
+    "cat": (cat, 10.0),
+    "chair": (chair, 12.0),
+    "fish": (fish, 25.0),
+    "hammer": (hammer, 45.0),
+    "house": (house, 8.0),
+    "key": (key, 45.0),
+    "ladder": (ladder, 20.0),
+    "mug": (mug, 15.0),
+    "scissors": (scissors, 45.0),
+    "umbrella": (umbrella, 25.0),
+    "wineglass": (wineglass, 15.0),
 }
 
 
 def draw(name: str, dice: Dice) -> Outline:
-    """One instance of a thing: mirrored or not, stretched, sheared and tilted; its longer side 1, centred at (0.0, 0.0)."""
+    """One instance of a thing: mirrored or not, stretched, sheared, tilted; longer side 1, centred at (0, 0)."""
     make, limit = OUTLINES[name]
     outline = make(dice)
     c, s = turn(dice.real(-limit, limit) / 360)

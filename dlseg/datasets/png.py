@@ -1,7 +1,8 @@
 """Palette PNGs whose bytes depend on the labels alone.
 
-Pillow hands the pixels to whichever zlib it was linked with, and zlib, zlib-ng and others compress the same pixels to
-different bytes. Labels have long runs, so a run-length form of deflate with its fixed codes is small, and it is short.
+Pillow hands the pixels to whichever zlib it was linked with, and zlib, zlib-ng and others compress the same pixels
+to different bytes. Labels have long runs: the run-length part of deflate, with its fixed codes, makes small files
+and is little code.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def _literal(value: int) -> str:
 
 
 def _repeat(length: int) -> str:
-    """Code of a match of this length (3 to 258) at distance 1: code, extra bits lowest first, five bits of distance."""
+    """A match of this length (3 to 258) at distance 1: code, extra bits lowest first, five bits of distance."""
     if length == 258:
         return format(0xC0 + 285 - 280, "08b") + "00000"
     extra = max(0, (length - 3).bit_length() - 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -39,7 +40,7 @@ def box(x0: float, y0: float, x1: float, y1: float) -> Polygon:
 def stroke(points: Sequence[tuple[float, float]] | Polygon, width: float) -> list[Polygon]:
     """A line of this width through the points, with round ends and joints."""
     pieces = [disc(float(x), float(y), width / 2) for x, y in points]
-    for (x0, y0), (x1, y1) in zip(points[:-1], points[1:], strict=True):
+    for (x0, y0), (x1, y1) in pairwise(points):
         length = math.sqrt((x1 - x0) * (x1 - x0) + (y1 - y0) * (y1 - y0))
         nx, ny = (y0 - y1) / length * width / 2, (x1 - x0) / length * width / 2
         pieces.append(np.array([(x0 + nx, y0 + ny), (x1 + nx, y1 + ny), (x1 - nx, y1 - ny), (x0 - nx, y0 - ny)]))
@@ -71,7 +72,9 @@ def fill(polygons: Sequence[Polygon], height: int, width: int) -> Bool[np.ndarra
         ups.append(up)
         downs.append(down)
     cells = rows * (columns + 1)
-    winding = np.bincount(np.concatenate(ups), minlength=cells) - np.bincount(np.concatenate(downs), minlength=cells)
+    winding = np.bincount(np.concatenate(ups), minlength=cells) - np.bincount(
+        np.concatenate(downs), minlength=cells
+    )
     return np.cumsum(winding.reshape(rows, columns + 1), axis=1)[:, :columns] != 0
 
 

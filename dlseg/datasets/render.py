@@ -1,4 +1,4 @@
-"""Pictures from dice: surfaces, things, light, shadow, a camera. And their labels, with VOC's ring of unknown pixels."""
+"""Pictures from dice: surfaces, things, light, shadow, a camera; and their labels, with VOC's void ring."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def shift(field: Coverage, dx: int, dy: int) -> Coverage:
     """The field moved by a few whole pixels, 0 coming in."""
     height, width = field.shape
     reach = max(abs(dx), abs(dy))
-    return np.pad(field, reach)[reach - dy:reach - dy + height, reach - dx:reach - dx + width]
+    return np.pad(field, reach)[reach - dy : reach - dy + height, reach - dx : reach - dx + width]
 
 
 def soften(field: np.ndarray) -> np.ndarray:
@@ -136,19 +136,19 @@ def soften(field: np.ndarray) -> np.ndarray:
 def ring(thing: Int[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
     """Pixels of VOC's ring: those with a neighbour (of eight) that shows another thing.
 
-    That is two pixels wide, one on either side of an outline. Where a thing is less than five pixels thick the inner
-    pixel is spared, or legs, rims and handles would vanish from the label; what lies behind it still gives its own.
+    That is two pixels wide, one on either side of an outline. Where a thing is less than five pixels thick the
+    inner pixel is spared, or legs, rims and handles would vanish from the label; what lies behind gives its own.
     """
     height, width = thing.shape
     wide = np.pad(thing, 1, mode="edge")
-    around = np.stack([wide[dy:dy + height, dx:dx + width] for dy in range(3) for dx in range(3)])
+    around = np.stack([wide[dy : dy + height, dx : dx + width] for dy in range(3) for dx in range(3)])
     edge = (around != thing).any(axis=0)
     thin = (thing > 0) & ~_thick(thing)
     return edge & ~(thin & (around.max(axis=0) == thing))
 
 
 def _thick(thing: Int[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
-    """Pixels that lie in some 5 × 5 block which shows one thing alone (outside the picture counts as more of it)."""
+    """Pixels in some 5 × 5 block that shows one thing alone (beyond the border counts as more of it)."""
     height, width = thing.shape
     wide = np.pad(thing, 4, mode="edge")
     low, high = wide, wide

@@ -26,13 +26,18 @@ from dlseg.datasets.whole import make_whole
 __all__ = ["CLASSES", "SPLITS", "VERSION", "classification", "make", "picture"]
 
 VERSION = 1  # raised whenever any picture changes, so that no cache of older ones is taken for these
-SPLITS = {"train": 0, "val": 1}  # part of every picture's key: val does not depend on how many train pictures there are
+SPLITS = {
+    "train": 0,
+    "val": 1,
+}  # part of every picture's key: val does not depend on how many train pictures there are
 PORTRAIT = 2
 CHUNK = 25  # pictures per task: progress in small steps, little talk between processes
 T = TypeVar("T")
 
 
-def picture(seed: int, split: str, number: int) -> tuple[UInt8[np.ndarray, "128 128 3"], UInt8[np.ndarray, "128 128"]]:
+def picture(
+    seed: int, split: str, number: int
+) -> tuple[UInt8[np.ndarray, "128 128 3"], UInt8[np.ndarray, "128 128"]]:
     """Scene `number` (from 1) of a split, and its label: class indices, 255 on the ring round things."""
     return scene(Dice(seed, SPLITS[split], number))
 
@@ -93,7 +98,9 @@ def _fill(folder: Path, seed: int, counts: dict[str, int], jobs: int, progress: 
     with tqdm(total=sum(counts.values()), desc="shapes", unit="picture", disable=not progress) as bar:
         for written in _run(tasks, jobs):
             bar.update(written)
-    (folder / "classes.json").write_bytes(json.dumps({"name": "shapes", "classes": CLASSES}, indent=1).encode() + b"\n")
+    (folder / "classes.json").write_bytes(
+        json.dumps({"name": "shapes", "classes": CLASSES}, indent=1).encode() + b"\n"
+    )
     for split, count in counts.items():
         names = [file_name(split, number) for number in range(1, count + 1)]
         (lists / f"{split}.txt").write_bytes("".join(f"{name}\n" for name in names).encode())

@@ -48,14 +48,20 @@ def stripes(dice: Dice, height: int, width: int) -> Field:
 def checks(dice: Dice, height: int, width: int) -> Field:
     along, across = _axis(dice, height, width)
     period, hardness = dice.real(9.0, 26.0), dice.real(2.0, 6.0)
-    a, b = _wave(along + dice.real(0.0, 40.0), period, hardness), _wave(across + dice.real(0.0, 40.0), period, hardness)
+    a, b = (
+        _wave(along + dice.real(0.0, 40.0), period, hardness),
+        _wave(across + dice.real(0.0, 40.0), period, hardness),
+    )
     return a + b - 2 * a * b
 
 
 def dots(dice: Dice, height: int, width: int) -> Field:
     along, across = _axis(dice, height, width)
     period = dice.real(8.0, 18.0)
-    u, v = _wave(along + dice.real(0.0, 40.0), period, 1.0) - 0.5, _wave(across + dice.real(0.0, 40.0), period, 1.0) - 0.5
+    u, v = (
+        _wave(along + dice.real(0.0, 40.0), period, 1.0) - 0.5,
+        _wave(across + dice.real(0.0, 40.0), period, 1.0) - 0.5,
+    )
     return np.clip((dice.real(0.04, 0.1) - (u * u + v * v)) * 25 + 0.5, 0, 1)
 
 
@@ -66,7 +72,10 @@ def blobs(dice: Dice, height: int, width: int) -> Field:
 
 def cloth(dice: Dice, height: int, width: int) -> Field:
     """Fine grain over coarse."""
-    fine, coarse = value_noise(dice, height, width, dice.real(1.5, 3.0)), value_noise(dice, height, width, dice.real(5.0, 9.0))
+    fine, coarse = (
+        value_noise(dice, height, width, dice.real(1.5, 3.0)),
+        value_noise(dice, height, width, dice.real(5.0, 9.0)),
+    )
     return 0.5 * fine + 0.5 * coarse
 
 

@@ -1,4 +1,4 @@
-"""Data sets in PASCAL VOC's folder layout: JPEGImages/NAME.jpg, SegmentationClass/NAME.png, lists of names per split."""
+"""Data sets in PASCAL VOC's layout: JPEGImages/NAME.jpg, SegmentationClass/NAME.png, a list of names per split."""
 
 from __future__ import annotations
 
@@ -11,10 +11,31 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
+from dlseg.images import read_image
+
 VOID = 255
 CLASSES: tuple[str, ...] = (
-    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
-    "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+    "background",
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
 )
 
 
@@ -113,29 +134,22 @@ def read_classes(root: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def read_image(path: Path) -> UInt8[np.ndarray, "H W 3"]:
-    """The RGB pixels of an image file."""
-    try:
-        with Image.open(path) as file:
-            return np.array(file.convert("RGB"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: the list names it, but there is no such image") from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise ValueError(f"{path}: not a whole image file ({error})") from error
-
-
 def read_label(path: Path, num_classes: int) -> UInt8[np.ndarray, "H W"]:
     """The class indices in a palette PNG: its stored indices, never a conversion of its colours."""
     try:
         with Image.open(path) as file:
             mode, label = file.mode, np.array(file)
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: the list names it, but there is no such label") from None
+        raise FileNotFoundError(f"{path}: the list names this label, but there is no such file") from None
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise ValueError(f"{path}: not a whole PNG file ({error})") from error
     if mode != "P":
-        raise ValueError(f"{path}: a palette PNG (mode P) was expected, whose indices are the classes; got mode {mode}")
+        raise ValueError(
+            f"{path}: a palette PNG (mode P) was expected, whose indices are the classes; got mode {mode}"
+        )
     wrong = np.unique(label[(label >= num_classes) & (label != VOID)])
     if len(wrong):
-        raise ValueError(f"{path}: values {wrong.tolist()} are neither a class (0 to {num_classes - 1}) nor void (255)")
+        raise ValueError(
+            f"{path}: values {wrong.tolist()} are neither a class (0 to {num_classes - 1}) nor void (255)"
+        )
     return label

@@ -15,7 +15,7 @@ MARKER = ".complete.json"
 
 
 def tree_hash(folder: str | Path) -> str:
-    """SHA-256 over the sorted relative paths and the bytes of a folder's files; names that begin with a dot are left out.
+    """SHA-256 over the sorted relative paths and the bytes of a folder's files, those hidden by a dot left out.
 
     Raises:
         NotADirectoryError: there is no such folder.

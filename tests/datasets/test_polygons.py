@@ -31,7 +31,6 @@ def test_fill_is_the_union_of_windings(shapes: list[list[tuple[float, float]]]) 
     for j in range(0, 7 * GRID, 3):
         for i in range(0, 9 * GRID, 2):
             total = sum(winding(p, i * UNIT + UNIT // 2, j * UNIT + UNIT // 2) for p in oriented)
-            # reversing a polygon moves a crossing that falls between two steps by one step at most: not across a sample
             assert filled[j, i] == (total != 0)
 
 
@@ -43,7 +42,7 @@ def signed_area(polygon: Polygon) -> int:
 def test_a_box_covers_its_area() -> None:
     filled = fill([box(1.0, 2.0, 4.0, 7.0)], 10, 10)
     assert filled.sum() == 3 * 5 * GRID**2
-    assert filled[2 * GRID:7 * GRID, GRID:4 * GRID].all()
+    assert filled[2 * GRID : 7 * GRID, GRID : 4 * GRID].all()
 
 
 def test_overlapping_pieces_of_opposite_turn_do_not_cancel() -> None:
@@ -60,7 +59,9 @@ def test_nothing_fills_nothing() -> None:
     assert not fill([], 3, 3).any()
 
 
-@pytest.mark.parametrize(("angle", "expected"), [(0.0, (1, 0)), (0.25, (0, 1)), (0.5, (-1, 0)), (0.125, (0.7071068, 0.7071068))])
+@pytest.mark.parametrize(
+    ("angle", "expected"), [(0.0, (1, 0)), (0.25, (0, 1)), (0.5, (-1, 0)), (0.125, (0.7071068, 0.7071068))]
+)
 def test_turn(angle: float, expected: tuple[float, float]) -> None:
     assert turn(angle) == pytest.approx(expected, abs=2**-24)
     assert all((value * 2**24).is_integer() for value in turn(angle))
@@ -83,4 +84,5 @@ def test_smooth_cuts_corners() -> None:
     corners = [(0.0, 0.0), (4.0, 0.0), (4.0, 4.0), (0.0, 4.0)]
     once = smooth(corners, 1)
     assert sorted(map(tuple, once.tolist())) == sorted(
-        [(1, 0), (3, 0), (4, 1), (4, 3), (3, 4), (1, 4), (0, 3), (0, 1)])
+        [(1, 0), (3, 0), (4, 1), (4, 3), (3, 4), (1, 4), (0, 3), (0, 1)]
+    )

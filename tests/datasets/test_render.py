@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.ndimage import label as components
 
 from dlseg.datasets.dice import Dice
 from dlseg.datasets.outlines import OUTLINES, draw
@@ -22,7 +23,7 @@ def slow_ring(thing: np.ndarray) -> np.ndarray:
         for x in range(-2, width + 2):
             block = {int(at(y + dy, x + dx)) for dy in range(-2, 3) for dx in range(-2, 3)}
             if len(block) == 1:
-                thick[max(y - 2, 0):y + 3, max(x - 2, 0):x + 3] = True
+                thick[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3] = True
     out = np.zeros(thing.shape, bool)
     for y in range(height):
         for x in range(width):
@@ -39,7 +40,7 @@ def test_ring_equals_its_definition(data: st.DataObject) -> None:
     for number in range(1, data.draw(st.integers(0, 4)) + 1):
         y, x = data.draw(st.integers(-3, 17)), data.draw(st.integers(-3, 20))
         h, w = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 12))
-        thing[max(y, 0):max(y + h, 0), max(x, 0):max(x + w, 0)] = number
+        thing[max(y, 0) : max(y + h, 0), max(x, 0) : max(x + w, 0)] = number
     assert (ring(thing) == slow_ring(thing)).all()
 
 
@@ -55,8 +56,8 @@ def test_ring_of_a_block_is_two_wide_and_straddles() -> None:
 @pytest.mark.parametrize("width", [1, 2, 3, 4])
 def test_thin_parts_keep_their_pixels(width: int) -> None:
     thing = np.zeros((20, 20), np.int64)
-    thing[:, 8:8 + width] = 1
-    assert not ring(thing)[:, 8:8 + width].any()
+    thing[:, 8 : 8 + width] = 1
+    assert not ring(thing)[:, 8 : 8 + width].any()
     assert ring(thing)[:, 7].all() and ring(thing)[:, 8 + width].all()
 
 
@@ -119,11 +120,11 @@ def test_outlines_fill_their_square(name: str) -> None:
 
 
 def test_outlines_are_in_one_piece() -> None:
-    from scipy.ndimage import label as components
-
     for name in OUTLINES:
         outline = draw(name, Dice(2))
-        filled = fill([p * 60 + 40 for p in outline.solid], 80, 80) & ~fill([p * 60 + 40 for p in outline.holes], 80, 80)
+        filled = fill([p * 60 + 40 for p in outline.solid], 80, 80) & ~fill(
+            [p * 60 + 40 for p in outline.holes], 80, 80
+        )
         assert components(filled, np.ones((3, 3)))[1] == 1, name
 
 
@@ -140,7 +141,7 @@ def test_colours_keep_apart() -> None:
         canvas = Canvas(Dice(8, number), 32)
         ground = list(canvas.palette)
         canvas.add(1, np.ones((32, 32)))
-        gaps.append(min(distance(c, g) for c in canvas.palette[len(ground):] for g in ground))
+        gaps.append(min(distance(c, g) for c in canvas.palette[len(ground) :] for g in ground))
     # 85 % are asked to keep 55 grey levels apart, the rest 20
     assert min(gaps) > 15 and np.mean(np.array(gaps) >= 55) > 0.6
 
