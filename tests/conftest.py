@@ -1,4 +1,4 @@
-"""What every test shares: the optional folder of real samples, and few threads (the machines are small)."""
+"""What every test shares: the optional folder of real samples, and one thread (small nets gain nothing from more)."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-torch.set_num_threads(int(os.environ.get("DLSEG_TEST_THREADS", "2")))
+torch.set_num_threads(int(os.environ.get("DLSEG_TEST_THREADS", "1")))
 
 REPO = Path(__file__).resolve().parents[1]
 
