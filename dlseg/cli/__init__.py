@@ -9,7 +9,14 @@ import click
 import dlseg
 
 # command name -> file in this folder; the function in it carries the command's name
-COMMANDS = {"data": "data"}
+COMMANDS = {
+    "doctor": "doctor",
+    "data": "data",
+    "pretrain": "train",
+    "train": "train",
+    "evaluate": "evaluate",
+    "predict": "predict",
+}
 
 
 class LazyGroup(click.Group):
@@ -24,6 +31,13 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"dlseg.cli.{COMMANDS[name]}")
         command: click.Command = getattr(module, name.replace("-", "_"))
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """What a user got wrong is one line, not a traceback."""
+        try:
+            return super().invoke(ctx)
+        except (ValueError, OSError, ArithmeticError, ImportError) as error:
+            raise click.ClickException(str(error)) from error
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

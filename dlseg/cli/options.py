@@ -1,0 +1,42 @@
+"""Options that several commands share, and how they print."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dlseg.crf import CRFParams
+
+threads = click.option("--threads", type=click.IntRange(1), default=None, help="CPU threads for torch.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+weights = click.option("--weights", default="shapes", show_default=True,
+                       help="'shapes' (shipped), or a .safetensors file with its .json beside it.")
+crf = click.option("--crf/--no-crf", default=False, help="Refine by the fully connected CRF.")
+crf_params = click.option("--crf-params", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+                          help="A JSON file of CRF parameters; implies --crf.")
+kernel = click.option("--kernel", default=None, help="The CRF's kernel: lattice, exact, local or pydensecrf.")
+
+
+def use_threads(count: int | None) -> None:
+    """Let torch use `count` threads; None leaves it as it is."""
+    if count is not None:
+        import torch
+
+        torch.set_num_threads(count)
+
+
+def params_for(crf: bool, file: Path | None, info: dict[str, Any]) -> CRFParams | None:
+    """The CRF parameters asked for: the file's, else those kept with the weights, else the defaults."""
+    if file is not None:
+        return CRFParams.from_json(file.read_text(encoding="utf-8"))
+    if not crf:
+        return None
+    return CRFParams.from_json(json.dumps(info["crf"])) if "crf" in info else CRFParams()
+
+
+def show_json(document: dict[str, Any]) -> None:
+    """One JSON object on standard output."""
+    click.echo(json.dumps(document, indent=2))

@@ -1,0 +1,127 @@
+"""`dlseg pretrain`: a classifier of shapes. `dlseg train`: a classifier becomes a dense labeller."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from tqdm.auto import tqdm
+
+from dlseg.cli import options
+from dlseg.datasets import load
+from dlseg.networks import Network, create, load_trunk, save_weights
+from dlseg.networks.saved import open_weights
+from dlseg.scoring import evaluate
+from dlseg.training import Callback, Recipe, Step
+from dlseg.training import train as train_net
+
+WIDTH = 1 / 8
+
+
+@contextmanager
+def progress(total: int, what: str) -> Iterator[Callback]:
+    """A bar on standard error that shows the loss, averaged over the last fifty iterations or so."""
+    with tqdm(total=total, desc=what, unit="it", file=sys.stderr) as bar:
+        smooth: list[float] = []
+
+        def show(step: Step) -> None:
+            smooth.append(step.loss if not smooth else 0.96 * smooth[-1] + 0.04 * step.loss)
+            bar.set_postfix(loss=f"{smooth[-1]:.3f}", refresh=False)
+            bar.update()
+
+        yield show
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="A .safetensors file to write.")
+@click.option("--images", default=12_000, show_default=True, type=click.IntRange(64), help="Pictures to make.")
+@click.option("--epochs", default=12, show_default=True, type=click.IntRange(1))
+@click.option("--width", default=WIDTH, show_default=True, help="Channels, as a share of VGG-16's.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="Processes that make pictures.")
+@options.threads
+@options.as_json
+def pretrain(
+    out: Path, images: int, epochs: int, width: float, seed: int, jobs: int, threads: int | None, as_json: bool
+) -> None:
+    """Train the fully convolutional VGG-16 classifier on single shapes: what ImageNet is to the paper."""
+    from dlseg.datasets.shapes import CLASSES, classification
+    from dlseg.pretraining import accuracy
+    from dlseg.pretraining import pretrain as pretrain_net
+
+    options.use_threads(threads)
+    start = time.perf_counter()
+    pictures, classes = classification(seed, images, jobs=jobs)
+    held_out = classification(seed + 1, 1000, jobs=jobs)
+    net = create("vgg16-20m", len(CLASSES), width)
+    with progress(epochs * (images // 32), "pretrain") as bar:
+        pretrain_net(net, pictures, classes, epochs=epochs, seed=seed, callbacks=[bar])
+    info = {
+        "command": " ".join(["dlseg", *sys.argv[1:]]), "seed": seed, "images": images, "classes": CLASSES,
+        "accuracy": round(accuracy(net, *held_out), 4), "seconds": round(time.perf_counter() - start),
+    }
+    _finish(net, out, info, as_json)
+
+
+@click.command()
+@click.option("--data", default="shapes", show_default=True, help="'shapes', 'voc2012' or a VOC-layout folder.")
+@click.option("--init", default="shapes-classifier", show_default=True,
+              help="'shapes-classifier', 'none', or a .safetensors file.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/labeller.safetensors"),
+              show_default=True, help="A .safetensors file to write.")
+@click.option("--variant", default="deeplab-largefov", show_default=True)
+@click.option("--width", default=WIDTH, show_default=True, help="Channels, as a share of VGG-16's.")
+@click.option("--geometry", type=click.Choice(["paper", "release"]), default="paper", show_default=True)
+@click.option("--iterations", type=click.IntRange(1), default=None, help="Default: the recipe's.")
+@click.option("--lr", type=float, default=None, help="Default: the recipe's.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--evaluate/--no-evaluate", "check", default=True, help="Measure on the val split at the end.")
+@options.threads
+@options.as_json
+def train(
+    data: str, init: str, out: Path, variant: str, width: float, geometry: Any, iterations: int | None,
+    lr: float | None, seed: int, check: bool, threads: int | None, as_json: bool,
+) -> None:
+    """Fine-tune a classifier into a labeller at stride 8, by the recipe scaled to the data set."""
+    options.use_threads(threads)
+    changes = {k: v for k, v in {"iterations": iterations, "lr": lr, "seed": seed}.items() if v is not None}
+    recipe = Recipe.shapes(**changes) if data == "shapes" else dataclasses.replace(Recipe(), **changes)
+    dataset = load(data, "train")
+    net = create(variant, dataset.num_classes, width, geometry)
+    poured = start_from(net, init)
+    start = time.perf_counter()
+    with progress(recipe.iterations, "train") as bar:
+        train_net(net, dataset, recipe, [bar])
+    info: dict[str, Any] = {
+        "command": " ".join(["dlseg", *sys.argv[1:]]), "seed": seed, "classes": dataset.classes, "init": poured,
+        "recipe": dataclasses.asdict(recipe), "train_seconds": round(time.perf_counter() - start, 1),
+    }
+    if check:
+        val = load(data, "val")
+        samples = (val[i] for i in range(len(val)))
+        info["mean_iou"] = round(evaluate(net, samples, val.classes)["net"].whole.mean_iou(), 4)
+    _finish(net, out, info, as_json)
+
+
+def start_from(net: Network, init: str) -> str:
+    """Pour a classifier into a fresh labeller, and say what was copied; "none" leaves it as it is."""
+    if init == "none":
+        return "nothing copied: the paper's random initialisation"
+    source = ("shapes", "vgg16-20m") if init == "shapes-classifier" else (init, "")
+    classifier, _ = open_weights(*source)
+    return f"{init}: {load_trunk(net, classifier)}"
+
+
+def _finish(net: Network, out: Path, info: dict[str, Any], as_json: bool) -> None:
+    path = save_weights(net, out, info)
+    if as_json:
+        options.show_json(info | {"weights": str(path)})
+    else:
+        figures = {k: v for k, v in info.items() if k in ("mean_iou", "accuracy", "train_seconds", "seconds")}
+        click.echo(f"{path}: " + ", ".join(f"{k} {v}" for k, v in figures.items()))

@@ -1,0 +1,52 @@
+"""From an image and its labels to a training sample: pad, crop, mirror, subtract the mean pixel (section 5).
+
+Every choice comes from a generator that the caller seeds, so a sample is the same whoever makes it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+
+# Mean pixel of ImageNet, red green blue, as in the released solver files (there in the order blue green red).
+MEAN_PIXEL = (122.675, 116.669, 104.008)
+VOID = 255
+
+
+def to_input(image: UInt8[np.ndarray, "H W 3"]) -> Float[torch.Tensor, "3 H W"]:
+    """An RGB image as the networks take it: float32, channels first, less the mean pixel, not scaled."""
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float()
+    return pixels - torch.tensor(MEAN_PIXEL)[:, None, None]
+
+
+def pad_to(
+    image: UInt8[np.ndarray, "H W 3"], label: UInt8[np.ndarray, "H W"], size: int
+) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"]]:
+    """Grow to at least `size` × `size` px at the right and the bottom: the mean pixel, labelled void."""
+    height, width = label.shape
+    below, right = max(0, size - height), max(0, size - width)
+    if not below and not right:
+        return image, label
+    mean = np.round(MEAN_PIXEL).astype(np.uint8)
+    padded = np.broadcast_to(mean, (height + below, width + right, 3)).copy()
+    padded[:height, :width] = image
+    return padded, np.pad(label, ((0, below), (0, right)), constant_values=VOID)
+
+
+def crop_and_mirror(
+    image: UInt8[np.ndarray, "H W 3"],
+    label: UInt8[np.ndarray, "H W"],
+    size: int,
+    rng: np.random.Generator,
+    mirror: bool = True,
+) -> tuple[UInt8[np.ndarray, "S S 3"], UInt8[np.ndarray, "S S"]]:
+    """A random `size` × `size` window, padded where the image is smaller, mirrored every second time."""
+    image, label = pad_to(image, label, size)
+    top = int(rng.integers(label.shape[0] - size + 1))
+    left = int(rng.integers(label.shape[1] - size + 1))
+    window = np.s_[top : top + size, left : left + size]
+    image, label = image[window], label[window]
+    if mirror and rng.integers(2):
+        image, label = image[:, ::-1], label[:, ::-1]
+    return image, label

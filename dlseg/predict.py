@@ -1,0 +1,83 @@
+"""Image in, score maps and labels out: the network, ×8 bilinear upsampling, and the CRF (paper, figure 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+from torch.nn import functional as F
+
+from dlseg.crf import CRFParams, DenseCRF
+from dlseg.datasets.transforms import to_input
+from dlseg.images import as_rgb
+from dlseg.networks import Network
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Everything between an image (H, W, 3) and its labels, in the order it comes about.
+
+    Attributes:
+        coarse: the network's raw scores at stride 8, (C, h, w).
+        scores: the same bilinearly upsampled to the image, (C, H, W).
+        probs: softmax of `scores` over classes; its −log is the CRF's unary.
+        marginals: what the CRF made of `probs`; None without a CRF.
+        labels: the most probable class of each pixel, (H, W).
+    """
+
+    coarse: Float32[np.ndarray, "C h w"]
+    scores: Float32[np.ndarray, "C H W"]
+    probs: Float32[np.ndarray, "C H W"]
+    marginals: Float32[np.ndarray, "C H W"] | None
+    labels: UInt8[np.ndarray, "H W"]
+
+
+def predict(
+    net: Network,
+    image: UInt8[np.ndarray, "H W 3"],
+    crf: CRFParams | None = None,
+    kernel: str | None = None,
+) -> Prediction:
+    """Label every pixel of an RGB image of any size.
+
+    Args:
+        net: a labeller (`dlseg.networks.create("deeplab…")`); put into evaluation mode.
+        image: (H, W, 3) uint8, not changed.
+        crf: parameters of the fully connected CRF, or None to stop at the upsampled scores.
+        kernel: the CRF's kernel, see `dlseg.crf.DenseCRF`; None is its default.
+
+    Raises:
+        ImageError: not an RGB image. ValueError: the net is a classifier.
+    """
+    image = as_rgb(image)
+    coarse, scores = score_maps(net, image)
+    probs = torch.softmax(scores, 0).numpy()
+    marginals = None
+    if crf is not None:
+        options = {} if kernel is None else {"kernel": kernel}
+        marginals = DenseCRF(image, probs=probs, **options).infer(crf)
+    labels = (probs if marginals is None else marginals).argmax(0).astype(np.uint8)
+    return Prediction(coarse.numpy(), scores.numpy(), probs, marginals, labels)
+
+
+@torch.inference_mode()
+def score_maps(
+    net: Network, image: UInt8[np.ndarray, "H W 3"]
+) -> tuple[Float32[torch.Tensor, "C h w"], Float32[torch.Tensor, "C H W"]]:
+    """Raw scores at stride 8 and upsampled to the image; the image is first grown by the mean pixel to fit."""
+    if net.grid is None:
+        raise ValueError(f"net: {net.spec.variant} gives one answer an image; expected a labeller (deeplab…)")
+    size = (image.shape[0], image.shape[1])
+    below, right = (fitting_size(n, net.grid.stride, net.grid.offset) - n for n in size)
+    device = next(net.parameters()).device
+    x = F.pad(to_input(image), (0, right, 0, below))[None].to(device)
+    coarse = net.eval()(x)
+    return coarse[0].cpu(), net.grid.upsample(coarse, size)[0].cpu()
+
+
+def fitting_size(n: int, stride: int, offset: int) -> int:
+    """The smallest size from `n` on whose last score position is its last pixel: 306 for 300, offset 1."""
+    return n + (offset + 1 - n) % stride
+
