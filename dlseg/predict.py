@@ -56,8 +56,8 @@ def predict(
     probs = torch.softmax(scores, 0).numpy()
     marginals = None
     if crf is not None:
-        options = {} if kernel is None else {"kernel": kernel}
-        marginals = DenseCRF(image, probs=probs, **options).infer(crf)
+        model = DenseCRF(image, probs=probs) if kernel is None else DenseCRF(image, probs=probs, kernel=kernel)
+        marginals = model.infer(crf)
     labels = (probs if marginals is None else marginals).argmax(0).astype(np.uint8)
     return Prediction(coarse.numpy(), scores.numpy(), probs, marginals, labels)
 
@@ -78,6 +78,10 @@ def score_maps(
 
 
 def fitting_size(n: int, stride: int, offset: int) -> int:
-    """The smallest size from `n` on whose last score position is its last pixel: 306 for 300, offset 1."""
+    """The smallest size from `n` on whose last score position is its last pixel: 306 for 300, offset 1.
+
+    At least two positions: pool5 with holes finds nothing but padding beside a single one.
+    """
+    n = max(n, stride + offset + 1)
     return n + (offset + 1 - n) % stride
 

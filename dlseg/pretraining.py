@@ -7,6 +7,7 @@ is shipped is a plain VGG, as in the paper, but in a tenth of the time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -35,7 +36,8 @@ def fold_batch_norm(net: Network) -> Network:
     """Undo `insert_batch_norm`: each convolution takes over its normalisation's scale and shift, exactly."""
     for name, layer in list(net.named_children()):
         if isinstance(layer, nn.Sequential):
-            conv, norm = layer
+            conv, norm = cast(nn.Conv2d, layer[0]), cast(nn.BatchNorm2d, layer[1])
+            assert conv.bias is not None and norm.running_mean is not None and norm.running_var is not None
             scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
             conv.weight *= scale[:, None, None, None]
             conv.bias.copy_((conv.bias - norm.running_mean) * scale + norm.bias)
@@ -78,7 +80,7 @@ def pretrain(
         optimiser.step()
         schedule.step()
         for callback in callbacks:
-            callback(Step(i + 1, total, float(loss.detach()), schedule.get_last_lr()[0] / lr))
+            callback(Step(i + 1, total, float(loss.detach()), float(schedule.get_last_lr()[0]) / lr))
     return fold_batch_norm(net).eval()
 
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from dlseg.datasets import Sample
 from dlseg.datasets.transforms import VOID, crop_and_mirror, to_input
-from dlseg.networks import Network
+from dlseg.networks import Network, ScoreGrid
 
 
 @runtime_checkable
@@ -158,7 +158,7 @@ def train(net: Network, data: LabelledImages, recipe: Recipe, callbacks: Sequenc
         ValueError: the net has no score map to train, classes differ, or the data have no labels.
         FloatingPointError: the loss is no longer finite (the learning rate is too high).
     """
-    _check(net, data)
+    grid = _grid(net, data)
     torch.manual_seed(recipe.seed)  # dropout
     groups = parameter_groups(net, recipe)
     optimiser = torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
@@ -167,7 +167,7 @@ def train(net: Network, data: LabelledImages, recipe: Recipe, callbacks: Sequenc
         for group in optimiser.param_groups:
             group["lr"] = group["base"] * recipe.rate(i)
         scores = net(images)
-        loss = loss_at_stride(scores, net.grid.decimate(labels, scores.shape[-2:]))
+        loss = loss_at_stride(scores, grid.decimate(labels, scores.shape[-2:]))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -177,11 +177,12 @@ def train(net: Network, data: LabelledImages, recipe: Recipe, callbacks: Sequenc
     return net.eval()
 
 
-def _check(net: Network, data: LabelledImages) -> None:
+def _grid(net: Network, data: LabelledImages) -> ScoreGrid:
     if net.grid is None:
         raise ValueError(f"net: {net.spec.variant} gives one answer an image; expected a labeller (deeplab…)")
     if net.spec.num_classes != data.num_classes:
         raise ValueError(f"net: has {net.spec.num_classes} classes, expected the data's {data.num_classes}")
+    return net.grid
 
 
 def _finite(loss: float, iteration: int) -> float:

@@ -1,4 +1,4 @@
-"""What every test shares: the optional folder of real samples, and one thread (small nets gain nothing from more)."""
+"""What every test shares: the optional folder of real samples; one thread (small nets gain nothing from more)."""
 
 import os
 from pathlib import Path

@@ -103,10 +103,10 @@ def test_crop_and_mirror_keep_image_and_label_together() -> None:
     ({"crop": 0}, "crop: got 0"),
     ({"momentum": 1.0}, "momentum: got 1.0"),
     ({"weight_decay": -0.1}, "weight_decay: got -0.1"),
-    ({"schedule": "cosine"}, "schedule: got 'cosine', expected 'step' or 'poly'"),
+    ({"schedule": "cosine"}, "schedule"),
 ])
 def test_recipe_names_what_is_wrong(change: dict[str, object], message: str) -> None:
-    with pytest.raises((ValueError, TypeError), match=message if "cosine" not in message else "schedule|cosine"):
+    with pytest.raises((ValueError, TypeError), match=message):
         replace(RECIPE, **change)
 
 
@@ -125,7 +125,7 @@ def test_what_cannot_be_trained() -> None:
         train(create("vgg16-20m", 3, width=1 / 16), TwoColours(), RECIPE)
     with pytest.raises(ValueError, match="net: has 5 classes, expected the data's 3"):
         train(create("deeplab-largefov", 5, width=1 / 16), TwoColours(), RECIPE)
-    with pytest.raises(FloatingPointError, match="the loss is (nan|inf) at iteration"):
+    with pytest.raises(FloatingPointError, match=r"the loss is (nan|inf) at iteration"):
         train(tiny(), TwoColours(), replace(RECIPE, lr=1e6))
 
 
@@ -148,7 +148,8 @@ def test_folding_batch_norm_changes_nothing() -> None:
 def test_pretraining_tells_dark_from_light() -> None:
     rng = np.random.default_rng(0)
     classes = rng.integers(0, 2, 64)
-    images = rng.integers(0, 60, (64, 32, 32, 3), dtype=np.uint8) + (150 * classes[:, None, None, None]).astype(np.uint8)
+    light = (150 * classes[:, None, None, None]).astype(np.uint8)
+    images = rng.integers(0, 60, (64, 32, 32, 3), dtype=np.uint8) + light
     steps: list[Step] = []
     net = create("vgg16-20m", 2, width=1 / 16)
     pretrain(net, images, classes, epochs=6, batch=16, lr=0.05, callbacks=[steps.append])

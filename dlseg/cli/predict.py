@@ -43,7 +43,8 @@ def predict(
     classes = info.get("classes") or [str(i) for i in range(net.spec.num_classes)]
     shares = {classes[c]: float((found.labels == c).mean()) for c in np.unique(found.labels)}
     if as_json:
-        options.show_json({"image": str(image), "labels": str(out), "size": list(pixels.shape[:2]), "share": shares})
+        size = list(pixels.shape[:2])
+        options.show_json({"image": str(image), "labels": str(out), "size": size, "share": shares})
     else:
         parts = ", ".join(f"{name} {100 * share:.1f} %" for name, share in shares.items())
         click.echo(f"{out}: {parts}")

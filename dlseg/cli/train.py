@@ -90,7 +90,8 @@ def train(
 ) -> None:
     """Fine-tune a classifier into a labeller at stride 8, by the recipe scaled to the data set."""
     options.use_threads(threads)
-    changes = {k: v for k, v in {"iterations": iterations, "lr": lr, "seed": seed}.items() if v is not None}
+    asked = {"iterations": iterations, "lr": lr, "seed": seed}
+    changes: dict[str, Any] = {k: v for k, v in asked.items() if v is not None}
     recipe = Recipe.shapes(**changes) if data == "shapes" else dataclasses.replace(Recipe(), **changes)
     dataset = load(data, "train")
     net = create(variant, dataset.num_classes, width, geometry)
