@@ -1,8 +1,10 @@
 """What every test shares: the optional folder of real samples; one thread (small nets gain nothing from more)."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import jaxtyping
 import pytest
 import torch
 
@@ -24,3 +26,11 @@ def samples() -> Path:
     if not (folder / "voc").is_dir():
         pytest.skip("no real samples here: set DLSEG_SAMPLES to a folder that holds voc/ and densecrf/")
     return folder
+
+
+@pytest.fixture
+def as_users_see_it() -> Iterator[None]:
+    """The library without the run-time shape checks of the tests: its own errors must be clear."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from torch import nn
-from torch.nn.modules.conv import _ConvNd  # the one base class of every convolution
 
 Pair = tuple[int, int]
 
@@ -49,7 +48,10 @@ class Window:
     @classmethod
     def of(cls, module: nn.Module) -> "Window | None":
         """The window of a convolution or pooling; None for a layer without one (ReLU, dropout, …)."""
-        if isinstance(module, _ConvNd):
+        own = getattr(module, "window", None)
+        if isinstance(own, cls):
+            return own
+        if isinstance(module, nn.Conv2d):
             return cls(pair(module.kernel_size), pair(module.stride), _padding(module), pair(module.dilation))
         if isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
             rate = pair(getattr(module, "dilation", 1))
@@ -58,7 +60,7 @@ class Window:
         return None
 
 
-def _padding(conv: _ConvNd) -> Pair:
+def _padding(conv: nn.Conv2d) -> Pair:
     if not isinstance(conv.padding, str):
         return pair(conv.padding)
     if conv.padding == "valid":
@@ -69,13 +71,41 @@ def _padding(conv: _ConvNd) -> Pair:
     return total[0] // 2, total[1] // 2
 
 
+# layers that treat every cell of the map alike, by itself
+POINTWISE = (
+    nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Sigmoid,
+    nn.Tanh, nn.Softplus, nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid, nn.Threshold, nn.Identity, nn.Dropout,
+    nn.Dropout2d, nn.AlphaDropout, nn.LocalResponseNorm, nn.BatchNorm2d, nn.Softmax2d,
+)
+
+
+def chain(net: nn.Module, prefix: str = "") -> list[tuple[str, nn.Module]]:
+    """The layers of a chain in order, by dotted name, nested chains unrolled.
+
+    Raises TypeError unless `net` is an nn.Sequential, ValueError for a layer that is neither a convolution, a
+    pooling nor pointwise.
+    """
+    if not isinstance(net, nn.Sequential):
+        raise TypeError(f"net must be an nn.Sequential of layers; got {type(net).__name__}")
+    layers: list[tuple[str, nn.Module]] = []
+    for name, child in net._modules.items():  # unlike named_children, this repeats a layer used twice
+        if isinstance(child, nn.Sequential):
+            layers += chain(child, f"{prefix}{name}.")
+        elif isinstance(child, POINTWISE) or Window.of(child) is not None:
+            layers.append((prefix + name, child))
+        else:
+            raise ValueError(f"{prefix}{name} ({type(child).__name__}) is neither a convolution, a pooling nor "
+                             "pointwise; fully connected layers become convolutions with convolutionalize")
+    return layers
+
+
 def output_size(net: nn.Module, size: Pair) -> Pair:
     """The size of the map that `net`, a chain of named layers, makes from an input map of `size`.
 
     Raises ValueError, naming the layer, where the map vanishes.
     """
     at = size
-    for name, module in net.named_modules():
+    for name, module in net.named_modules(remove_duplicate=False):
         window = Window.of(module)
         if window is not None:
             at = window.output_size(at)
