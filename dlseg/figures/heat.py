@@ -1,0 +1,50 @@
+"""Numbers as colours on one colour-blind-safe scale, and the numbers most worth showing: confidence and entropy."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from matplotlib import colormaps
+
+RGB = UInt8[np.ndarray, "H W 3"]
+SCALES = ("viridis", "cividis", "magma", "RdBu_r", "gray")  # RdBu_r: differences, white at zero
+
+
+@cache
+def scale_table(name: str = "viridis") -> UInt8[np.ndarray, "256 3"]:
+    """A colour scale as 256 RGB rows (read-only), from matplotlib's own tables."""
+    if name not in SCALES:
+        raise ValueError(f"scale: expected one of {', '.join(SCALES)}, got {name!r}")
+    table = np.asarray(colormaps[name](np.arange(256), bytes=True)[:, :3])
+    table.flags.writeable = False
+    return table
+
+
+def levels(values: Float[np.ndarray, "H W"], low: float | None = None,
+           high: float | None = None) -> UInt8[np.ndarray, "H W"]:
+    """Values as 0…255 steps between `low` and `high` (default: their own extremes); outside values are clipped."""
+    bottom = float(np.min(values)) if low is None else low
+    top = float(np.max(values)) if high is None else high
+    if not (np.isfinite(bottom) and np.isfinite(top) and bottom <= top):
+        raise ValueError(f"values: expected finite numbers and low ≤ high, got low {bottom}, high {top}")
+    share = (values - bottom) / (top - bottom) if top > bottom else np.zeros_like(values)
+    return np.floor(np.clip(share, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def heat(values: Float[np.ndarray, "H W"], low: float | None = None, high: float | None = None,
+         scale: str = "viridis") -> RGB:
+    """Values (H, W) as colours (H, W, 3). Pictures that are compared must share `low` and `high`."""
+    return scale_table(scale)[levels(values, low, high)]
+
+
+def confidence(probs: Float[np.ndarray, "C H W"]) -> Float[np.ndarray, "H W"]:
+    """The winning class's probability at each pixel, 1/C…1."""
+    return np.asarray(probs.max(axis=0))
+
+
+def entropy(probs: Float[np.ndarray, "C H W"]) -> Float[np.ndarray, "H W"]:
+    """How undecided each pixel is, in bits: 0 is certain, log2 C knows nothing (C classes)."""
+    safe = np.where(probs > 0, probs, 1)
+    return np.asarray(-(probs * np.log2(safe)).sum(axis=0))

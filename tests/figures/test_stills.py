@@ -1,0 +1,86 @@
+"""Stills are compared by the pixels inside their panels and the words in them, never by how a font draws."""
+
+import threading
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dlseg.figures import Panel, Still, colour_labels, label_panel, overlay, panels
+
+CLASSES = ("background", "stool", "cup")
+IMAGE = np.random.default_rng(3).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+LABELS = np.zeros((24, 32), np.uint8)
+LABELS[4:12, 4:20], LABELS[12:20, 20:30], LABELS[20:, :] = 1, 2, 255
+
+
+def inside(figure: Still, index: int, shape: tuple[int, int]) -> np.ndarray:
+    """A panel's own pixels as drawn: the middle of each of its cells."""
+    drawn = figure.pixels(dpi=150)
+    box = figure.axes[index].get_window_extent()
+    rows = drawn.shape[0] - (box.y0 + box.height * (1 - (np.arange(shape[0]) + 0.5) / shape[0]))
+    columns = box.x0 + box.width * (np.arange(shape[1]) + 0.5) / shape[1]
+    return drawn[np.floor(rows).astype(int)][:, np.floor(columns).astype(int)]
+
+
+def words(figure: Still) -> list[str]:
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+
+def test_each_panel_shows_its_picture_and_title() -> None:
+    flat = Panel("flat", colour_labels(LABELS))
+    figure = panels([Panel("the image", IMAGE), label_panel("truth", IMAGE, LABELS), flat])
+    for index, wanted in enumerate([IMAGE, overlay(IMAGE, LABELS), colour_labels(LABELS)]):
+        assert np.array_equal(inside(figure, index, LABELS.shape), wanted)
+    assert [axes.get_title() for axes in figure.axes] == ["the image", "truth", "flat"]
+
+
+def test_a_changed_pixel_changes_the_still() -> None:
+    other = LABELS.copy()
+    other[0, 0] = 2
+    first, second = (panels([label_panel("", IMAGE, labels)], CLASSES).pixels() for labels in (LABELS, other))
+    assert (first != second).any()
+
+
+def test_the_legend_names_only_what_is_there() -> None:
+    assert words(panels([label_panel("", IMAGE, LABELS)], CLASSES)) == ["background", "stool", "cup", "void"]
+    assert words(panels([label_panel("", IMAGE, np.where(LABELS == 1, 1, 0))], CLASSES)) == ["background", "stool"]
+    assert words(panels([Panel("", IMAGE)], CLASSES)) == []
+    assert words(panels([label_panel("", IMAGE, np.full_like(LABELS, 9))], CLASSES)) == ["9"]
+
+
+def test_panels_do_not_overlap_and_nothing_is_cut_off() -> None:
+    figure = panels([Panel(f"panel {n}", IMAGE, (0, 1)) for n in range(5)], CLASSES, columns=3)
+    figure.pixels()
+    boxes = [axes.get_tightbbox() for axes in figure.axes] + [figure.legends[0].get_window_extent()]
+    for number, box in enumerate(boxes):
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.width and box.y1 <= figure.bbox.height
+        for other in boxes[number + 1:]:
+            assert box.x1 <= other.x0 or other.x1 <= box.x0 or box.y1 <= other.y0 or other.y1 <= box.y0
+
+
+def test_a_notebook_gets_a_png_twice_as_sharp_as_it_is_shown() -> None:
+    data, shown = panels([Panel("", IMAGE)])._repr_png_()
+    size = Image.open(BytesIO(data)).size
+    assert abs(size[0] - 2 * shown["width"]) <= 2 and abs(size[1] - 2 * shown["height"]) <= 2
+
+
+def test_threads_may_draw_side_by_side() -> None:
+    wanted = panels([label_panel("a", IMAGE, LABELS)], CLASSES).pixels()
+    got: list[np.ndarray] = []
+
+    def draw() -> None:
+        got.append(panels([label_panel("a", IMAGE, LABELS)], CLASSES).pixels())
+
+    threads = [threading.Thread(target=draw) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 4 and all(np.array_equal(picture, wanted) for picture in got)
+
+
+def test_no_panel_is_an_error() -> None:
+    with pytest.raises(ValueError, match="pictures: expected at least one panel"):
+        panels([])
