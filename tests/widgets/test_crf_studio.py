@@ -1,0 +1,177 @@
+"""The studio without a browser: sliders are set from code, which calls back as the page would."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from dlseg.crf import CRFParams, DenseCRF
+from dlseg.evaluation import ConfusionMatrix
+from dlseg.widgets import CRFStudio, crf_studio
+from dlseg.widgets.controls import CONTROLS
+from dlseg.widgets.refiner import PREVIEW_PIXELS, Refiner
+
+CLASSES = ("background", "stool", "cup")
+
+
+def scene(height: int = 24, width: int = 32) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A stool with thin legs and a cup: image, blurred class probabilities, truth."""
+    truth = np.zeros((height, width), np.uint8)
+    truth[height // 4 : height // 2, width // 8 : width // 2] = 1
+    truth[height // 2 : -height // 8, width // 8 : width // 8 + 3] = 1
+    truth[height // 3 : 2 * height // 3, 3 * width // 4 : -width // 16] = 2
+    colours = np.array([[90, 120, 80], [200, 120, 60], [80, 80, 200]])
+    noise = np.random.default_rng(0).normal(0, 6, (height, width, 3))
+    image = np.clip(colours[truth] + noise, 0, 255).astype(np.uint8)
+    maps = np.stack([gaussian_filter((truth == c).astype(np.float32), height / 20) for c in range(3)]) + 0.02
+    return image, (maps / maps.sum(axis=0)).astype(np.float32), truth
+
+
+IMAGE, PROBS, TRUTH = scene()
+
+
+@pytest.fixture
+def studio() -> Iterator[CRFStudio]:
+    made = crf_studio(IMAGE, probs=PROBS, truth=TRUTH, classes=CLASSES, kernel="exact")
+    yield made
+    made.close()
+
+
+def direct(params: CRFParams) -> np.ndarray:
+    return DenseCRF(IMAGE, probs=PROBS, kernel="exact").infer(params)
+
+
+def test_it_starts_with_the_answer_for_its_settings(studio: CRFStudio) -> None:
+    assert studio.params == CRFParams()
+    assert np.array_equal(studio.marginals, direct(CRFParams()))
+    assert np.array_equal(studio.labels, direct(CRFParams()).argmax(0))
+
+
+@pytest.mark.parametrize(("name", "value"), [("w1", 2.0), ("sigma_alpha", 20.0), ("sigma_beta", 33.0), ("w2", 0.0),
+                                             ("sigma_gamma", 1.5), ("iterations", 3)])
+def test_each_slider_sets_its_setting_and_nothing_else(studio: CRFStudio, name: str, value: float) -> None:
+    studio.sliders[name].value = value
+    wanted = CRFParams(**{name: value})
+    assert studio.params == wanted
+    assert np.array_equal(studio.marginals, direct(wanted))
+
+
+def test_after_any_drag_the_answer_is_the_direct_one(studio: CRFStudio) -> None:
+    random = np.random.default_rng(1)
+    for _ in range(40):
+        control = CONTROLS[str(random.choice(list(CONTROLS)))]
+        value = random.uniform(control.low, control.high)
+        studio.sliders[control.name].value = round(value) if control.name == "iterations" else value
+    assert np.array_equal(studio.marginals, direct(studio.params))
+    assert np.array_equal(studio.labels, direct(studio.params).argmax(0))
+
+
+def test_two_sliders_on_two_threads_lose_no_change(studio: CRFStudio) -> None:
+    def move(name: str, values: np.ndarray) -> None:
+        for value in values:
+            studio.sliders[name].value = float(value)
+
+    threads = [threading.Thread(target=move, args=("w1", np.linspace(0, 7, 60))),
+               threading.Thread(target=move, args=("w2", np.linspace(0, 4, 60)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (studio.params.w1, studio.params.w2) == (7, 4)
+    assert np.array_equal(studio.marginals, direct(studio.params))
+
+
+def test_what_it_hands_out_is_the_users_own(studio: CRFStudio) -> None:
+    studio.labels[:] = 9
+    studio.marginals[:] = 0
+    assert np.array_equal(studio.marginals, direct(CRFParams())) and studio.labels.max() < 3
+
+
+def test_the_words_under_the_pictures_are_measured(studio: CRFStudio) -> None:
+    def score(labels: np.ndarray) -> float:
+        return 100 * ConfusionMatrix(3).update(labels, TRUTH).mean_iou("nan")
+
+    coarse = PROBS.argmax(0)
+    assert studio.before.status == f"mean IoU {score(coarse):.1f} %"
+    changed = 100 * (studio.labels != coarse).mean()
+    assert studio.after.status == f"mean IoU {score(studio.labels):.1f} % · {changed:.1f} % of pixels relabelled"
+    assert score(studio.labels) > score(coarse) + 3, "the scene should gain by the CRF"
+
+
+def test_a_failing_crf_shows_in_place_and_the_next_move_works(studio: CRFStudio, monkeypatch: pytest.MonkeyPatch,
+                                                              capfd: pytest.CaptureFixture[str]) -> None:
+    infer = DenseCRF.infer
+
+    def fails_at_zero(self: DenseCRF, params: CRFParams, **options: object) -> np.ndarray:
+        if params.w1 == 0:
+            raise FloatingPointError("forced")
+        return infer(self, params, **options)
+
+    monkeypatch.setattr(DenseCRF, "infer", fails_at_zero)
+    studio.sliders["w1"].value = 0.0
+    with pytest.raises(RuntimeError, match="the CRF failed at CRFParams"):
+        _ = studio.labels
+    assert studio.after.error == "FloatingPointError: forced"
+    studio.sliders["w1"].value = 5.0
+    assert np.array_equal(studio.labels, direct(CRFParams()).argmax(0)) and studio.after.error == ""
+    assert capfd.readouterr().err == ""
+
+
+def test_a_large_image_is_previewed_first() -> None:
+    image, probs, _ = scene(240, 320)
+    refiner = Refiner(image, probs)
+    preview, full = refiner.answers(CRFParams(), lambda: False)
+    assert (preview.full, full.full) == (False, True) and preview.labels.shape == full.labels.shape == (240, 320)
+    assert preview.marginals[0].size <= 1.2 * PREVIEW_PIXELS
+    assert np.array_equal(full.marginals, DenseCRF(image, probs=probs).infer(CRFParams()))
+    assert (preview.labels == full.labels).mean() > 0.95  # a preview at half size errs along edges only
+
+
+def test_a_large_image_overtaken_after_its_preview_stops_there() -> None:
+    image, probs, _ = scene(240, 320)
+    assert [answer.full for answer in Refiner(image, probs).answers(CRFParams(), lambda: True)] == [False]
+
+
+def test_still_names_the_settings_and_the_classes(studio: CRFStudio) -> None:
+    still = studio.still()
+    assert [axes.get_title() for axes in still.axes][:2] == ["image", "coarse"]
+    assert "w₁ = 5" in still.axes[2].get_title()
+    assert [text.get_text() for text in still.legends[0].get_texts()] == list(CLASSES)
+
+
+def test_closing_ends_its_thread() -> None:
+    before = threading.active_count()
+    studio = crf_studio(IMAGE, probs=PROBS, sliders=["w1"], kernel="exact")
+    assert list(studio.sliders) == ["w1"] and studio.before.status == ""
+    studio.close()
+    studio.close()
+    for _ in range(100):
+        if threading.active_count() == before:
+            break
+        time.sleep(0.05)
+    assert threading.active_count() == before
+
+
+def test_a_start_beyond_a_sliders_range_widens_it() -> None:
+    params = CRFParams(w1=35.0, sigma_alpha=400.0)
+    studio = crf_studio(IMAGE, probs=PROBS, params=params, kernel="exact")
+    assert studio.sliders["w1"].max == 35 and studio.sliders["sigma_alpha"].value == pytest.approx(400)
+    assert studio.params == params
+    studio.close()
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"image": IMAGE.astype(float)}, r"image: expected uint8 of shape \(H, W, 3\), got float64"),
+    ({"probs": PROBS[:, :-1]}, "probs: "),
+    ({"truth": TRUTH[:-1]}, r"truth: expected shape \(24, 32\), got \(23, 32\)"),
+    ({"sliders": ["w3"]}, r"sliders: unknown \['w3'\], expected some of w1"),
+    ({"kernel": "magic"}, "kernel: got 'magic'"),
+])
+def test_mistakes_are_named_and_leave_no_thread(change: dict[str, object], message: str) -> None:
+    before = threading.active_count()
+    with pytest.raises((ValueError, TypeError), match=message):
+        crf_studio(**{"image": IMAGE, "probs": PROBS, "truth": TRUTH, **change})
+    assert threading.active_count() == before
