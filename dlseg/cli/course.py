@@ -1,0 +1,39 @@
+"""`dlseg course build|check`: the student notebooks from their sources."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dlseg.course.build import build, check
+
+FOLDER = click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path("notebooks"))
+
+
+@click.group()
+def course() -> None:
+    """Build the student notebooks from their sources, or check that they are up to date."""
+
+
+@course.command(name="build")
+@FOLDER
+def build_command(folder: Path) -> None:
+    """Write FOLDER/*.ipynb (default: notebooks) from FOLDER/source/*.py."""
+    changed = build(folder)
+    for path in changed:
+        click.echo(f"wrote {path}")
+    if not changed:
+        click.echo("nothing to do: every notebook is what its source says")
+
+
+@course.command(name="check")
+@FOLDER
+def check_command(folder: Path) -> None:
+    """Fail where a committed notebook is stale, holds outputs, is missing, or has no source."""
+    faults = check(folder)
+    for fault in faults:
+        click.echo(str(fault), err=True)
+    if faults:
+        raise click.exceptions.Exit(1)
+    click.echo("every notebook is what its source says")
