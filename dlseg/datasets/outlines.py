@@ -54,7 +54,7 @@ def cat(dice: Dice) -> Outline:
 
 def chair(dice: Dice) -> Outline:
     """A kitchen chair, a little from the side: four legs, seat, slatted back."""
-    leg, slats, lean = dice.real(0.075, 0.095), 2, dice.real(0.0, 0.06)
+    leg, slats, lean = dice.real(0.1, 0.125), 2, dice.real(0.0, 0.06)
     left, right, fx, fy = -0.27, dice.real(0.1, 0.16), dice.real(0.13, 0.18), dice.real(0.12, 0.16)
     seat = np.array([(left, 0.0), (right, 0.0), (right + fx, fy), (left + fx, fy)])
     solid = [seat, *stroke([*map(tuple, seat), tuple(seat[0])], leg)]
@@ -104,7 +104,7 @@ def house(dice: Dice) -> Outline:
 
 def key(dice: Dice) -> Outline:
     """A ring, a shaft, two or three teeth."""
-    ring, wire, teeth = dice.real(0.15, 0.19), dice.real(0.1, 0.125), 2 + dice.below(2)
+    ring, wire, teeth = dice.real(0.17, 0.2), dice.real(0.125, 0.155), 2 + dice.below(2)
     solid = stroke(arc(0.0, -0.34, ring * dice.real(0.9, 1.25), ring, 0.0, 1.0, 28), wire)
     solid += stroke([(0.0, -0.34 + ring), (0.0, 0.47)], wire)
     for i in range(teeth):
@@ -114,9 +114,9 @@ def key(dice: Dice) -> Outline:
 
 
 def ladder(dice: Dice) -> Outline:
-    """Two rails, four or five rungs."""
-    top, foot, rail = dice.real(0.17, 0.22), dice.real(0.21, 0.28), dice.real(0.08, 0.1)
-    rungs = 4 + dice.below(2)
+    """Two rails, three or four rungs."""
+    top, foot, rail = dice.real(0.17, 0.22), dice.real(0.24, 0.3), dice.real(0.11, 0.135)
+    rungs = 3 + dice.below(2)
     solid = stroke([(-top, -0.5), (-foot, 0.5)], rail) + stroke([(top, -0.5), (foot, 0.5)], rail)
     for i in range(rungs):
         y = -0.5 + (i + 0.5) / rungs
@@ -142,7 +142,7 @@ def mug(dice: Dice) -> Outline:
 
 def scissors(dice: Dice) -> Outline:
     """Blades up, more or less open."""
-    open_, loop, wire = dice.real(0.1, 0.2), dice.real(0.115, 0.14), dice.real(0.075, 0.09)
+    open_, loop, wire = dice.real(0.1, 0.2), dice.real(0.13, 0.15), dice.real(0.1, 0.12)
     solid: list[Polygon] = [disc(0.0, 0.0, 0.08)]
     for side in (-1, 1):
         tip, low = (side * open_, -0.5), open_ * 0.6
@@ -156,7 +156,7 @@ def scissors(dice: Dice) -> Outline:
 
 def umbrella(dice: Dice) -> Outline:
     """Open, scalloped rim, crook handle."""
-    high, scallops, stick = dice.real(0.3, 0.38), 4, dice.real(0.07, 0.085)
+    high, scallops, stick = dice.real(0.3, 0.38), 4, dice.real(0.085, 0.105)
     rim = -0.08
     dome = arc(0.0, rim, 0.5, high, 0.5, 1.0, 28)
     step = 1.0 / scallops
@@ -168,7 +168,7 @@ def umbrella(dice: Dice) -> Outline:
 
 def wineglass(dice: Dice) -> Outline:
     """Bowl, thin stem, foot."""
-    mouth, bowl, stem = dice.real(0.18, 0.23), dice.real(-0.04, 0.06), dice.real(0.065, 0.085)
+    mouth, bowl, stem = dice.real(0.18, 0.23), dice.real(-0.04, 0.06), dice.real(0.085, 0.105)
     cup = smooth(
         [
             (-mouth, -0.5),

@@ -171,14 +171,14 @@ def _slide(field: np.ndarray, axis: int, combine: np.ufunc) -> np.ndarray:
 
 
 def scene(dice: Dice, size: int = 128) -> tuple[UInt8[np.ndarray, "H W 3"], UInt8[np.ndarray, "H W"]]:
-    """One to four things in a picture, some in front of others, and the label of what is visible."""
+    """One to three things in a picture, some in front of others, and the label of what is visible."""
     camera, canvas = Camera.drawn(dice), Canvas(dice, size)
-    wanted = dice.pick((1, 1, 1, 2, 2, 2, 2, 3, 3, 4))
-    high = 90.0 if wanted < 3 else 75.0
+    wanted = dice.pick((1, 1, 1, 1, 2, 2, 2, 3))
+    high = 116.0 if wanted < 3 else 95.0
     for _ in range(wanted):
         for _ in range(8):
-            scale = max(dice.real(35.0, high), dice.real(35.0, high)) * size / 128
-            x, y = (dice.real(0.35 * scale, size - 0.35 * scale) for _ in range(2))
+            scale = dice.real(64.0, high) * size / 128
+            x, y = (dice.real(0.42 * scale, size - 0.42 * scale) for _ in range(2))
             class_index = 1 + dice.below(len(CLASSES) - 1)
             coverage = canvas.place(class_index, scale, x, y)
             if canvas.leaves_room(coverage):
