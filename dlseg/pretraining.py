@@ -1,48 +1,25 @@
 """A classifier of shapes to start the labeller from, as ImageNet's VGG-16 is the paper's start.
 
-Batch normalisation is used while the classifier learns, and folded into the convolutions before it is saved: what
-is shipped is a plain VGG, as in the paper, but in a tenth of the time.
+Batch normalisation is used while it learns and folded away at the end (`dlseg.networks.batch_norm`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import cast
 
 import numpy as np
 import torch
 from jaxtyping import Float, Integer, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from dlseg.datasets.transforms import MEAN_PIXEL
 from dlseg.networks import Network
+from dlseg.networks.batch_norm import fold_batch_norm, insert_batch_norm
 from dlseg.training import Callback, Step
 
 Images = UInt8[np.ndarray, "N H W 3"]
 Classes = Integer[np.ndarray, " N"]
-
-
-def insert_batch_norm(net: Network) -> Network:
-    """Follow every convolution before a ReLU with a batch normalisation, in place (fc8 has none)."""
-    for name, layer in list(net.named_children()):
-        if isinstance(layer, nn.Conv2d) and name != "fc8":
-            setattr(net, name, nn.Sequential(layer, nn.BatchNorm2d(layer.out_channels)))
-    return net
-
-
-@torch.no_grad()
-def fold_batch_norm(net: Network) -> Network:
-    """Undo `insert_batch_norm`: each convolution takes over its normalisation's scale and shift, exactly."""
-    for name, layer in list(net.named_children()):
-        if isinstance(layer, nn.Sequential):
-            conv, norm = cast(nn.Conv2d, layer[0]), cast(nn.BatchNorm2d, layer[1])
-            assert conv.bias is not None and norm.running_mean is not None and norm.running_var is not None
-            scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-            conv.weight *= scale[:, None, None, None]
-            conv.bias.copy_((conv.bias - norm.running_mean) * scale + norm.bias)
-            setattr(net, name, conv)
-    return net
 
 
 def to_inputs(images: Images) -> Float[Tensor, "N 3 H W"]:

@@ -13,12 +13,13 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 import torch
 from jaxtyping import Float, Integer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dlseg.datasets import Sample
 from dlseg.datasets.transforms import VOID, crop_and_mirror, to_input
 from dlseg.networks import Network, ScoreGrid
+from dlseg.networks.batch_norm import fold_batch_norm, insert_batch_norm
 
 
 @runtime_checkable
@@ -40,6 +41,7 @@ class Recipe:
 
     `lr` is for all layers but the classifier fc8, which learns `classifier_lr_factor` times faster. The schedule
     `"step"` multiplies the rate by `gamma` every `step_size` iterations; `"poly"` is (1 − i/iterations)^power.
+    `batch_norm` is not the paper's: it is put in for the training and folded away at its end.
     """
 
     crop: int = 321
@@ -54,6 +56,8 @@ class Recipe:
     gamma: float = 0.1
     power: float = 0.9
     mirror: bool = True
+    dropout: float = 0.5
+    batch_norm: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -62,6 +66,8 @@ class Recipe:
                 raise ValueError(f"{name}: got {getattr(self, name)}, expected more than 0")
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum: got {self.momentum}, expected 0 ≤ momentum < 1")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout: got {self.dropout}, expected 0 ≤ dropout < 1")
         if self.weight_decay < 0:
             raise ValueError(f"weight_decay: got {self.weight_decay}, expected 0 or more")
         if self.schedule not in ("step", "poly"):
@@ -92,7 +98,8 @@ class Recipe:
         return float(self.gamma ** (iteration // self.step_size))
 
 
-SHAPES = Recipe(crop=129, batch=16, iterations=1000, lr=1e-2, classifier_lr_factor=5.0, schedule="poly")
+SHAPES = Recipe(crop=130, batch=16, iterations=800, lr=0.05, classifier_lr_factor=1.0, schedule="poly",
+                dropout=0.1, batch_norm=True)
 
 
 @dataclass(frozen=True)
@@ -160,6 +167,7 @@ def train(net: Network, data: LabelledImages, recipe: Recipe, callbacks: Sequenc
     """
     grid = _grid(net, data)
     torch.manual_seed(recipe.seed)  # dropout
+    _prepare(net, data, recipe)
     groups = parameter_groups(net, recipe)
     optimiser = torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
     net.train()
@@ -174,7 +182,17 @@ def train(net: Network, data: LabelledImages, recipe: Recipe, callbacks: Sequenc
         step = Step(i + 1, recipe.iterations, _finite(float(loss.detach()), i), recipe.rate(i))
         for callback in callbacks:
             callback(step)
-    return net.eval()
+    return fold_batch_norm(net).eval()
+
+
+def _prepare(net: Network, data: LabelledImages, recipe: Recipe) -> None:
+    """What the recipe changes in the network before the first iteration."""
+    nn.utils.convert_conv2d_weight_memory_format(net, torch.channels_last)  # faster on CPUs, else the same
+    for layer in net.modules():
+        if isinstance(layer, nn.Dropout):
+            layer.p = recipe.dropout
+    if recipe.batch_norm:
+        insert_batch_norm(net, next(batches(data, recipe))[0])
 
 
 def _grid(net: Network, data: LabelledImages) -> ScoreGrid:

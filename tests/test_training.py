@@ -9,7 +9,8 @@ from torch import nn
 
 from dlseg.datasets.transforms import crop_and_mirror, pad_to, to_input
 from dlseg.networks import create
-from dlseg.pretraining import fold_batch_norm, insert_batch_norm, pretrain
+from dlseg.networks.batch_norm import fold_batch_norm, insert_batch_norm
+from dlseg.pretraining import pretrain
 from dlseg.training import Recipe, Step, batches, loss_at_stride, train, training_samples
 
 RECIPE = Recipe(crop=42, batch=4, iterations=30, lr=2e-3, classifier_lr_factor=2.0, schedule="poly")
@@ -143,6 +144,26 @@ def test_folding_batch_norm_changes_nothing() -> None:
     folded = fold_batch_norm(net)(x)
     assert torch.allclose(normed, folded, rtol=1e-9, atol=1e-9)
     assert set(net.state_dict()) == set(create("vgg16-20m", 4, width=1 / 16).state_dict())
+
+
+def test_calibrated_batch_norm_goes_on_where_the_net_is() -> None:
+    torch.manual_seed(0)
+    net = create("vgg16-20m", 4, width=1 / 16).double().eval()
+    x = torch.randn(4, 3, 64, 64, dtype=torch.float64) * 50
+    before = net(x)
+    insert_batch_norm(net, x).eval()
+    assert torch.allclose(net(x), before, rtol=1e-9)
+    for layer in net.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.train()  # normalises by this very batch, and undoes it
+    # statistics of the batch are biased where the calibration's are not: 1/(B·H·W) at the coarsest map
+    assert torch.allclose(net(x), before, rtol=0.05, atol=0.05 * float(before.std()))
+
+
+def test_batch_norm_is_gone_after_training() -> None:
+    net = train(tiny(), TwoColours(), replace(RECIPE, iterations=3, batch_norm=True))
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in net.modules())
+    assert set(net.state_dict()) == set(tiny().state_dict())
 
 
 def test_pretraining_tells_dark_from_light() -> None:
