@@ -34,3 +34,24 @@ def as_users_see_it() -> Iterator[None]:
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def small_set(tmp_path: Path) -> Callable[[int], Path]:
+    """Makes a data set of the first few validation scenes, which are its train and its val split alike."""
+    from dlseg.datasets import load
+
+    def make(count: int) -> Path:
+        val, root = load("shapes", "val"), tmp_path / "set"
+        for part in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+            (root / part).mkdir(parents=True)
+        names = val.names[:count]
+        for name in names:
+            for part in (f"JPEGImages/{name}.jpg", f"SegmentationClass/{name}.png"):
+                (root / part).write_bytes((val.root / part).read_bytes())
+        (root / "classes.json").write_bytes((val.root / "classes.json").read_bytes())
+        for split in ("train", "val"):
+            (root / "ImageSets" / "Segmentation" / f"{split}.txt").write_text("\n".join(names))
+        return root
+
+    return make

@@ -10,8 +10,9 @@ from torch import nn
 from dlseg.datasets.transforms import crop_and_mirror, pad_to, to_input
 from dlseg.networks import create
 from dlseg.networks.batch_norm import fold_batch_norm, insert_batch_norm
-from dlseg.pretraining import pretrain
-from dlseg.training import Recipe, Step, batches, loss_at_stride, train, training_samples
+from dlseg.training import Recipe, Step, loss_at_stride, train
+from dlseg.training.batches import batches, training_samples
+from dlseg.training.pretraining import pretrain
 
 RECIPE = Recipe(crop=42, batch=4, iterations=30, lr=2e-3, classifier_lr_factor=2.0, schedule="poly")
 

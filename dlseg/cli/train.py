@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ def progress(total: int, what: str) -> Iterator[Callback]:
         smooth: list[float] = []
 
         def show(step: Step) -> None:
+            bar.n = step.iteration - 1  # a run that was taken up does not start at 0
             smooth.append(step.loss if not smooth else 0.96 * smooth[-1] + 0.04 * step.loss)
             bar.set_postfix(loss=f"{smooth[-1]:.3f}", refresh=False)
             bar.update()
@@ -53,10 +55,11 @@ def pretrain(
 ) -> None:
     """Train the fully convolutional VGG-16 classifier on single shapes: what ImageNet is to the paper."""
     from dlseg.datasets.shapes import CLASSES, classification
-    from dlseg.pretraining import accuracy
-    from dlseg.pretraining import pretrain as pretrain_net
+    from dlseg.training.pretraining import accuracy
+    from dlseg.training.pretraining import pretrain as pretrain_net
 
     options.use_threads(threads)
+    check_out(out)
     start = time.perf_counter()
     pictures, classes = classification(seed, images, jobs=jobs)
     unseen, their_classes = classification(seed + 1, 1000, jobs=jobs)
@@ -82,25 +85,33 @@ def pretrain(
 @click.option("--geometry", type=click.Choice(["paper", "release"]), default="paper", show_default=True)
 @click.option("--iterations", type=click.IntRange(1), default=None, help="Default: the recipe's.")
 @click.option("--lr", type=float, default=None, help="Default: the recipe's.")
+@click.option("--batch", type=int, default=None, help="Default: the recipe's.")
+@click.option("--crop", type=int, default=None, help="Default: the recipe's.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--evaluate/--no-evaluate", "check", default=True, help="Measure on the val split at the end.")
 @options.threads
 @options.as_json
 def train(
     data: str, init: str, out: Path, variant: str, width: float, geometry: Any, iterations: int | None,
-    lr: float | None, seed: int, check: bool, threads: int | None, as_json: bool,
+    lr: float | None, batch: int | None, crop: int | None, seed: int, check: bool, threads: int | None,
+    as_json: bool,
 ) -> None:
-    """Fine-tune a classifier into a labeller at stride 8, by the recipe scaled to the data set."""
+    """Fine-tune a classifier into a labeller at stride 8, by the recipe scaled to the data set.
+
+    A run that was interrupted goes on from its last checkpoint when the same command is given again.
+    """
     options.use_threads(threads)
-    asked = {"iterations": iterations, "lr": lr, "seed": seed}
+    check_out(out)
+    classifier = open_classifier(init)
+    asked = {"iterations": iterations, "lr": lr, "batch": batch, "crop": crop, "seed": seed}
     changes: dict[str, Any] = {k: v for k, v in asked.items() if v is not None}
     recipe = Recipe.shapes(**changes) if data == "shapes" else dataclasses.replace(Recipe(), **changes)
     dataset = InMemory(load(data, "train")) if data == "shapes" else load(data, "train")
     net = create(variant, dataset.num_classes, width, geometry)
-    poured = start_from(net, init)
+    poured = "nothing copied: random weights" if classifier is None else f"{init}: {load_trunk(net, classifier)}"
     start = time.perf_counter()
     with progress(recipe.iterations, "train") as bar:
-        train_net(net, dataset, recipe, [bar])
+        train_net(net, dataset, recipe, [bar], checkpoint=out.with_suffix(".checkpoint"))
     info: dict[str, Any] = {
         "command": " ".join(["dlseg", *sys.argv[1:]]), "seed": seed, "classes": dataset.classes, "init": poured,
         "recipe": dataclasses.asdict(recipe), "train_seconds": round(time.perf_counter() - start, 1),
@@ -112,13 +123,20 @@ def train(
     _finish(net, out, info, as_json)
 
 
-def start_from(net: Network, init: str) -> str:
-    """Pour a classifier into a fresh labeller, and say what was copied; "none" leaves it as it is."""
+def open_classifier(init: str) -> Network | None:
+    """The network to start from; None for "none"."""
     if init == "none":
-        return "nothing copied: the paper's random initialisation"
-    source = ("shapes", "vgg16-20m") if init == "shapes-classifier" else (init, "")
-    classifier, _ = open_weights(*source)
-    return f"{init}: {load_trunk(net, classifier)}"
+        return None
+    return open_weights("shapes", "vgg16-20m")[0] if init == "shapes-classifier" else open_weights(init)[0]
+
+
+def check_out(path: Path) -> None:
+    """Say now, not after minutes of work, that the result could not be written."""
+    if path.suffix != ".safetensors":
+        raise ValueError(f"--out: got {path.name!r}, expected a name that ends in .safetensors")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"--out: the folder {str(path.parent)!r} cannot be written to")
 
 
 def _finish(net: Network, out: Path, info: dict[str, Any], as_json: bool) -> None:

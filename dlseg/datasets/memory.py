@@ -11,6 +11,7 @@ class InMemory:
     def __init__(self, data: Dataset) -> None:
         self.data = data
         self.num_classes, self.classes = data.num_classes, data.classes
+        self.names = data.names
         self._kept: dict[int, Sample] = {}
 
     def __len__(self) -> int:

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from dlseg.datasets.transforms import MEAN_PIXEL
 from dlseg.networks import Network
 from dlseg.networks.batch_norm import fold_batch_norm, insert_batch_norm
-from dlseg.training import Callback, Step
+from dlseg.training.loop import Callback, Step
 
 Images = UInt8[np.ndarray, "N H W 3"]
 Classes = Integer[np.ndarray, " N"]
