@@ -1,7 +1,7 @@
 """What every test shares: the optional folder of real samples; one thread (small nets gain nothing from more)."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jaxtyping
