@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dlseg.networks import create
-from dlseg.networks.vgg import Network
+from dlseg.networks import Network, create
 from dlseg.networks.weights import WEIGHTS
 
 

@@ -1,10 +1,13 @@
-"""A classifier becomes a labeller: what is poured over, and what starts anew (sections 3.1 and 5)."""
+"""A classifier becomes a labeller: fully connected → convolution, decimation, new classes (sections 3.1, 3.2)."""
 
+from collections import OrderedDict
+from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor, nn
 
-from dlseg.networks.vgg import Network
+from dlseg.networks.network import Network
 
 
 @dataclass(frozen=True)
@@ -19,10 +22,11 @@ class Transfer:
 
 
 @torch.no_grad()
-def load_trunk(labeller: Network, classifier: Network) -> Transfer:
+def load_trunk(labeller: Network, classifier: nn.Module) -> Transfer:
     """Copy every layer of `classifier` whose name and shapes fit into `labeller`, in place, and say which.
 
-    fc8 is new where the numbers of classes differ (the paper swaps 1000 classes for 21).
+    A fully connected layer fits the convolution with as many weights per output. fc8 is new where the numbers
+    of classes differ (the paper swaps 1000 classes for 21). For a smaller fc6, `decimate` the classifier first.
     """
     source, target = classifier.state_dict(), labeller.main.state_dict()
     layers: dict[str, list[str]] = {}
@@ -31,8 +35,91 @@ def load_trunk(labeller: Network, classifier: Network) -> Transfer:
     copied: list[str] = []
     new: list[str] = []
     for layer, keys in layers.items():
-        fits = all(k in source and source[k].shape == target[k].shape for k in keys)
+        fits = all(key in source and _fits(source[key], target[key]) for key in keys)
         (copied if fits else new).append(layer)
         for key in keys if fits else ():
-            target[key].copy_(source[key])
+            target[key].copy_(source[key].reshape(target[key].shape))
     return Transfer(tuple(copied), tuple(new))
+
+
+def _fits(source: Tensor, target: Tensor) -> bool:
+    fully_connected = source.ndim == 2 and target.ndim == 4
+    return source.shape == target.shape or (
+        fully_connected and source.shape[0] == target.shape[0] and source[0].numel() == target[0].numel())
+
+
+def convolutionalize(net: nn.Sequential) -> nn.Sequential:
+    """The same classifier as a convolutional network for any image: its fully connected layers become filters.
+
+    The first one after the flattening gets a square kernel as large as the map it was connected to, the
+    others 1×1. On an image of the classifier's own size the scores, (B, C, 1, 1), are the classifier's.
+
+    Raises ValueError where a fully connected layer was not connected to a square map of the last convolution's
+    channels; TypeError unless `net` is an nn.Sequential.
+    """
+    if not isinstance(net, nn.Sequential):
+        raise TypeError(f"net must be an nn.Sequential of layers; got {type(net).__name__}")
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    channels = 0
+    for name, layer in net.named_children():
+        if isinstance(layer, nn.Linear):
+            layers[name] = _filters(name, layer, channels)
+        elif not isinstance(layer, nn.Flatten):
+            layers[name] = deepcopy(layer)
+        channels = getattr(layers.get(name), "out_channels", channels)
+    return nn.Sequential(layers).train(net.training)
+
+
+@torch.no_grad()
+def _filters(name: str, layer: nn.Linear, channels: int) -> nn.Conv2d:
+    side = round((layer.in_features / channels) ** 0.5) if channels else 0
+    if side * side * channels != layer.in_features:
+        raise ValueError(f"{name} takes {layer.in_features} numbers, which is no square map of {channels} channels")
+    with torch.device("meta"):  # no memory: both parameters come from the layer
+        conv = nn.Conv2d(channels, layer.out_features, side)
+    conv.weight = nn.Parameter(layer.weight.reshape(conv.weight.shape).clone())
+    conv.bias = None if layer.bias is None else nn.Parameter(layer.bias.clone())
+    return conv
+
+
+def decimation(taps: int, kept: int) -> list[int]:
+    """Which of `taps` taps along one axis simple decimation keeps: every step-th from the first, e.g.
+    7 → 4 keeps 0, 2, 4, 6 and 7 → 3 keeps 0, 3, 6. Also the pattern for channels: 4096 → 1024 keeps every fourth.
+
+    Raises ValueError for more than there are, or fewer than one.
+    """
+    if not 1 <= kept <= taps:
+        raise ValueError(f"can keep 1 to {taps} of {taps}; got {kept}")
+    step = (taps - 1) // (kept - 1) if kept > 1 else 1
+    first = (taps - 1) // 2 if kept == 1 else 0
+    return list(range(first, first + step * kept, step))[:kept]
+
+
+@torch.no_grad()
+def decimate(net: nn.Sequential, kernel: int, channels: int | None = None, rate: int = 1) -> nn.Sequential:
+    """A copy of a convolutional classifier whose fc6 keeps `kernel`×`kernel` of its taps, and fc6 and fc7
+    `channels` of their channels (all, for None): simple decimation, section 3.2; which ones is `decimation`.
+
+    `rate` is the new fc6's, in cells of pool5: 1 makes the field smaller, as DeepLab's 4×4; the decimation's
+    step keeps it, as LargeFOV's 3×3 with rate 3 at stride 32, which is 12 at stride 8.
+
+    Raises ValueError for more taps or channels than there are, or a network without convolutions fc6, fc7, fc8.
+    """
+    copy = deepcopy(net)
+    fc6, fc7, fc8 = (getattr(copy, name, None) for name in ("fc6", "fc7", "fc8"))
+    if not (isinstance(fc6, nn.Conv2d) and isinstance(fc7, nn.Conv2d) and isinstance(fc8, nn.Conv2d)):
+        raise ValueError("net must have convolutions fc6, fc7, fc8 (convolutionalize makes them of a classifier)")
+    taps = torch.tensor(decimation(fc6.kernel_size[0], kernel))
+    kept = torch.tensor(decimation(fc6.out_channels, channels or fc6.out_channels))
+    _keep(fc6, fc6.weight[kept][:, :, taps][:, :, :, taps], kept)
+    _keep(fc7, fc7.weight[kept][:, kept], kept)
+    _keep(fc8, fc8.weight[:, kept], torch.arange(fc8.out_channels))
+    fc6.dilation = (rate, rate)
+    return copy
+
+
+def _keep(conv: nn.Conv2d, weight: Tensor, outputs: Tensor) -> None:
+    conv.weight = nn.Parameter(weight.clone())
+    conv.bias = None if conv.bias is None else nn.Parameter(conv.bias[outputs].clone())
+    conv.out_channels, conv.in_channels = weight.shape[:2]
+    conv.kernel_size = (weight.shape[2], weight.shape[3])

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
-from dlseg.networks.vgg import Network
+from dlseg.networks.files import State, read_state
+from dlseg.networks.imagenet import adopt, download, vgg16_shapes
+from dlseg.networks.network import Network
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "data" / "weights"
 
@@ -30,7 +31,7 @@ def save_weights(net: Network, path: str | Path, info: dict[str, Any] | None = N
     save_file(tensors, draft)
     _replace(draft, target)
     note = target.with_suffix(".json.tmp")
-    note.write_text(text)
+    note.write_text(text, encoding="utf-8")
     _replace(note, target.with_suffix(".json"))
     return target
 
@@ -48,44 +49,56 @@ def spec_of(net: Network) -> dict[str, Any]:
 
 
 def load_weights(net: Network, source: str | Path) -> None:
-    """Fill `net` from a .safetensors file, or from data/weights/{variant}-shapes.safetensors for "shapes".
+    """Fill `net` in place.
 
-    Raises FileNotFoundError where there is none, ValueError where it belongs to another network.
+    `source` is the path of a .safetensors, .pth (tensors only) or .npz (Caffe's blobs) file; "shapes" for
+    data/weights/{variant}-shapes.safetensors; or "imagenet" to download VGG-16's public weights. Those, also
+    from a path, are poured in as the paper did: fully connected → convolution, decimated, other classes anew.
+
+    Raises FileNotFoundError where there is no file, ValueError for one that is damaged or another network's.
     """
-    shipped = WEIGHTS / f"{net.spec.variant}-{source}.safetensors"
-    path = shipped if source == "shapes" else Path(source)
-    if not path.is_file():
-        raise FileNotFoundError(f"weights: there is no file {path}")
+    if source == "imagenet":
+        _adopt(net, download(), "imagenet")
+        return
+    path = WEIGHTS / f"{net.spec.variant}-shapes.safetensors" if source == "shapes" else Path(source)
+    state = read_state(path)
+    if "features.0.weight" in state:
+        _adopt(net, state, path.name)
+        return
     _check_spec(net, path)
-    try:
-        tensors = load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"weights: {path.name} is not a whole safetensors file ({error})") from error
-    fill(net, tensors, path.name)
+    _compare(net.state_dict(), state, f"{path.name} does not fit {net.spec.variant} (width {net.spec.width:g}, "
+                                      f"{net.spec.num_classes} classes)")
+    net.load_state_dict(state)
+
+
+def _adopt(net: Network, state: State, name: str) -> None:
+    classes = state["classifier.6.weight"].shape[0] if "classifier.6.weight" in state else 1000
+    _compare(vgg16_shapes(classes), state, f"{name} is not VGG-16's public state dict")
+    adopt(net, state)
 
 
 def _check_spec(net: Network, path: Path) -> None:
     note = path.with_suffix(".json")
-    if not note.is_file():
+    if path.suffix != ".safetensors" or not note.is_file():
         return
-    said, wanted = json.loads(note.read_text()), spec_of(net)
+    try:
+        said, wanted = dict(json.loads(note.read_text(encoding="utf-8"))), spec_of(net)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"weights: {note.name} is not a JSON object ({error})") from error
     off = [f"{k}={said[k]!r} (asked for {wanted[k]!r})" for k in wanted if k in said and said[k] != wanted[k]]
     if off:
         raise ValueError(f"weights: {path.name} was made with {', '.join(off)}")
 
 
-def fill(net: Network, tensors: dict[str, Tensor], source: str) -> None:
-    """Copy `tensors` into `net`: every key, every shape, or a ValueError that lists what does not fit."""
-    wanted = net.state_dict()
-    problems = [f"missing {k}" for k in wanted if k not in tensors]
-    problems += [f"unexpected {k}" for k in tensors if k not in wanted]
-    problems += [f"{k} is {tuple(tensors[k].shape)}, expected {tuple(wanted[k].shape)}"
-                 for k in wanted if k in tensors and tensors[k].shape != wanted[k].shape]
+def _compare(wanted: dict[str, Tensor], given: State, complaint: str) -> None:
+    """Every key, every shape, finite numbers; or one ValueError that lists what does not fit."""
+    problems = [f"missing {k}" for k in wanted if k not in given]
+    problems += [f"unexpected {k}" for k in given if k not in wanted]
+    problems += [f"{k} is {tuple(given[k].shape)}, expected {tuple(wanted[k].shape)}"
+                 for k in wanted if k in given and given[k].shape != wanted[k].shape]
     problems += [f"{k} holds {str(v.dtype).removeprefix('torch.')}, expected float"
-                 for k, v in tensors.items() if not v.is_floating_point()]
+                 for k, v in given.items() if not v.is_floating_point()]
     problems += [f"{k} holds values that are not finite"
-                 for k, v in tensors.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())]
+                 for k, v in given.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())]
     if problems:
-        raise ValueError(f"weights: {source} does not fit {net.spec.variant} (width {net.spec.width}, "
-                         f"{net.spec.num_classes} classes):\n  " + "\n  ".join(problems))
-    net.load_state_dict(tensors)
+        raise ValueError(f"weights: {complaint}:\n  " + "\n  ".join(problems))

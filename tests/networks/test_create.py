@@ -38,9 +38,10 @@ def test_crop_sizes(name: str, geometry: str, crop: int, scores: int) -> None:
 def test_score_size_is_what_comes_out(name: str) -> None:
     for geometry in ("paper", "release"):
         net = create(name, width=1 / 64, geometry=geometry).eval()
-        for size in ((224, 224),) if name == "vgg16" else ((33, 50), (64, 41), (127, 128), (129, 97)):
+        own = {"vgg16": (224, 239), "alexnet": (227, 250)}.get(name)
+        for size in (own,) if own else ((33, 50), (64, 41), (127, 128), (129, 97)):
             shape = net.score_map(torch.zeros(1, 3, *size)).shape
-            assert shape[2:] in ((), net.score_size(size))
+            assert (shape[2:] or (1, 1)) == net.score_size(size)
 
 
 @pytest.mark.parametrize("geometry", ["paper", "release"])
@@ -117,3 +118,43 @@ def test_wrong_images_are_named() -> None:
         create("vgg16", width=1 / 64)(torch.zeros(1, 3, 1, 1))
     release = create("deeplab-largefov", width=1 / 64, geometry="release")
     assert release(torch.zeros(1, 3, 1, 1)).shape == (1, 21, 1, 1)
+
+
+@pytest.mark.parametrize("name, num_classes, count", [
+    ("alexnet", 1000, 62_378_344), ("deeplab-alexnet", 21, 7_178_645)])
+def test_krizhevsky_size(name: str, num_classes: int, count: int) -> None:
+    assert parameters(name, num_classes) == count
+
+
+def test_another_size_than_the_classifiers_is_named() -> None:
+    with pytest.raises(ValueError, match=r"fc6 is fully connected to 7×7 cells; an image of 256×256 has 8×8"):
+        create("vgg16", width=1 / 64)(torch.zeros(1, 3, 256, 256))
+
+
+def test_repr_reads_like_the_paper() -> None:
+    text = repr(create("deeplab-largefov", width=1 / 8))
+    assert "deeplab-largefov: 21 classes, width 0.125, paper geometry" in text
+    for words in ("conv5_3              3×3 conv, 64, input stride 2, padding 2, ReLU",
+                  "fc6                  3×3 conv, 128, input stride 12, padding 12, ReLU, dropout 0.5",
+                  "pool1                2×2 max pool, stride 2, padding 1"):
+        assert words in text
+    assert "16×16 upsampling ×8, bilinear, fixed" in repr(create("fcn-8s", width=1 / 64))
+    assert "average pool" in repr(create("deeplab-largefov", width=1 / 64, geometry="release"))
+
+
+@pytest.mark.parametrize("size", range(1, 70))
+def test_ceil_traps(size: int) -> None:
+    """Caffe rounds sizes up: 3×3 pools of stride 2 agree with torch's floor only at odd sizes, 2×2 with
+    padding 1 at every size (the last window would begin beyond the map)."""
+    x = torch.zeros(1, 1, size, size)
+    up, down = (F.max_pool2d(x, 3, 2, 1, ceil_mode=c).shape[-1] for c in (True, False))
+    assert (up == down) == (size % 2 == 1)
+    assert F.max_pool2d(x, 2, 2, 1).shape == F.max_pool2d(x, 2, 2, 1, ceil_mode=True).shape
+    release = create("deeplab-largefov", width=1 / 64, geometry="release")
+    assert release.score_size((size, size)) == (-(-(size - 1) // 8) + 1,) * 2
+    if size % 8 == 1:
+        assert release.score_size((size, size)) == (size // 8 + 1,) * 2
+
+
+def test_500_pixels_are_64_positions_in_caffe() -> None:
+    assert create("deeplab-largefov", width=1 / 64, geometry="release").score_size((500, 513)) == (64, 65)
