@@ -50,13 +50,15 @@ def _shapes_root(split: str) -> Path:
     embedded = CHECKOUT / "data" / "shapes"
     if (embedded / "ImageSets" / "Segmentation" / f"{split}.txt").is_file():
         return embedded
-    # a seam for `split` mistakes: Dataset lists what there is before minutes are spent on making anything
     from dlseg.datasets import shapes
 
     if split not in shapes.SPLITS:
         raise FileNotFoundError(f"split {split!r} of shapes: expected train, val or (in a checkout) train_sample")
-    root = cache_folder() / f"shapes-{shapes.VERSION}"
-    shapes.make(root)
+    root = cache_folder() / shapes.folder_name()
+    try:
+        shapes.make(root, replace=True)
+    except OSError as error:
+        raise type(error)(f"{error}; set DLSEG_CACHE to a folder that can be written") from error
     return root
 
 

@@ -63,9 +63,9 @@ def chair(dice: Dice) -> Outline:
     for x in (left, right):
         solid += stroke([(x, 0.0), (x - lean, -0.48)], leg)
     for i in range(slats):
-        y = -0.45 + 0.2 * i
+        y = -0.44 + 0.21 * i
         shift = lean * y / 0.48
-        solid.append(box(left + shift, y - 0.045, right + shift, y + 0.06))
+        solid.append(box(left + shift, y - 0.05, right + shift, y + 0.075))
     return Outline(solid)
 
 
@@ -108,14 +108,14 @@ def key(dice: Dice) -> Outline:
     solid = stroke(arc(0.0, -0.34, ring * dice.real(0.9, 1.25), ring, 0.0, 1.0, 28), wire)
     solid += stroke([(0.0, -0.34 + ring), (0.0, 0.47)], wire)
     for i in range(teeth):
-        y = 0.45 - 0.15 * i
-        solid.append(box(0.0, y - 0.045, dice.real(0.17, 0.25), y + 0.045))
+        y = 0.45 - 0.16 * i
+        solid.append(box(0.0, y - 0.048, dice.real(0.19, 0.27), y + 0.048))
     return Outline(solid)
 
 
 def ladder(dice: Dice) -> Outline:
     """Two rails, three or four rungs."""
-    top, foot, rail = dice.real(0.17, 0.22), dice.real(0.24, 0.3), dice.real(0.11, 0.135)
+    top, foot, rail = dice.real(0.2, 0.26), dice.real(0.26, 0.34), dice.real(0.11, 0.135)
     rungs = 3 + dice.below(2)
     solid = stroke([(-top, -0.5), (-foot, 0.5)], rail) + stroke([(top, -0.5), (foot, 0.5)], rail)
     for i in range(rungs):
@@ -142,14 +142,16 @@ def mug(dice: Dice) -> Outline:
 
 def scissors(dice: Dice) -> Outline:
     """Blades up, more or less open."""
-    open_, loop, wire = dice.real(0.1, 0.2), dice.real(0.13, 0.15), dice.real(0.1, 0.12)
-    solid: list[Polygon] = [disc(0.0, 0.0, 0.08)]
+    gap, loop, wire = dice.real(0.15, 0.25), dice.real(0.13, 0.155), dice.real(0.1, 0.12)
+    solid: list[Polygon] = [disc(0.0, 0.0, 0.09)]
     for side in (-1, 1):
-        tip, low = (side * open_, -0.5), open_ * 0.6
+        low = gap * 0.5
         solid.append(
-            np.array([(-side * 0.08, 0.06), (side * open_ * 0.6 - side * 0.095, -0.3), tip, (side * 0.09, -0.03)])
+            np.array(
+                [(-side * 0.07, 0.05), (side * gap, -0.5), (side * (gap * 0.6 + 0.07), -0.25), (side * 0.1, 0.0)]
+            )
         )
-        solid += stroke([(0.0, 0.0), (-side * (low + 0.03), 0.2)], 0.11)
+        solid += stroke([(0.0, 0.0), (-side * (low + 0.03), 0.2)], 0.12)
         solid += stroke(arc(-side * (low + 0.1), 0.33, loop, loop * 1.3, 0.0, 1.0, 24), wire)
     return Outline(solid)
 

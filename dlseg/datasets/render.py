@@ -67,9 +67,9 @@ class Canvas:
         self.areas.append(int(mine.sum()))
 
     def leaves_room(self, coverage: Coverage) -> bool:
-        """Whether everything behind a thing so placed stays recognisable: 60 % of it in view."""
+        """Whether everything behind a thing so placed stays recognisable: 70 % of it in view."""
         visible = np.bincount(self.thing[coverage < 0.5], minlength=len(self.areas)).tolist()
-        return all(seen >= 0.6 * area for seen, area in zip(visible[1:], self.areas[1:], strict=True))
+        return all(seen >= 0.7 * area for seen, area in zip(visible[1:], self.areas[1:], strict=True))
 
     def develop(self, camera: Camera) -> UInt8[np.ndarray, "H W 3"]:
         """The picture that the camera takes: uneven light, a little blur, sensor noise."""

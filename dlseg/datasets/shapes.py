@@ -25,7 +25,7 @@ from dlseg.datasets.whole import make_whole
 
 __all__ = ["CLASSES", "SPLITS", "VERSION", "classification", "make", "picture"]
 
-VERSION = 2  # raised whenever any picture changes, so that no cache of older ones is taken for these
+VERSION = 3  # raised whenever any picture changes, so that no cache of older ones is taken for these
 SPLITS = {
     "train": 0,
     "val": 1,
@@ -65,7 +65,13 @@ def classification(
 
 
 def make(
-    out: str | Path, seed: int = 0, train: int = 2000, val: int = 240, jobs: int = -1, progress: bool = True
+    out: str | Path,
+    seed: int = 0,
+    train: int = 2000,
+    val: int = 240,
+    jobs: int = -1,
+    progress: bool = True,
+    replace: bool = False,
 ) -> str:
     """Write the data set in VOC's layout, whole or not at all, and return its tree hash.
 
@@ -76,6 +82,7 @@ def make(
         val: how many in the val split.
         jobs: processes; -1 for one per core. The bytes do not depend on it.
         progress: show a progress bar.
+        replace: throw away what stands in `out` if it was made here, but by another call, or was changed since.
 
     Raises:
         ValueError: a number out of range.
@@ -87,7 +94,12 @@ def make(
     for name, count in counts.items():
         _at_least(name, count, 1)
     recipe = {"data": "shapes", "version": VERSION, "seed": seed, **counts}
-    return make_whole(Path(out), recipe, lambda folder: _fill(folder, seed, counts, jobs, progress))
+    return make_whole(Path(out), recipe, lambda folder: _fill(folder, seed, counts, jobs, progress), replace)
+
+
+def folder_name(seed: int = 0, train: int = 2000, val: int = 240) -> str:
+    """What a set made with these settings is called in the cache."""
+    return f"shapes-{VERSION}-seed{seed}-{train}-{val}"
 
 
 def _fill(folder: Path, seed: int, counts: dict[str, int], jobs: int, progress: bool) -> None:
@@ -148,7 +160,9 @@ def _run(tasks: list[tuple[Callable[..., T], tuple]], jobs: int) -> Iterator[T]:
     """The results of the calls, in order, one at a time."""
     if jobs == 0:
         raise ValueError("jobs: expected a number of processes, or -1 for one per core; got 0")
-    return joblib.Parallel(n_jobs=jobs, return_as="generator")(joblib.delayed(call)(*args) for call, args in tasks)
+    # workers that outlive a killed run end soon after their last task
+    pool = joblib.Parallel(n_jobs=jobs, return_as="generator", idle_worker_timeout=5)
+    return pool(joblib.delayed(call)(*args) for call, args in tasks)
 
 
 def _at_least(name: str, value: int, low: int) -> None:

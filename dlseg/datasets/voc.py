@@ -52,9 +52,8 @@ def palette() -> UInt8[np.ndarray, "256 3"]:
     """VOC's colour map: the bits of an index, dealt in turn to red, green and blue from the highest bit down."""
     index = np.arange(256)
     colours = np.zeros((256, 3), np.int64)
-    for bit in range(8):
-        for channel in range(3):
-            colours[:, channel] |= ((index >> (3 * bit + channel)) & 1 if 3 * bit + channel < 8 else 0) << (7 - bit)
+    for place in range(8):
+        colours[:, place % 3] |= (index >> place & 1) << (7 - place // 3)
     return colours.astype(np.uint8)
 
 
@@ -71,9 +70,7 @@ class Dataset:
             raise FileNotFoundError(f"{self.root}: no such folder; expected a data set in VOC's layout")
         self.names = read_list(self.root, split)
         self.classes = read_classes(self.root)
-        labels = {path.stem for path in (self.root / "SegmentationClass").glob("*.png")}
-        # as VOC's own test list: a split none of whose names has a label is one without labels, not a broken one
-        self.labelled = not labels.isdisjoint(self.names)
+        self.labelled = has_labels(self.root, self.names)
 
     @property
     def num_classes(self) -> int:
@@ -85,17 +82,33 @@ class Dataset:
 
     def __getitem__(self, index: int) -> Sample:
         name = self.names[index]
-        image = read_image(self.root / "JPEGImages" / f"{name}.jpg")
+        image = read_image(image_path(self.root, name))
         if not self.labelled:
             return Sample(name, image, None)
-        path = self.root / "SegmentationClass" / f"{name}.png"
-        label = read_label(path, self.num_classes)
+        path = label_path(self.root, name)
+        label = read_indices(path)
+        refuse_values(path, label, self.num_classes)
         if label.shape != image.shape[:2]:
             raise ValueError(f"{path}: the label is {size(label)} pixels, its image {size(image)}")
         return Sample(name, image, label)
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[i] for i in range(len(self)))
+
+
+def image_path(root: Path, name: str) -> Path:
+    """Where a picture is."""
+    return root / "JPEGImages" / f"{name}.jpg"
+
+
+def label_path(root: Path, name: str) -> Path:
+    """Where a picture's label is, if it has one."""
+    return root / "SegmentationClass" / f"{name}.png"
+
+
+def has_labels(root: Path, names: list[str]) -> bool:
+    """Whether any of these has a label; where none has, they are a list without labels, as VOC's own test list."""
+    return any(label_path(root, name).is_file() for name in names)
 
 
 def size(array: np.ndarray) -> str:
@@ -134,22 +147,28 @@ def read_classes(root: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def read_label(path: Path, num_classes: int) -> UInt8[np.ndarray, "H W"]:
-    """The class indices in a palette PNG: its stored indices, never a conversion of its colours."""
+def read_indices(path: Path) -> UInt8[np.ndarray, "H W"]:
+    """The indices stored in a palette PNG: never a conversion of its colours.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a PNG, cut short, or not one with a palette.
+    """
     try:
         with Image.open(path) as file:
-            mode, label = file.mode, np.array(file)
+            mode, indices = file.mode, np.array(file)
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: the list names this label, but there is no such file") from None
+        raise FileNotFoundError(f"{path}: missing label; the list names it") from None
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise ValueError(f"{path}: not a whole PNG file ({error})") from error
     if mode != "P":
-        raise ValueError(
-            f"{path}: a palette PNG (mode P) was expected, whose indices are the classes; got mode {mode}"
-        )
-    wrong = np.unique(label[(label >= num_classes) & (label != VOID)])
-    if len(wrong):
-        raise ValueError(
-            f"{path}: values {wrong.tolist()} are neither a class (0 to {num_classes - 1}) nor void (255)"
-        )
-    return label
+        raise ValueError(f"{path}: expected a palette PNG (mode P), whose indices are the classes; got mode {mode}")
+    return indices
+
+
+def refuse_values(path: Path, label: UInt8[np.ndarray, "H W"], num_classes: int) -> None:
+    """Raise ValueError if a label holds anything but classes and void."""
+    present = np.flatnonzero(np.bincount(label.ravel(), minlength=256))
+    wrong = present[(present >= num_classes) & (present != VOID)].tolist()
+    if wrong:
+        raise ValueError(f"{path}: values {wrong} are neither a class (0 to {num_classes - 1}) nor void ({VOID})")

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from filelock import FileLock
 
@@ -33,25 +34,29 @@ def tree_hash(folder: str | Path) -> str:
     return digest.hexdigest()
 
 
-def make_whole(out: Path, recipe: dict[str, Any], fill: Callable[[Path], None]) -> str:
+def make_whole(out: Path, recipe: dict[str, Any], fill: Callable[[Path], None], replace: bool = False) -> str:
     """The tree hash of `out`, filled by `fill` unless it was made by the same recipe before.
 
     The work is done in a hidden folder beside `out`, under a lock, and renamed at the end; a run that was killed
-    leaves only that hidden folder, which the next run throws away.
+    leaves only that hidden folder, which the next run throws away. With `replace`, what another recipe made or what
+    was changed since is thrown away too: for folders that are nobody's but ours.
 
     Raises:
         FileExistsError: `out` holds something else, or what another recipe made, or was changed since.
         OSError: the place cannot be written.
     """
     out = out.absolute()
-    _writable(out)
-    lock = FileLock(out.parent / f".{out.name}.lock")
-    with lock:
+    lock = _locked(out)
+    try:
+        if replace and (out / MARKER).is_file() and not is_whole(out, recipe):
+            shutil.rmtree(out)
         found = _found(out, recipe)
         if found is None:
             found = _build(out, recipe, fill)
-        # only a whole folder stands behind an unlinked lock: whoever still waits on it finds nothing left to do
-        Path(lock.lock_file).unlink(missing_ok=True)
+    finally:
+        if out.exists():  # then whoever still waits on this lock has nothing to make, and it can go
+            Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
     return found
 
 
@@ -77,8 +82,10 @@ def _found(out: Path, recipe: dict[str, Any]) -> str | None:
 
 
 def _build(out: Path, recipe: dict[str, Any], fill: Callable[[Path], None]) -> str:
-    draft = out.parent / f".{out.name}.part"
-    shutil.rmtree(draft, ignore_errors=True)
+    for left in out.parent.glob(f".{out.name}.part-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    # a name of its own: processes that outlive a killed run must not write into this one
+    draft = out.parent / f".{out.name}.part-{uuid4().hex}"
     try:
         draft.mkdir()
         fill(draft)
@@ -99,11 +106,12 @@ def _extent(folder: Path) -> list[int]:
     return [len(sizes), sum(sizes)]
 
 
-def _writable(out: Path) -> None:
+def _locked(out: Path) -> FileLock:
+    """A lock beside the place, held; waits while another process has it."""
+    lock = FileLock(out.parent / f".{out.name}.lock")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        probe = out.parent / f".{out.name}.probe"
-        probe.touch()
-        probe.unlink()
+        lock.acquire()
     except OSError as error:
-        raise type(error)(error.errno, f"cannot write to {out.parent}: {error.strerror}") from error
+        raise type(error)(f"cannot write to {out.parent} ({error.strerror})") from error
+    return lock
