@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
+from pathlib import Path
 
 import click
 
@@ -33,12 +35,24 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(module, name.replace("-", "_"))
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The first line of each command's docstring, read from its file: nothing is imported for `--help`."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _summary(COMMANDS[name], name.replace("-", "_"))) for name in COMMANDS])
+
     def invoke(self, ctx: click.Context) -> object:
         """What a user got wrong is one line, not a traceback."""
         try:
             return super().invoke(ctx)
         except (ValueError, OSError, ArithmeticError, ImportError) as error:
             raise click.ClickException(str(error)) from error
+
+
+def _summary(file: str, function: str) -> str:
+    tree = ast.parse(Path(__file__).with_name(f"{file}.py").read_text(encoding="utf-8"))
+    found = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function)
+    text = ast.get_docstring(next(found)) or ""
+    return text.partition("\n")[0]
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
