@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dlseg.networks.vgg import Network
+from dlseg.networks.network import Network
 
 
 @torch.no_grad()
