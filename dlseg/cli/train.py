@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import sys
 import time
@@ -17,6 +18,7 @@ from tqdm.auto import tqdm
 from dlseg.cli import options
 from dlseg.datasets import load
 from dlseg.datasets.memory import InMemory
+from dlseg.datasets.whole import tree_hash
 from dlseg.networks import Network, create, load_trunk, save_weights
 from dlseg.networks.saved import open_weights
 from dlseg.scoring import evaluate
@@ -43,8 +45,8 @@ def progress(total: int, what: str) -> Iterator[Callback]:
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="A .safetensors file to write.")
-@click.option("--images", default=10_000, show_default=True, type=click.IntRange(64), help="Pictures to make.")
-@click.option("--epochs", default=6, show_default=True, type=click.IntRange(1))
+@click.option("--images", default=8_000, show_default=True, type=click.IntRange(64), help="Pictures to make.")
+@click.option("--epochs", default=5, show_default=True, type=click.IntRange(1))
 @click.option("--width", default=WIDTH, show_default=True, help="Channels, as a share of VGG-16's.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="Processes that make pictures.")
@@ -68,6 +70,7 @@ def pretrain(
         pretrain_net(net, pictures, classes - 1, epochs=epochs, seed=seed, callbacks=[bar])
     info = {
         "command": " ".join(["dlseg", *sys.argv[1:]]), "seed": seed, "images": images, "classes": CLASSES[1:],
+        "data_sha256": hashlib.sha256(pictures.tobytes()).hexdigest(),
         "accuracy": round(accuracy(net, unseen, their_classes - 1), 4),
         "seconds": round(time.perf_counter() - start),
     }
@@ -114,6 +117,7 @@ def train(
         train_net(net, dataset, recipe, [bar], checkpoint=out.with_suffix(".checkpoint"))
     info: dict[str, Any] = {
         "command": " ".join(["dlseg", *sys.argv[1:]]), "seed": seed, "classes": dataset.classes, "init": poured,
+        "data": data, "data_sha256": tree_hash(load(data, "train").root), "images": len(dataset),
         "recipe": dataclasses.asdict(recipe), "train_seconds": round(time.perf_counter() - start, 1),
     }
     if check:

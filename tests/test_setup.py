@@ -1,0 +1,106 @@
+"""The set-up says in one line what is wrong with a machine, and its files agree with one another."""
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+
+@pytest.fixture
+def empty_checkout(repo: Path, tmp_path: Path) -> Path:
+    """The set-up's files alone, with nothing installed."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(repo / name, tmp_path / name)
+    return tmp_path
+
+
+def program(path: Path, script: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+def make(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["make", *arguments], cwd=folder, env=os.environ | variables, capture_output=True,
+                          text=True, timeout=60, check=False)
+
+
+@needs_make
+def test_an_old_python_is_one_clear_line(empty_checkout: Path) -> None:
+    old = program(empty_checkout / "python3.9", 'case "$1" in --version) echo "Python 3.9.1";; *) exit 1;; esac')
+    result = make(empty_checkout, "test", f"PYTHON={old}")
+    assert result.returncode != 0 and not (empty_checkout / ".venv").exists()
+    assert len(result.stdout.splitlines()) == 1
+    assert "dlseg needs Python 3.11, 3.12 or 3.13" in result.stdout and "Python 3.9.1" in result.stdout
+
+
+@needs_make
+def test_no_python_at_all(empty_checkout: Path) -> None:
+    result = make(empty_checkout, "lab", "PYTHON=no-such-python")
+    assert result.returncode != 0 and "dlseg needs Python 3.11" in result.stdout
+
+
+@needs_make
+def test_without_a_compiler_the_set_up_goes_on_and_says_so(empty_checkout: Path) -> None:
+    program(empty_checkout / ".venv" / "bin" / "python", "exit 1")  # pydensecrf does not import
+    result = make(empty_checkout, "pydensecrf", CXX="no-such-compiler")
+    assert result.returncode == 0 and result.stdout.startswith("pydensecrf is left out: it needs a C++ compiler")
+
+
+@needs_make
+def test_a_failed_build_goes_on_and_says_where_to_look(empty_checkout: Path) -> None:
+    program(empty_checkout / ".venv" / "bin" / "python", "echo the compiler fell over; exit 1")
+    result = make(empty_checkout, "pydensecrf", CXX="sh")
+    assert result.returncode == 0 and ".venv/pydensecrf.log says why" in result.stdout
+    assert "fell over" in (empty_checkout / ".venv" / "pydensecrf.log").read_text()
+
+
+@needs_make
+def test_an_interrupted_set_up_is_taken_up(empty_checkout: Path) -> None:
+    log = empty_checkout / "calls"  # the environment is there, but not ready
+    program(empty_checkout / ".venv" / "bin" / "python", f'echo "$@" >> {log}')
+    assert make(empty_checkout, "setup").returncode == 0
+    assert "install" in log.read_text() and (empty_checkout / ".venv" / "ready").exists()
+    log.unlink()
+    again = make(empty_checkout, "setup")
+    assert again.returncode == 0 and not log.exists()  # nothing is left to do
+
+
+def test_torch_is_pinned_and_so_is_every_direct_dependency(repo: Path) -> None:
+    pins = dict(re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)$", (repo / "constraints.txt").read_text(), re.M))
+    pinned = {normal(name) for name in pins}
+    project = tomllib.loads((repo / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *(d for part in project["optional-dependencies"].values() for d in part)]
+    names = {normal(re.split(r"[<>=\[;]", d)[0].strip()) for d in wanted} - {"dlseg"}
+    assert pins["torch"] and not names - pinned, f"constraints.txt lacks {sorted(names - pinned)}"
+
+
+def normal(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def test_conda_environment_holds_what_the_library_needs(repo: Path) -> None:
+    text = (repo / "environment.yml").read_text()
+    assert re.search(r"- python=3\.1[12]\b", text) and "pydensecrf" in text
+    listed = {normal(n) for n in re.findall(r"^ +- ([A-Za-z0-9_.-]+)", text, re.M)}
+    conda_names = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+    project = tomllib.loads((repo / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]["lab"]
+    wanted = {re.split(r"[<>=]", d)[0] for d in [*project["dependencies"], *extras]}
+    missing = {n for n in wanted if normal(conda_names.get(n, n)) not in listed}
+    assert not missing, f"environment.yml lacks {sorted(missing)}"
+
+
+def test_ci_runs_what_the_readme_says(repo: Path) -> None:
+    readme, ci = (repo / "README.md").read_text(), (repo / ".ci" / "run").read_text()
+    first_commands = [line.split("#")[0].strip() for line in readme.splitlines() if line.startswith("    ")][:2]
+    assert first_commands == ["make lab", "make test"]
+    assert "make test" in ci and "DLSEG_REQUIRE_BROWSER=1" in ci
