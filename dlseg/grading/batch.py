@@ -1,0 +1,129 @@
+"""Many submissions: in parallel, with a progress bar, resumable; each result is on disk as soon as it is known."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import secrets
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dlseg.grading import exercise, reports, result
+from dlseg.grading.harness import Evidence, Harness
+from dlseg.grading.intake import Item, collect
+from dlseg.grading.result import Result
+from dlseg.grading.sandbox.client import Sandbox, best_level
+
+RUN_FILE = ".run.json"
+MAX_SEED = 2**31
+
+
+class RunError(ValueError):
+    """The output folder belongs to another run; the message says how they differ."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every submission of one run shares. Sent to workers, so it holds only plain values."""
+
+    out: Path
+    tests: Path
+    seed: int
+    level: str
+    kinds: tuple[str, ...] = ("json",)
+    threads: int = 1
+
+
+@dataclass
+class Graders:
+    """This process's harnesses, kept warm between submissions and closed when it ends."""
+
+    kept: dict[Run, Harness] = field(default_factory=dict)
+
+    def get(self, run: Run) -> Harness:
+        """The harness for a run; made on first use."""
+        if run not in self.kept:
+            sandbox = Sandbox(run.level, hidden=[run.tests, run.out], threads=run.threads)
+            sandbox.start()
+            self.kept[run] = Harness(exercise.load(run.tests), sandbox, run.seed, assignment=run.tests.stem)
+        return self.kept[run]
+
+    def close(self) -> None:
+        """End every sandbox."""
+        while self.kept:
+            self.kept.popitem()[1].sandbox.close()
+
+
+GRADERS = Graders()
+atexit.register(GRADERS.close)
+
+
+def grade_item(run: Run, item: Item) -> Result:
+    """Grade one submission and write its reports after every exercise."""
+    harness = GRADERS.get(run)
+    return harness.grade(item, lambda document, evidence: _write(run, harness, document, evidence))
+
+
+def _write(run: Run, harness: Harness, document: Result, evidence: Evidence) -> None:
+    for kind in dict.fromkeys([*run.kinds, "json"]):  # the document last: where it is whole, all others are too
+        if kind in reports.SINGLE:
+            report = reports.SINGLE[kind]
+            result.write(run.out / (document.submission + report.suffix), report.render(document, harness, evidence))
+
+
+def prepare(
+    out: Path, tests: Path, *, seed: int | None, level: str | None, kinds: tuple[str, ...], threads: int = 1
+) -> Run:
+    """Make the output folder, or take up an earlier run in it: its seed is kept, so that a resumed run is one run."""
+    exercise.load(tests)
+    out.mkdir(parents=True, exist_ok=True)
+    note = out / RUN_FILE
+    earlier = json.loads(note.read_text()) if note.exists() else {}
+    seed = earlier.get("seed", secrets.randbelow(MAX_SEED)) if seed is None else seed
+    mine = {"seed": seed, "tests": str(tests.resolve())}
+    if earlier and earlier != mine:
+        raise RunError(f"{out} holds another run ({earlier}), this one is {mine}: give another --out")
+    result.write(note, json.dumps(mine) + "\n")
+    return Run(out.resolve(), tests.resolve(), seed, level or best_level(), kinds, threads)
+
+
+def finished(run: Run, item: Item) -> Result | None:
+    """The result that an earlier run left for this submission, if it is whole."""
+    try:
+        earlier = Result.from_json((run.out / f"{item.name}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return earlier if earlier.complete else None
+
+
+def grade_all(run: Run, paths: list[Path], *, jobs: int = 1, backend: str = "loky") -> Iterator[tuple[Result, int]]:
+    """Each submission's result as it is done, with how many there are in all; those done before come first."""
+    with tempfile.TemporaryDirectory(prefix="dlseg-unzipped-") as folder:
+        items = collect(paths, Path(folder))
+        waiting: list[Item] = []
+        for item in items:
+            if earlier := finished(run, item):
+                yield earlier, len(items)
+            else:
+                waiting.append(item)
+        for document in _grade(run, waiting, jobs, backend):
+            yield document, len(items)
+    if "csv" in run.kinds or "html" in run.kinds:
+        reports.write_overview(run.out, run.kinds)
+
+
+def _grade(run: Run, items: list[Item], jobs: int, backend: str) -> Iterator[Result]:
+    if jobs == 1 or not items:
+        yield from (grade_item(run, item) for item in items)
+        GRADERS.close()
+        return
+    from joblib import Parallel, delayed, parallel_config
+    from joblib.externals.loky import get_reusable_executor
+
+    with parallel_config(backend=backend, n_jobs=jobs):
+        work = Parallel(return_as="generator_unordered", batch_size=1)
+        yield from work(delayed(grade_item)(run, item) for item in items)
+    if backend == "loky":
+        get_reusable_executor().shutdown(wait=True)

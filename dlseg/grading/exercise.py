@@ -1,0 +1,117 @@
+"""What an exercise is: a function's name, and tests that draw fresh inputs and know a reference.
+
+A file of exercises is plain Python with a list `EXERCISES`; only the grader's own process reads it, so its
+references and expected values never reach a submission.
+"""
+
+from __future__ import annotations
+
+import re
+import runpy
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlseg.grading.tolerance import Tolerance
+
+Inputs = Callable[[np.random.Generator], tuple[Any, ...]]
+ID = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
+
+
+class ExerciseError(ValueError):
+    """A file of exercises is wrong; the message says where."""
+
+
+@dataclass(frozen=True)
+class Test:
+    """One graded property of a function: `runs` fresh draws of inputs must all agree with the reference."""
+
+    __test__ = False  # not a pytest class
+
+    name: str
+    points: float
+    inputs: Inputs
+    tolerance: Tolerance
+    runs: int = 2
+    function: str | None = None
+    reference: Callable[..., Any] | None = None
+    hidden: bool = False
+
+    def draw(self, seed: int, exercise: str, run: int) -> tuple[Any, ...]:
+        """The arguments of one call; the same seed, exercise, test and run draw the same arguments."""
+        names = zlib.crc32(f"{exercise}/{self.name}".encode())
+        return self.inputs(np.random.default_rng([seed, names, run]))
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """A graded function (or a few): id `notebook.name`, a reference, tests, the time a worker may take."""
+
+    id: str
+    function: str
+    reference: Callable[..., Any]
+    tests: tuple[Test, ...]
+    seconds: float = 10.0
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        if not ID.fullmatch(self.id):
+            raise ExerciseError(f"exercise id must look like 'atrous.insert_holes', got {self.id!r}")
+        names = [test.name for test in self.tests]
+        if not names or len(set(names)) != len(names):
+            raise ExerciseError(f"{self.id}: needs at least one test, each with its own name, got {names}")
+        for test in self.tests:
+            if test.points < 0 or test.runs < 1:
+                raise ExerciseError(f"{self.id}/{test.name}: points must be >= 0 and runs >= 1")
+
+    @property
+    def max_points(self) -> float:
+        """The sum of the tests' points."""
+        return sum(test.points for test in self.tests)
+
+    @property
+    def slug(self) -> str:
+        """The id as notebook cell ids and nbgrader's grade_id allow it: letters, digits, '-' and '_'."""
+        return self.id.replace(".", "-")
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """Every public function that the tests call."""
+        return tuple(dict.fromkeys([self.function, *(t.function for t in self.tests if t.function)]))
+
+    def answer(self, test: Test, arguments: tuple[Any, ...]) -> Any:
+        """What the reference gives for these arguments."""
+        return (test.reference or self.reference)(*arguments)
+
+
+def load(folder: Path) -> list[Exercise]:
+    """All exercises of one file, or of a folder's `*.py` files in name order (not `_*.py`)."""
+    files = [folder] if folder.is_file() else sorted(folder.glob("[!_]*.py"))
+    found = [exercise for file in files for exercise in _from_file(file)]
+    if not found:
+        raise ExerciseError(f"no exercises in {folder}: expected *.py files with a list named EXERCISES")
+    check_ids(found)
+    return found
+
+
+def check_ids(exercises: Iterable[Exercise]) -> None:
+    """Refuse two exercises with one id."""
+    seen: set[str] = set()
+    for exercise in exercises:
+        if exercise.id in seen:
+            raise ExerciseError(f"two exercises have the id {exercise.id!r}")
+        seen.add(exercise.id)
+
+
+def _from_file(file: Path) -> list[Exercise]:
+    try:
+        listed = runpy.run_path(str(file)).get("EXERCISES", [])
+    except Exception as error:
+        raise ExerciseError(f"{file}: {type(error).__name__}: {error}") from error
+    if not isinstance(listed, list) or not all(isinstance(e, Exercise) for e in listed):
+        raise ExerciseError(f"{file}: EXERCISES must be a list of Exercise, got {listed!r}")
+    return listed

@@ -1,0 +1,136 @@
+"""From what a worker sent back to points: every test against its reference, in words for students."""
+
+from __future__ import annotations
+
+import copy
+import os
+import random
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from dlseg.grading import tolerance
+from dlseg.grading.exercise import Exercise, Test
+from dlseg.grading.result import TestResult
+from dlseg.grading.sandbox.client import Outcome
+from dlseg.grading.sandbox.job import Limits
+
+Shown = dict[tuple[str, str], tuple[Any, Any]]
+OUT_OF_MEMORY = ("MemoryError", "can't allocate memory", "Unable to allocate")
+MAX_MESSAGE = 600
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is judged: the exercise, its limits, and where values for pictures go."""
+
+    exercise: Exercise
+    limits: Limits
+    shown: Shown
+
+
+def judge(
+    case: Judged, tests: list[Test], calls: list[dict[str, Any]], outcome: Outcome
+) -> Iterator[TestResult]:
+    """Verdicts of the leading tests, up to and with the one in which the worker ended early."""
+    answers = list(outcome.frames)
+    if answers and "loading" in answers[0]:
+        answers = [answers[0]] * len(calls)
+    elif len(answers) > len(calls) or (outcome.violation and outcome.ended.cause == "exited"):
+        message = f"the worker sent what no answer looks like ({outcome.violation or 'too many answers'})"
+        yield from (TestResult(t.name, 0, t.points, "crashed", message) for t in tests)
+        return
+    first = 0
+    for test in tests:
+        mine = slice(first, first + test.runs)
+        status, message = _test(case, test, calls[mine], answers[mine])
+        cut_short = len(answers[mine]) < test.runs
+        if cut_short and status == "passed":
+            status, message = ending(outcome, case.exercise, case.limits)
+        yield TestResult(test.name, test.points * (status == "passed"), test.points, status, plain(message))
+        if cut_short:
+            return
+        first += test.runs
+
+
+def _test(
+    case: Judged, test: Test, calls: list[dict[str, Any]], answers: list[dict[str, Any]]
+) -> tuple[str, str]:
+    """The first wrong run's status and message; passed if there is none."""
+    for call, answer in zip(calls, answers, strict=False):
+        status, message = _verdict(case, test, call, answer)
+        if status != "passed":
+            return status, message
+    return "passed", ""
+
+
+def _verdict(case: Judged, test: Test, call: dict[str, Any], answer: dict[str, Any]) -> tuple[str, str]:
+    exercise = case.exercise
+    if "raised" in answer:
+        return _raised(exercise, answer)
+    if "unusable" in answer:
+        return "failed", f"the result cannot be used: {answer['unusable']}"
+    seed_all(call["seed"])
+    reference = _numpy(exercise.answer(test, copy.deepcopy(tuple(call["arguments"]))))
+    own = answer.get("value")
+    wrong = tolerance.difference(own, reference, test.tolerance)
+    if wrong is None:
+        return "passed", ""
+    case.shown.setdefault((exercise.id, test.name), (own, reference))
+    return "failed", wrong
+
+
+def _raised(exercise: Exercise, answer: dict[str, Any]) -> tuple[str, str]:
+    message, where = str(answer.get("message", "")), str(answer.get("where", ""))
+    if answer["raised"] == "NotImplementedError":
+        return "missing", f"not attempted: {exercise.function} raises NotImplementedError"
+    if any(words in message for words in OUT_OF_MEMORY):
+        return "limit", f"out of memory: {message}"
+    return "raised", f"your code raised {message}" + (f" ({where})" if where else "")
+
+
+def ending(outcome: Outcome, exercise: Exercise, limits: Limits) -> tuple[str, str]:
+    """Status and message of a worker that ended without an answer."""
+    cause, status = outcome.ended.cause, outcome.ended.status
+    ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+    too_much = {
+        "memory": f"more than {limits.memory_mb} MB of memory",
+        "tasks": f"more than {limits.tasks} processes and threads",
+        "files": f"more than {limits.files} files or {limits.files_mb} MB on disk",
+        "output": outcome.violation,
+    }
+    if cause == "wall" or ended_by == signal.SIGXCPU:
+        return "timeout", f"{exercise.id} took longer than {exercise.seconds:g} s"
+    if cause in too_much:
+        return "limit", f"limit hit: {too_much[cause]}"
+    if ended_by == signal.SIGXFSZ:
+        return "limit", f"limit hit: a file larger than {limits.files_mb} MB"
+    code = os.waitstatus_to_exitcode(status)
+    how = f"by {signal.Signals(ended_by).name}" if ended_by else f"with exit code {code}"
+    return "crashed", f"your code ended the process {how} before giving back a result"
+
+
+def _numpy(value: Any) -> Any:
+    """A reference's result as the comparison wants it: tensors as arrays, at any depth."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu().numpy()
+    if isinstance(value, list | tuple):
+        return [_numpy(item) for item in value]
+    return {k: _numpy(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def plain(message: str) -> str:
+    """A student's words made safe to print: no control characters, not too long."""
+    clean = "".join(c if c.isprintable() or c == "\n" else "?" for c in message)
+    return clean if len(clean) <= MAX_MESSAGE else clean[: MAX_MESSAGE - 1] + "…"
+
+
+def seed_all(seed: int) -> None:
+    """Seed Python's, numpy's and torch's generators as the worker does before the same call."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)

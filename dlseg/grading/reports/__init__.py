@@ -1,0 +1,41 @@
+"""Reports: the result document in the forms that courses use. Each form is one small file beside this one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlseg.grading.harness import Evidence, Harness
+from dlseg.grading.reports import classroom, gradescope, nbgrader, overview, page, table
+from dlseg.grading.result import Result, write
+
+Render = Callable[[Result, Harness, Evidence], str]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is appended to the submission's name, and how the text is made."""
+
+    suffix: str
+    render: Render
+
+
+SINGLE: dict[str, Report] = {
+    "json": Report(".json", lambda document, harness, evidence: document.to_json()),
+    "gradescope": Report(".gradescope.json", gradescope.render),
+    "classroom": Report(".classroom.txt", classroom.render),
+    "nbgrader": Report(".nbgrader.json", nbgrader.render),
+    "html": Report(".html", page.render),
+}
+KINDS = (*SINGLE, "csv")
+
+
+def write_overview(out: Path, kinds: tuple[str, ...]) -> None:
+    """The class list (`grades.csv`) and the class overview (`index.html`) from all results in `out`."""
+    documents = [Result.from_json(p.read_text(encoding="utf-8")) for p in sorted(out.glob("*.json"))
+                 if not p.name.startswith(".") and len(p.suffixes) == 1]
+    if "csv" in kinds:
+        write(out / "grades.csv", table.render(documents))
+    if "html" in kinds:
+        write(out / "index.html", overview.render(documents, out))

@@ -1,0 +1,14 @@
+"""nbgrader: points per grade_id as floats, for test cells whose value is the number of points."""
+
+from __future__ import annotations
+
+import json
+
+from dlseg.grading.harness import Evidence, Harness
+from dlseg.grading.result import Result
+
+
+def render(document: Result, harness: Harness, evidence: Evidence) -> str:
+    """`{grade_id: points}`; an exercise that the grader could not score is left out."""
+    points = {e.id.replace(".", "-"): float(e.points) for e in document.exercises if e.status != "grader_error"}
+    return json.dumps(points, indent=1) + "\n"

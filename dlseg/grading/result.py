@@ -1,0 +1,108 @@
+"""The result document, from which every report is made: one per submission, written as one step."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+Status = Literal[
+    "passed", "partial", "failed", "raised", "timeout", "limit", "crashed", "missing", "grader_error"
+]
+STATUSES: tuple[str, ...] = get_args(Status)
+WORDS = {
+    "passed": "right", "partial": "partly right", "failed": "wrong result", "raised": "your code raised",
+    "timeout": "took too long", "limit": "limit hit", "crashed": "ended before giving a result",
+    "missing": "missing", "grader_error": "the grader failed, not your fault, not scored",
+}
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """One test: its name, points, status, and why points were lost."""
+
+    __test__ = False
+
+    name: str
+    points: float
+    max_points: float
+    status: str
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class ExerciseResult:
+    """One exercise: the sum of its tests, the status that sums them up, and the reason in one sentence."""
+
+    id: str
+    points: float
+    max_points: float
+    status: str
+    reason: str
+    seconds: float
+    tests: list[TestResult]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One submission's result document."""
+
+    submission: str
+    assignment: str
+    seed: int
+    isolation: str
+    score: float
+    max_score: float
+    exercises: list[ExerciseResult] = field(default_factory=list)
+
+    def to_json(self) -> str:
+        """The document as text."""
+        return json.dumps(asdict(self), indent=1, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Result:
+        """The inverse of to_json. Raises ValueError for text that is no result document."""
+        try:
+            raw: dict[str, Any] = json.loads(text)
+            exercises = [
+                ExerciseResult(**{**e, "tests": [TestResult(**t) for t in e["tests"]]})
+                for e in raw.pop("exercises")
+            ]
+            return cls(**raw, exercises=exercises)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"not a result document: {error}") from error
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing has to be graded again: no exercise ended by the grader's own fault."""
+        return all(e.status != "grader_error" for e in self.exercises)
+
+
+def summarize(tests: list[TestResult]) -> str:
+    """The one status of an exercise: passed, partial, or the most telling of what went wrong."""
+    statuses = {test.status for test in tests}
+    if statuses == {"passed"}:
+        return "passed"
+    if "grader_error" in statuses:
+        return "grader_error"
+    if any(test.points > 0 for test in tests):
+        return "partial"
+    return next(s for s in ("raised", "timeout", "limit", "crashed", "failed", "missing") if s in statuses)
+
+
+def write(path: Path, text: str) -> None:
+    """Replace `path` by `text` as one step: a reader sees the old or the new file, never a part."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

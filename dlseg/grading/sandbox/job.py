@@ -1,0 +1,68 @@
+"""What a worker may use, and what is reported when it has ended: plain data for parent and template."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from dataclasses import asdict, dataclass
+
+MB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Budgets of one worker: seconds of wall time, memory, processes and threads, files, output."""
+
+    seconds: float = 10.0
+    memory_mb: int = 2048
+    tasks: int = 64
+    files: int = 100
+    files_mb: int = 64
+    output_mb: int = 16
+    results_mb: int = 64
+    threads: int = 1
+
+    def apply(self, tasks_already: int) -> None:
+        """Bind this process and all it will start. `tasks_already`: what the same user runs elsewhere."""
+        cpu = int(self.seconds * max(1, self.threads)) + 2
+        memory = self.memory_mb * MB
+        wanted = {
+            resource.RLIMIT_CPU: (cpu, cpu + 1),
+            resource.RLIMIT_CORE: (0, 0),
+            resource.RLIMIT_FSIZE: (self.files_mb * MB,) * 2,
+            resource.RLIMIT_NOFILE: (256, 256),
+            resource.RLIMIT_NPROC: (self.tasks + tasks_already,) * 2,
+        }
+        if sys.platform == "linux":  # DATA counts what is really private; AS also bounds shared mappings
+            wanted |= {resource.RLIMIT_DATA: (memory,) * 2, resource.RLIMIT_AS: (2 * memory + 4096 * MB,) * 2}
+        for kind, (soft, hard) in wanted.items():
+            ceiling = resource.getrlimit(kind)[1]
+            bound = hard if ceiling == resource.RLIM_INFINITY else min(hard, ceiling)
+            resource.setrlimit(kind, (min(soft, bound), bound))
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a worker ended: `exited` by itself, or stopped for `wall`, `memory`, `tasks`, `files`, `output`."""
+
+    cause: str
+    status: int = 0
+    seconds: float = 0.0
+
+    def to_bytes(self) -> bytes:
+        """One line of JSON."""
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+
+class Stopwatch:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self.start = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since it was made."""
+        return time.monotonic() - self.start

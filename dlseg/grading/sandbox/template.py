@@ -1,0 +1,141 @@
+"""The warm template: torch is imported once, every job is a fork that locks itself in. It has no secrets.
+
+It is started with a bare environment and one socket to the grader. A job is a line of JSON and three open
+files (request, result, output); the reply says how the worker ended. Between jobs nothing of it is left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlseg.grading.sandbox import confine, kernel, processes, scratch, worker
+from dlseg.grading.sandbox.confine import Place
+from dlseg.grading.sandbox.job import MB, Ended, Limits, Stopwatch
+
+POLL = 0.05
+
+
+def main(control: int, config: dict[str, Any]) -> None:
+    """Lock in, say ready, serve jobs until the grader closes the socket."""
+    link = socket.socket(fileno=control)
+    place = Place.from_config(config)
+    _warm_up()
+    if sys.platform == "linux":
+        kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+    try:
+        features = confine.enter(place)
+    except OSError as error:
+        link.sendall(json.dumps({"refused": str(error)}).encode() + b"\n")
+        return
+    wake, alarm = os.pipe()
+    os.set_blocking(alarm, False)
+    signal.set_wakeup_fd(alarm, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    link.sendall(json.dumps({"ready": features}).encode() + b"\n")
+    while True:
+        line, files, _, _ = socket.recv_fds(link, 4096, 3)
+        if not line:
+            return
+        ended = Job(place, Limits(**json.loads(line)), files, link, wake).run()
+        for handle in files:
+            os.close(handle)
+        link.sendall(ended.to_bytes())
+
+
+def _warm_up() -> None:
+    """Import what students' code is likely to import, so that no job pays for it."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module("matplotlib").use("Agg")
+        importlib.import_module("matplotlib.pyplot")
+
+
+@dataclass
+class Job:
+    """One worker, from fork to the last of its processes."""
+
+    place: Place
+    limits: Limits
+    files: list[int]
+    link: socket.socket
+    wake: int
+
+    def run(self) -> Ended:
+        """Fork, watch, clean up."""
+        work = scratch.make(self.place)
+        told, tell = os.pipe()
+        watch = Stopwatch()
+        pid = os.fork()
+        if pid == 0:
+            os.close(told)
+            self._become_worker(work, tell)
+        os.close(tell)
+        try:
+            cause, status = self._watch(pid, watch, work)
+        finally:
+            processes.end_all(os.getpid(), pid)
+            scratch.remove(work)
+        said = os.read(told, 4)
+        os.close(told)
+        return Ended(cause, struct.unpack("<i", said)[0] if len(said) == 4 else status, watch.seconds)
+
+    def _become_worker(self, work: Path, tell: int) -> None:
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            if sys.platform == "linux":
+                kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+            self._arrange_files(tell)
+            confine.confine(self.place, self.limits, work, told=6)
+            worker.main(4, 5)
+        except BaseException as error:  # nothing may unwind into the template's own loop
+            os.write(2, f"sandbox: {error}".encode())
+        finally:
+            os._exit(71)
+
+    def _arrange_files(self, tell: int) -> None:
+        """0 nothing, 1 and 2 output, 4 request, 5 result, 6 the status line; everything else closed."""
+        request, result, output = self.files
+        high = [os.dup2(handle, 100 + i) for i, handle in enumerate((request, result, output, tell))]
+        null = os.open("/dev/null", os.O_RDWR)
+        plan = {0: null, 1: high[2], 2: high[2], 4: high[0], 5: high[1], 6: high[3]}
+        for target, source in plan.items():
+            os.dup2(source, target)
+        os.close(3)
+        os.closerange(7, 1 << 16)
+
+    def _watch(self, pid: int, watch: Stopwatch, work: Path) -> tuple[str, int]:
+        """Wait for the worker's end, or for the first budget that it breaks."""
+        while True:
+            ready = select.select([self.link.fileno(), self.wake], [], [], POLL)[0]
+            if self.wake in ready:
+                os.read(self.wake, 4096)
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                return "exited", status
+            if self.link.fileno() in ready:  # the grader is going away
+                return "cancelled", signal.SIGKILL
+            if watch.seconds > self.limits.seconds:
+                return "wall", signal.SIGKILL
+            if broken := self._broken(work):
+                return broken, signal.SIGKILL
+
+    def _broken(self, work: Path) -> str:
+        mine = processes.descendants(os.getpid())
+        if len(mine) > 1 and sum(map(processes.tasks, mine)) > self.limits.tasks:
+            return "tasks"
+        # a fork's untouched pages count for each process: allow each what the template itself holds
+        allowed = self.limits.memory_mb * MB + len(mine) * processes.own_memory(os.getpid())
+        if sum(map(processes.own_memory, mine)) > allowed:
+            return "memory"
+        return "" if scratch.within(work, self.limits) else "files"

@@ -1,0 +1,142 @@
+"""When is an answer right? Three tiers, declared per test with the reason: shape, statistical, numeric."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+Tier = Literal["shape", "statistical", "numeric"]
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """`share` of the elements must satisfy |own - reference| <= atol + rtol |reference|."""
+
+    tier: Tier
+    because: str
+    rtol: float = 0.0
+    atol: float = 0.0
+    share: float = 1.0
+    finite: bool = True
+
+
+def exact(because: str) -> Tolerance:
+    """Not one bit of difference in value: whole numbers, copies."""
+    return Tolerance("numeric", because)
+
+
+def numeric(because: str, rtol: float = 1e-4, atol: float = 1e-5) -> Tolerance:
+    """Every element close: the same sum in another order, single against double precision."""
+    return Tolerance("numeric", because, rtol, atol)
+
+
+def statistical(because: str, share: float, rtol: float = 1e-4, atol: float = 1e-5) -> Tolerance:
+    """At least `share` of the elements close: ties and chaotic steps may fall either way."""
+    return Tolerance("statistical", because, rtol, atol, share)
+
+
+def shape(because: str) -> Tolerance:
+    """Only kind, shape and finiteness: the values are the student's own choice."""
+    return Tolerance("shape", because)
+
+
+def difference(own: Any, reference: Any, tolerance: Tolerance, where: str = "the result") -> str | None:
+    """None where `own` is right, else one sentence: what came, what was expected, where they first differ.
+
+    Both are plain: None, bool, int, float, str, arrays, and lists (for tuples too) or dicts of these.
+    """
+    if isinstance(reference, dict):
+        return _dict_difference(own, reference, tolerance, where)
+    if isinstance(reference, list | tuple):
+        return _list_difference(own, reference, tolerance, where)
+    if reference is None or isinstance(reference, str):
+        same = type(own) is type(reference) and own == reference
+        return None if same else f"{where} is {_show(own)}, expected {_show(reference)}"
+    return _array_difference(own, np.asarray(reference), tolerance, where)
+
+
+def _dict_difference(own: Any, reference: dict[str, Any], tolerance: Tolerance, where: str) -> str | None:
+    if not isinstance(own, dict) or own.keys() != reference.keys():
+        came = f"keys {sorted(own)}" if isinstance(own, dict) else _show(own)
+        return f"{where} has {came}, expected a dict with keys {sorted(reference)}"
+    found = (difference(own[k], reference[k], tolerance, f"{where}[{k!r}]") for k in reference)
+    return next((message for message in found if message), None)
+
+
+def _list_difference(own: Any, reference: Sequence[Any], tolerance: Tolerance, where: str) -> str | None:
+    if isinstance(own, np.ndarray) and own.ndim:
+        own = list(own)
+    if not isinstance(own, list | tuple) or len(own) != len(reference):
+        came = f"{len(own)} values" if isinstance(own, list | tuple) else _show(own)
+        return f"{where} has {came}, expected {len(reference)} values"
+    pairs = enumerate(zip(own, reference, strict=True))
+    found = (difference(a, b, tolerance, f"{where}[{i}]") for i, (a, b) in pairs)
+    return next((message for message in found if message), None)
+
+
+def _array_difference(own: Any, reference: np.ndarray, tolerance: Tolerance, where: str) -> str | None:
+    if own is None:
+        return f"{where} is None: did you forget to return it? Expected {_kind(reference)}"
+    if isinstance(own, str | dict):
+        return f"{where} is {_show(own)}, expected {_kind(reference)}"
+    if isinstance(own, list | tuple) and not reference.ndim:
+        return f"{where} has {len(own)} values, expected {_kind(reference)}"
+    try:
+        own = np.asarray(own)
+    except ValueError:
+        return f"{where} is a ragged list, expected {_kind(reference)}"
+    wrong = _kind_difference(own, reference, tolerance, where)
+    if wrong or tolerance.tier == "shape":
+        return wrong
+    return _value_difference(own, reference, tolerance, where)
+
+
+def _kind_difference(own: np.ndarray, reference: np.ndarray, tolerance: Tolerance, where: str) -> str | None:
+    if own.dtype.kind not in "biuf":
+        return f"{where} holds {own.dtype}, expected {_kind(reference)}"
+    if own.shape != reference.shape:
+        return f"{where} has shape {own.shape}, expected {reference.shape}"
+    if own.dtype.kind == "f" and reference.dtype.kind in "biu":
+        return f"{where} holds {own.dtype} numbers, expected whole ones ({reference.dtype})"
+    if (own.dtype.kind == "b") != (reference.dtype.kind == "b"):
+        return f"{where} holds {own.dtype}, expected {reference.dtype}"
+    bad = ~np.isfinite(own) if tolerance.finite and own.dtype.kind == "f" else np.zeros(own.shape, bool)
+    if bad.any():
+        index = _first(bad)
+        return f"{where} is {own[index]}{_at(index)}: {int(bad.sum())} of {own.size} values are not finite"
+    return None
+
+
+def _value_difference(own: np.ndarray, reference: np.ndarray, tolerance: Tolerance, where: str) -> str | None:
+    left, right = own.astype(np.float64), reference.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        close = (left == right) | (np.abs(left - right) <= tolerance.atol + tolerance.rtol * np.abs(right))
+    close |= np.isnan(left) & np.isnan(right)
+    if not close.size or close.mean() >= tolerance.share:
+        return None
+    index, count = _first(~close), int((~close).sum())
+    need = "" if tolerance.share == 1 else f" (at least {tolerance.share:.0%} must agree)"
+    many = f"; {count} of {close.size} values differ{need}" if close.ndim else ""
+    return f"{where} is {own[index]}{_at(index)}, expected {reference[index]}{many}"
+
+
+def _first(mask: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.unravel_index(int(np.argmax(mask)), mask.shape))
+
+
+def _at(index: tuple[int, ...]) -> str:
+    return f" at {list(index)}" if index else ""
+
+
+def _kind(reference: np.ndarray) -> str:
+    return f"an array of shape {reference.shape}" if reference.ndim else f"one number ({reference.dtype})"
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
