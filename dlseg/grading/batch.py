@@ -1,4 +1,4 @@
-"""Many submissions: in parallel, with a progress bar, resumable; each result is on disk as soon as it is known."""
+"""Many submissions: in parallel and resumable; each result is on disk as soon as it is known."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from joblib import Parallel, delayed, parallel_config
+from joblib.externals.loky import get_reusable_executor
+
 from dlseg.grading import exercise, reports, result
 from dlseg.grading.harness import Evidence, Harness
 from dlseg.grading.intake import Item, collect
+from dlseg.grading.reports import similarity
 from dlseg.grading.result import Result
-from dlseg.grading.sandbox.client import Sandbox, best_level
+from dlseg.grading.sandbox.client import Sandbox, open_best
 
 RUN_FILE = ".run.json"
 MAX_SEED = 2**31
@@ -31,7 +35,7 @@ class Run:
     out: Path
     tests: Path
     seed: int
-    level: str
+    level: str | None = None
     kinds: tuple[str, ...] = ("json",)
     threads: int = 1
 
@@ -45,8 +49,7 @@ class Graders:
     def get(self, run: Run) -> Harness:
         """The harness for a run; made on first use."""
         if run not in self.kept:
-            sandbox = Sandbox(run.level, hidden=[run.tests, run.out], threads=run.threads)
-            sandbox.start()
+            sandbox = _open(run)
             self.kept[run] = Harness(exercise.load(run.tests), sandbox, run.seed, assignment=run.tests.stem)
         return self.kept[run]
 
@@ -54,6 +57,15 @@ class Graders:
         """End every sandbox."""
         while self.kept:
             self.kept.popitem()[1].sandbox.close()
+
+
+def _open(run: Run) -> Sandbox:
+    hidden = [run.tests, run.out]
+    if run.level is None:
+        return open_best(hidden, run.threads)
+    sandbox = Sandbox(run.level, hidden, run.threads)
+    sandbox.start()
+    return sandbox
 
 
 GRADERS = Graders()
@@ -67,16 +79,21 @@ def grade_item(run: Run, item: Item) -> Result:
 
 
 def _write(run: Run, harness: Harness, document: Result, evidence: Evidence) -> None:
-    for kind in dict.fromkeys([*run.kinds, "json"]):  # the document last: where it is whole, all others are too
+    if "html" in run.kinds:
+        prints = sorted(similarity.fingerprint(evidence.sources))
+        result.write(run.out / f".{document.submission}.prints", json.dumps(prints))
+    for kind in [*(k for k in run.kinds if k != "json"), "json"]:  # last: where it is whole, all are
         if kind in reports.SINGLE:
             report = reports.SINGLE[kind]
-            result.write(run.out / (document.submission + report.suffix), report.render(document, harness, evidence))
+            text = report.render(document, harness, evidence)
+            result.write(run.out / (document.submission + report.suffix), text)
 
 
 def prepare(
-    out: Path, tests: Path, *, seed: int | None, level: str | None, kinds: tuple[str, ...], threads: int = 1
+    out: Path, tests: Path, *, seed: int | None = None, level: str | None = None,
+    kinds: tuple[str, ...] = ("json",), threads: int = 1,
 ) -> Run:
-    """Make the output folder, or take up an earlier run in it: its seed is kept, so that a resumed run is one run."""
+    """Make the output folder, or take up an earlier run in it with its seed. RunError if the two differ."""
     exercise.load(tests)
     out.mkdir(parents=True, exist_ok=True)
     note = out / RUN_FILE
@@ -86,7 +103,7 @@ def prepare(
     if earlier and earlier != mine:
         raise RunError(f"{out} holds another run ({earlier}), this one is {mine}: give another --out")
     result.write(note, json.dumps(mine) + "\n")
-    return Run(out.resolve(), tests.resolve(), seed, level or best_level(), kinds, threads)
+    return Run(out.resolve(), tests.resolve(), seed, level, kinds, threads)
 
 
 def finished(run: Run, item: Item) -> Result | None:
@@ -98,8 +115,10 @@ def finished(run: Run, item: Item) -> Result | None:
     return earlier if earlier.complete else None
 
 
-def grade_all(run: Run, paths: list[Path], *, jobs: int = 1, backend: str = "loky") -> Iterator[tuple[Result, int]]:
-    """Each submission's result as it is done, with how many there are in all; those done before come first."""
+def grade_all(
+    run: Run, paths: list[Path], *, jobs: int = 1, backend: str = "loky"
+) -> Iterator[tuple[Result, int]]:
+    """Each submission's result as it is done, and how many there are in all; those done before first."""
     with tempfile.TemporaryDirectory(prefix="dlseg-unzipped-") as folder:
         items = collect(paths, Path(folder))
         waiting: list[Item] = []
@@ -119,9 +138,6 @@ def _grade(run: Run, items: list[Item], jobs: int, backend: str) -> Iterator[Res
         yield from (grade_item(run, item) for item in items)
         GRADERS.close()
         return
-    from joblib import Parallel, delayed, parallel_config
-    from joblib.externals.loky import get_reusable_executor
-
     with parallel_config(backend=backend, n_jobs=jobs):
         work = Parallel(return_as="generator_unordered", batch_size=1)
         yield from work(delayed(grade_item)(run, item) for item in items)

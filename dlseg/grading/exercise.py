@@ -18,6 +18,7 @@ import numpy as np
 
 from dlseg.grading.tolerance import Tolerance
 
+Points = float | int
 Inputs = Callable[[np.random.Generator], tuple[Any, ...]]
 ID = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
 
@@ -33,7 +34,7 @@ class Test:
     __test__ = False  # not a pytest class
 
     name: str
-    points: float
+    points: Points
     inputs: Inputs
     tolerance: Tolerance
     runs: int = 2
@@ -55,7 +56,7 @@ class Exercise:
     function: str
     reference: Callable[..., Any]
     tests: tuple[Test, ...]
-    seconds: float = 10.0
+    seconds: Points = 10.0
     title: str = ""
 
     def __post_init__(self) -> None:
@@ -69,7 +70,7 @@ class Exercise:
                 raise ExerciseError(f"{self.id}/{test.name}: points must be >= 0 and runs >= 1")
 
     @property
-    def max_points(self) -> float:
+    def max_points(self) -> Points:
         """The sum of the tests' points."""
         return sum(test.points for test in self.tests)
 

@@ -31,10 +31,13 @@ class TooLarge(FrameError):
     """A frame announces more than the cap."""
 
 
-def encode(value: dict[str, Any]) -> bytes:
+def encode(value: dict[str, Any], *, max_blob: int = MAX_BLOB) -> bytes:
     """The frame of a dict of plain values, numpy arrays and torch tensors, in lists, tuples and dicts."""
     arrays: dict[str, np.ndarray] = {}
     text = json.dumps(pack(value, arrays)).encode()
+    size = sum(array.nbytes for array in arrays.values())
+    if size > max_blob - MAX_TEXT or len(text) > MAX_TEXT:
+        raise TooLarge(f"{size >> 20} MB of arrays and {len(text) >> 10} kB besides are too much to return")
     blob = save(arrays)
     return HEAD.pack(MAGIC, len(text), len(blob)) + text + blob
 

@@ -23,9 +23,10 @@ NOT_YET = "not graded yet"
 
 @dataclass
 class Evidence:
-    """Own and reference values of each test's first wrong call, for pictures; never part of the document."""
+    """What reports show beside the document: own and reference values of first wrong calls, the code."""
 
     shown: dict[tuple[str, str], tuple[Any, Any]] = field(default_factory=dict)
+    sources: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -49,6 +50,7 @@ class Harness:
             if item.problem:
                 raise submission.SubmissionError(item.problem)
             handed_in = submission.read(item.path)
+            evidence.sources = [cell.source for cell in handed_in.cells]
             cells: list[ReadCell] | str = self._read(handed_in)
         except submission.SubmissionError as error:
             cells = str(error)
@@ -108,16 +110,15 @@ class Harness:
     ) -> Iterator[TestResult]:
         """Each test's verdict. A worker that dies costs the test it died in; a new one does the rest."""
         limits = replace(self.limits, seconds=exercise.seconds, threads=self.sandbox.threads)
-        waiting, left = list(exercise.tests), exercise.seconds
+        waiting = list(exercise.tests)
         while waiting:
             calls = [self._call(exercise, test, run) for test in waiting for run in range(test.runs)]
             request = _request(chosen, cells, calls, self.seed, limits)
-            outcome = self.sandbox.run(request, replace(limits, seconds=max(0.5, left)))
-            left -= outcome.ended.seconds
+            outcome = self.sandbox.run(request, limits)
             verdicts = list(judge.judge(Judged(exercise, limits, evidence.shown), waiting, calls, outcome))
             yield from verdicts
             waiting = waiting[len(verdicts):]
-            if waiting and left <= 0:
+            if verdicts[-1].status == "timeout":
                 yield from (TestResult(t.name, 0, t.points, "timeout", _late(exercise)) for t in waiting)
                 return
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,11 +15,15 @@ from dlseg.grading.submission import MAX_BYTES
 SUFFIXES = (".ipynb", ".py")
 MAX_MEMBERS = 5000
 MAX_UNPACKED = 1 << 30
+# RuntimeError: a password; NotImplementedError: an exotic compression; the others: a broken file
+UNREADABLE = (
+    zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, ValueError, EOFError, zlib.error,
+)
 
 
 @dataclass(frozen=True)
 class Item:
-    """One submission: its name, where it lies, and the problem that keeps it from being read, if there is one."""
+    """One submission: its name, where it lies, and the problem that keeps it from being read, if any."""
 
     name: str
     path: Path
@@ -32,7 +37,7 @@ def collect(paths: list[Path], unpacked: Path) -> list[Item]:
     """
     found = [item for number, path in enumerate(paths) for item in _find(path, unpacked / str(number))]
     if not found:
-        raise ValueError(f"nothing to grade in {', '.join(map(str, paths))}: expected .ipynb, .py or .zip files")
+        raise ValueError(f"nothing to grade in {', '.join(map(str, paths))}: expected .ipynb, .py or .zip")
     return _distinct(found)
 
 
@@ -40,7 +45,8 @@ def _find(path: Path, unpacked: Path) -> Iterator[Item]:
     if path.is_dir():
         for number, child in enumerate(sorted(path.rglob("*"))):
             hidden = any(part.startswith(".") for part in child.relative_to(path).parts)
-            if not hidden and child.suffix in (*SUFFIXES, ".zip") and child.is_file() and not child.is_symlink():
+            ordinary = child.is_file() and not child.is_symlink()
+            if not hidden and ordinary and child.suffix in (*SUFFIXES, ".zip"):
                 yield from _find(child, unpacked / str(number))
     elif not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
@@ -67,17 +73,18 @@ def _unzip(path: Path, target: Path) -> Iterator[Item]:
                     yield Item(path.stem, path, f"the zip unpacks to more than {MAX_UNPACKED >> 30} GB")
                     return
                 yield item
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, OSError, RuntimeError, NotImplementedError, ValueError) as error:
+    except UNREADABLE as error:
         yield Item(path.stem, path, f"the zip cannot be read: {error}")
 
 
 def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, zip_name: str) -> Item | None:
     name = PurePosixPath(member.filename.replace("\\", "/"))
     mode = member.external_attr >> 16
-    if member.is_dir() or name.suffix not in SUFFIXES or any(part.startswith((".", "__")) for part in name.parts):
+    hidden = any(part.startswith((".", "__")) and part != ".." for part in name.parts)
+    if member.is_dir() or name.suffix not in SUFFIXES or hidden:
         return None
     path = target / zip_name / (name.parts[-2] if len(name.parts) > 1 else "") / name.name
-    if name.is_absolute() or (stat.S_IFMT(mode) and not stat.S_ISREG(mode)):
+    if name.is_absolute() or ".." in name.parts or (stat.S_IFMT(mode) and not stat.S_ISREG(mode)):
         return Item(name.stem, path, f"{name.name}: not an ordinary file inside the zip")
     with archive.open(member) as source:
         data = source.read(MAX_BYTES + 1)

@@ -72,6 +72,8 @@ def _verdict(case: Judged, test: Test, call: dict[str, Any], answer: dict[str, A
     exercise = case.exercise
     if "raised" in answer:
         return _raised(exercise, answer)
+    if "too_large" in answer:
+        return "limit", f"limit hit: {answer['too_large']}"
     if "unusable" in answer:
         return "failed", f"the result cannot be used: {answer['unusable']}"
     seed_all(call["seed"])
@@ -103,7 +105,9 @@ def ending(outcome: Outcome, exercise: Exercise, limits: Limits) -> tuple[str, s
         "files": f"more than {limits.files} files or {limits.files_mb} MB on disk",
         "output": outcome.violation,
     }
-    if cause == "wall" or ended_by == signal.SIGXCPU:
+    # the kernel ends with SIGKILL who does not heed SIGXCPU
+    killed_late = ended_by == signal.SIGKILL and outcome.ended.cpu > limits.seconds
+    if cause == "wall" or ended_by == signal.SIGXCPU or killed_late:
         return "timeout", f"{exercise.id} took longer than {exercise.seconds:g} s"
     if cause in too_much:
         return "limit", f"limit hit: {too_much[cause]}"

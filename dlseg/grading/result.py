@@ -27,8 +27,8 @@ class TestResult:
     __test__ = False
 
     name: str
-    points: float
-    max_points: float
+    points: float | int
+    max_points: float | int
     status: str
     message: str = ""
 
@@ -38,11 +38,11 @@ class ExerciseResult:
     """One exercise: the sum of its tests, the status that sums them up, and the reason in one sentence."""
 
     id: str
-    points: float
-    max_points: float
+    points: float | int
+    max_points: float | int
     status: str
     reason: str
-    seconds: float
+    seconds: float | int
     tests: list[TestResult]
 
 
@@ -54,8 +54,8 @@ class Result:
     assignment: str
     seed: int
     isolation: str
-    score: float
-    max_score: float
+    score: float | int
+    max_score: float | int
     exercises: list[ExerciseResult] = field(default_factory=list)
 
     def to_json(self) -> str:

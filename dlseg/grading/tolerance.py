@@ -105,7 +105,7 @@ def _kind_difference(own: np.ndarray, reference: np.ndarray, tolerance: Toleranc
         return f"{where} holds {own.dtype}, expected {reference.dtype}"
     bad = ~np.isfinite(own) if tolerance.finite and own.dtype.kind == "f" else np.zeros(own.shape, bool)
     if bad.any():
-        index = _first(bad)
+        index = _first(np.asarray(bad))
         return f"{where} is {own[index]}{_at(index)}: {int(bad.sum())} of {own.size} values are not finite"
     return None
 
@@ -117,7 +117,7 @@ def _value_difference(own: np.ndarray, reference: np.ndarray, tolerance: Toleran
     close |= np.isnan(left) & np.isnan(right)
     if not close.size or close.mean() >= tolerance.share:
         return None
-    index, count = _first(~close), int((~close).sum())
+    index, count = _first(np.asarray(~close)), int((~close).sum())
     need = "" if tolerance.share == 1 else f" (at least {tolerance.share:.0%} must agree)"
     many = f"; {count} of {close.size} values differ{need}" if close.ndim else ""
     return f"{where} is {own[index]}{_at(index)}, expected {reference[index]}{many}"

@@ -50,7 +50,8 @@ WRONG = {
         "returns the input": ("def insert_holes(weight, rate):\n    return weight\n", 1),
         "keeps the size": (
             "def insert_holes(w, r):\n    out = torch.zeros_like(w)\n"
-            "    out[:, :, ::r, ::r] = w[:, :, : len(range(0, w.shape[2], r)), : len(range(0, w.shape[3], r))]\n"
+            "    out[:, :, ::r, ::r] = w[:, :, : len(range(0, w.shape[2], r)), : len(range(0, "
+            "w.shape[3], r))]\n"
             "    return out\n", 1),
         "one hole too many": (
             "def insert_holes(w, r):\n    o, i, h, v = w.shape\n    out = torch.zeros(o, i, h * r, v * r)\n"
@@ -59,17 +60,22 @@ WRONG = {
             "def insert_holes(w, r):\n    n = w.shape[2] + (w.shape[2] - 1) * (r - 1)\n"
             "    return torch.nn.functional.interpolate(w, size=(n, n), mode='nearest')\n", 1),
         "interpolates": (
-            "def insert_holes(w, r):\n    n = w.shape[2] + (w.shape[2] - 1) * (r - 1)\n    return torch.nn.functional."
+            "def insert_holes(w, r):\n    n = w.shape[2] + (w.shape[2] - 1) * (r - 1)\n"
+            "    return torch.nn.functional."
             "interpolate(w, size=(n, n), mode='bilinear', align_corners=True)\n", 1),
         "only rate 2": (
             "def insert_holes(w, r):\n    if r == 1:\n        return w\n    o, i, h, v = w.shape\n"
-            "    out = torch.zeros(o, i, 2 * h - 1, 2 * v - 1)\n    out[:, :, ::2, ::2] = w\n    return out\n", 3),
+            "    out = torch.zeros(o, i, 2 * h - 1, 2 * v - 1)\n"
+            "    out[:, :, ::2, ::2] = w\n    return out\n", 3),
         "holes along one axis": (
-            "def insert_holes(w, r):\n    o, i, h, v = w.shape\n    out = torch.zeros(o, i, (h - 1) * r + 1, v)\n"
+            "def insert_holes(w, r):\n    o, i, h, v = w.shape\n"
+            "    out = torch.zeros(o, i, (h - 1) * r + 1, v)\n"
             "    out[:, :, ::r] = w\n    return out\n", 1),
         "index out of range": (
-            "def insert_holes(w, r):\n    o, i, h, v = w.shape\n    out = torch.zeros(o, i, (h - 1) * r, (v - 1) * r)\n"
-            "    for y in range(h):\n        for x in range(v):\n            out[:, :, y * r, x * r] = w[:, :, y, x]\n"
+            "def insert_holes(w, r):\n    o, i, h, v = w.shape\n"
+            "    out = torch.zeros(o, i, (h - 1) * r, (v - 1) * r)\n"
+            "    for y in range(h):\n        for x in range(v):\n"
+            "            out[:, :, y * r, x * r] = w[:, :, y, x]\n"
             "    return out\n", 0),
         "integers": (
             "def insert_holes(w, r):\n    o, i, h, v = w.shape\n"
@@ -94,7 +100,8 @@ WRONG = {
             "    return sum(w[k] * x[rate * k : rate * k + n] for k in range(len(w)))\n", 0),
         "runs off the end": (
             "def atrous_conv1d(x, w, rate):\n"
-            "    return np.array([sum(w[k] * x[i + k * rate] for k in range(len(w))) for i in range(len(x))])\n", 0),
+            "    return np.array([sum(w[k] * x[i + k * rate] for k in range(len(w)))\n"
+            "                     for i in range(len(x))])\n", 0),
         "prints instead of returning": (
             "def atrous_conv1d(x, w, rate):\n    print(np.correlate(x, w, 'valid'))\n", 0),
         "only three taps": (
@@ -178,22 +185,26 @@ WRONG = {
         "not normalised": (
             "def mean_field_step(q, u, k):\n    m = q @ k\n    return np.exp(-(u + m.sum(0) - m))\n", 0),
         "over pixels": (
-            "def mean_field_step(q, u, k):\n    m = q @ k\n    e = u + m.sum(0) - m\n    n = np.exp(e.min(0) - e)\n"
+            "def mean_field_step(q, u, k):\n    m = q @ k\n    e = u + m.sum(0) - m\n"
+            "    n = np.exp(e.min(0) - e)\n"
             "    return n / n.sum(1, keepdims=True)\n", 0),
         "overflows": (
             "def mean_field_step(q, u, k):\n    m = q @ k\n    n = np.exp(-(u + m.sum(0) - m - 700))\n"
             "    return n / n.sum(0)\n", 4),
         "transposed": (
-            "def mean_field_step(q, u, k):\n    m = q @ k\n    e = u + m.sum(0) - m\n    n = np.exp(e.min(0) - e)\n"
+            "def mean_field_step(q, u, k):\n    m = q @ k\n    e = u + m.sum(0) - m\n"
+            "    n = np.exp(e.min(0) - e)\n"
             "    return (n / n.sum(0)).T\n", 0),
         "the labels": (
             "def mean_field_step(q, u, k):\n    m = q @ k\n    return (u + m.sum(0) - m).argmin(0)\n", 0),
         "forgets the unary": (
-            "def mean_field_step(q, u, k):\n    m = q @ k\n    e = m.sum(0) - m\n    n = np.exp(e.min(0) - e)\n"
+            "def mean_field_step(q, u, k):\n    m = q @ k\n    e = m.sum(0) - m\n"
+            "    n = np.exp(e.min(0) - e)\n"
             "    return n / n.sum(0)\n", 0),
         "mixes shapes": ("def mean_field_step(q, u, k):\n    return k @ q\n", 0),
         "two labels only": (
-            "def mean_field_step(q, u, k):\n    m = q @ k\n    e = u + m[::-1]\n    n = np.exp(e.min(0) - e)\n"
+            "def mean_field_step(q, u, k):\n    m = q @ k\n    e = u + m[::-1]\n"
+            "    n = np.exp(e.min(0) - e)\n"
             "    return n / n.sum(0)\n", 2),
     },
 }

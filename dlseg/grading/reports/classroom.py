@@ -1,4 +1,4 @@
-"""GitHub Classroom: the step output `result`, base64 of JSON version 3, as its autograding reporter reads it."""
+"""GitHub Classroom: the step output `result`, base64 of JSON version 3, as its reporter reads it."""
 
 from __future__ import annotations
 

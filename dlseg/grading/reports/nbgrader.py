@@ -10,5 +10,5 @@ from dlseg.grading.result import Result
 
 def render(document: Result, harness: Harness, evidence: Evidence) -> str:
     """`{grade_id: points}`; an exercise that the grader could not score is left out."""
-    points = {e.id.replace(".", "-"): float(e.points) for e in document.exercises if e.status != "grader_error"}
-    return json.dumps(points, indent=1) + "\n"
+    scored = [e for e in document.exercises if e.status != "grader_error"]
+    return json.dumps({e.id.replace(".", "-"): float(e.points) for e in scored}, indent=1) + "\n"

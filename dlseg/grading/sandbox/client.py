@@ -28,7 +28,8 @@ BOOT = (
 )
 FIRST_UID, UIDS = 61000, 1000
 KEEP_OUTPUT = 20_000
-GRACE = 20.0
+GRACE = 60.0
+START = 300.0
 
 
 class SandboxError(RuntimeError):
@@ -81,7 +82,7 @@ class Sandbox:
             )
         self._open.callback(self._end_template)
         try:
-            answer = self._hear(60.0)
+            answer = self._hear(START)
         except (ValueError, TimeoutError) as error:
             answer = {"refused": str(error)}
         if "ready" not in answer:
@@ -138,7 +139,7 @@ class Sandbox:
         result = Drain(limits.results_mb * MB, limits.results_mb * MB)
         output = Drain(limits.output_mb * MB, KEEP_OUTPUT)
         with tempfile.TemporaryFile() as asked:
-            asked.write(frames.encode(request))
+            asked.write(frames.encode(request, max_blob=1 << 30))
             asked.seek(0)
             try:
                 job = json.dumps(asdict(limits)).encode()
@@ -154,7 +155,7 @@ class Sandbox:
     def _collect(self, result: Drain, output: Drain, limits: Limits) -> Outcome:
         """Wait for the template's word that the worker and all it started are gone, then drain the pipes."""
         try:
-            ended = Ended(**self._hear(limits.seconds + GRACE))
+            ended = Ended(**self._hear(limits.wall + GRACE))
         except (TypeError, ValueError, TimeoutError) as error:
             self.close()
             raise SandboxError(f"the sandbox broke down while the worker ran ({error})") from error
@@ -213,25 +214,15 @@ def _frames(data: bytes, limits: Limits) -> tuple[list[dict[str, Any]], str]:
     return found, ""
 
 
-def available() -> dict[str, str]:
-    """Every isolation level and what it comes to here ('' where it is refused), the strongest first."""
-    found = {}
-    for level in LEVELS:
-        try:
-            with Sandbox(level) as sandbox:
-                found[level] = sandbox.isolation
-        except SandboxError:
-            found[level] = ""
-    return found
-
-
-def best_level() -> str:
-    """The strongest isolation level that works here. Raises SandboxError where none does."""
+def open_best(hidden: list[Path] | None = None, threads: int = 1) -> Sandbox:
+    """A started sandbox at the strongest isolation level that works here. SandboxError where none does."""
     refusals = []
     for level in LEVELS:
+        sandbox = Sandbox(level, hidden, threads)
         try:
-            with Sandbox(level):
-                return level
+            sandbox.start()
         except SandboxError as error:
             refusals.append(str(error))
+        else:
+            return sandbox
     raise SandboxError("; ".join(refusals))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import resource
 import sys
 import time
@@ -13,9 +14,9 @@ MB = 1 << 20
 
 @dataclass(frozen=True)
 class Limits:
-    """Budgets of one worker: seconds of wall time, memory, processes and threads, files, output."""
+    """Budgets of one worker: seconds of computing, memory, processes and threads, files, output."""
 
-    seconds: float = 10.0
+    seconds: float | int = 10.0
     memory_mb: int = 2048
     tasks: int = 64
     files: int = 100
@@ -24,9 +25,14 @@ class Limits:
     results_mb: int = 64
     threads: int = 1
 
+    @property
+    def wall(self) -> float | int:
+        """Seconds after which a worker is stopped even if it sleeps, or the machine is too busy to run it."""
+        return 3 * self.seconds + 2
+
     def apply(self, tasks_already: int) -> None:
         """Bind this process and all it will start. `tasks_already`: what the same user runs elsewhere."""
-        cpu = int(self.seconds * max(1, self.threads)) + 2
+        cpu = math.ceil(self.seconds * max(1, self.threads))
         memory = self.memory_mb * MB
         wanted = {
             resource.RLIMIT_CPU: (cpu, cpu + 1),
@@ -50,6 +56,7 @@ class Ended:
     cause: str
     status: int = 0
     seconds: float = 0.0
+    cpu: float = 0.0
 
     def to_bytes(self) -> bytes:
         """One line of JSON."""

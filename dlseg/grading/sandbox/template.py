@@ -13,14 +13,13 @@ import os
 import select
 import signal
 import socket
-import struct
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dlseg.grading.sandbox import confine, kernel, processes, scratch, worker
-from dlseg.grading.sandbox.confine import Place
+from dlseg.grading.sandbox.confine import STATUS, Place
 from dlseg.grading.sandbox.job import MB, Ended, Limits, Stopwatch
 
 POLL = 0.05
@@ -81,13 +80,15 @@ class Job:
             self._become_worker(work, tell)
         os.close(tell)
         try:
-            cause, status = self._watch(pid, watch, work)
+            cause, status, cpu = self._watch(pid, watch, work)
         finally:
             processes.end_all(os.getpid(), pid)
             scratch.remove(work)
-        said = os.read(told, 4)
+        said = os.read(told, STATUS.size)
         os.close(told)
-        return Ended(cause, struct.unpack("<i", said)[0] if len(said) == 4 else status, watch.seconds)
+        if len(said) == STATUS.size:
+            status, cpu = STATUS.unpack(said)
+        return Ended(cause, status, watch.seconds, cpu)
 
     def _become_worker(self, work: Path, tell: int) -> None:
         try:
@@ -114,21 +115,21 @@ class Job:
         os.close(3)
         os.closerange(7, 1 << 16)
 
-    def _watch(self, pid: int, watch: Stopwatch, work: Path) -> tuple[str, int]:
+    def _watch(self, pid: int, watch: Stopwatch, work: Path) -> tuple[str, int, float]:
         """Wait for the worker's end, or for the first budget that it breaks."""
         while True:
             ready = select.select([self.link.fileno(), self.wake], [], [], POLL)[0]
             if self.wake in ready:
                 os.read(self.wake, 4096)
-            ended, status = os.waitpid(pid, os.WNOHANG)
+            ended, status, used = os.wait4(pid, os.WNOHANG)
             if ended:
-                return "exited", status
+                return "exited", status, used.ru_utime + used.ru_stime
             if self.link.fileno() in ready:  # the grader is going away
-                return "cancelled", signal.SIGKILL
-            if watch.seconds > self.limits.seconds:
-                return "wall", signal.SIGKILL
+                return "cancelled", signal.SIGKILL, 0.0
+            if watch.seconds > self.limits.wall:
+                return "wall", signal.SIGKILL, 0.0
             if broken := self._broken(work):
-                return broken, signal.SIGKILL
+                return broken, signal.SIGKILL, 0.0
 
     def _broken(self, work: Path) -> str:
         mine = processes.descendants(os.getpid())

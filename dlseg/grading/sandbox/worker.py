@@ -81,6 +81,8 @@ def _call(namespace: dict[str, Any], call: dict[str, Any]) -> dict[str, Any]:
 def _send(result: BinaryIO, answer: dict[str, Any]) -> None:
     try:
         frame = frames.encode(answer)
+    except frames.TooLarge as error:
+        frame = frames.encode({"too_large": str(error)})
     except BaseException as error:  # the value may be a student's class with hostile methods
         frame = frames.encode({"unusable": _sentence(error)})
     result.write(frame)

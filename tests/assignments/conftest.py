@@ -1,0 +1,61 @@
+"""`pytest tests/assignments --submission FILE` grades FILE; without it the grader grades our own answers."""
+
+import json
+import runpy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlseg.grading import exercise
+from dlseg.grading.sandbox.client import Sandbox, open_best
+
+HERE = Path(__file__).parent
+EXERCISES = HERE.parents[1] / "dlseg" / "course" / "exercises"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("assignments", "grading")
+    group.addoption("--submission", type=Path, help="the notebook or Python file to grade")
+    group.addoption("--seed", type=int, help="of the inputs; fresh if not given")
+    group.addoption("--exercises", type=Path, default=EXERCISES, help="folder or file of exercises")
+
+
+@pytest.fixture(scope="session")
+def answers() -> dict[str, Any]:
+    """IMPORTS, SOLUTIONS and WRONG."""
+    return runpy.run_path(str(HERE / "answers.py"))
+
+
+@pytest.fixture(scope="session")
+def exercises() -> list[exercise.Exercise]:
+    return exercise.load(EXERCISES)
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    sandbox = open_best()
+    yield sandbox
+    sandbox.close()
+
+
+@pytest.fixture(scope="session")
+def notebook() -> Callable[..., str]:
+    """A notebook's text from [(exercise id or '', source)]; format 4.4 has no cell ids, 3 has worksheets."""
+
+    def make(cells: list[tuple[str, str]], *, major: int = 4, minor: int = 5) -> str:
+        raw = []
+        for number, (name, source) in enumerate(cells):
+            cell: dict[str, Any] = {"cell_type": "code", "metadata": {}, "outputs": []}
+            cell["input" if major == 3 else "source"] = source.splitlines(keepends=True)
+            if name:
+                grading = {"grade_id": name.replace(".", "-"), "schema_version": 3, "solution": True}
+                cell["metadata"] = {"nbgrader": grading}
+            if (major, minor) >= (4, 5):
+                cell["id"] = name.replace(".", "-") or f"cell-{number}"
+            raw.append(cell)
+        body = {"worksheets": [{"cells": raw}]} if major == 3 else {"cells": raw}
+        return json.dumps({"nbformat": major, "nbformat_minor": minor, "metadata": {}, **body})
+
+    return make

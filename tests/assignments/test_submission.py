@@ -1,0 +1,58 @@
+"""The grade of the file given with --submission: one test per exercise, failed where points were lost."""
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dlseg.grading import exercise
+from dlseg.grading.harness import Harness
+from dlseg.grading.intake import Item
+from dlseg.grading.result import WORDS, ExerciseResult, Result
+from dlseg.grading.sandbox.client import Sandbox
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "graded_id" in metafunc.fixturenames:
+        config = metafunc.config
+        if config.getoption("--submission", default=None) is None:
+            metafunc.parametrize("graded_id", [])
+        else:
+            metafunc.parametrize("graded_id", [e.id for e in exercise.load(config.getoption("--exercises"))])
+
+
+@pytest.fixture(scope="module")
+def graded(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[Result]:
+    path: Path = request.config.getoption("--submission")
+    seed = request.config.getoption("--seed")
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    harness = Harness(exercise.load(request.config.getoption("--exercises")), sandbox, seed)
+    if not path.exists():
+        pytest.exit(f"--submission {path}: no such file", returncode=4)
+    result = harness.grade(Item(path.stem, path))
+    yield result
+    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter:
+        reporter.write_line("")
+        for line in summary(result):
+            reporter.write_line(line)
+
+
+def summary(result: Result) -> list[str]:
+    """What a student reads at the end: points, words, time and reasons."""
+    lines = [f"{result.submission}: {result.score:g} of {result.max_score:g} points"
+             f"  (seed {result.seed}, isolation {result.isolation})"]
+    for e in result.exercises:
+        lines.append(f"  {e.id:28} {e.points:4g}/{e.max_points:<4g} {WORDS[e.status]:24} {e.seconds:6.2f} s")
+        lines += [f"      {t.name}: {t.message}" for t in e.tests if t.status != "passed"]
+    return lines
+
+
+def test_exercise(graded: Result, graded_id: str) -> None:
+    found: ExerciseResult = next(e for e in graded.exercises if e.id == graded_id)
+    if found.status == "grader_error":
+        pytest.skip(f"{WORDS['grader_error']}: {found.reason}")
+    if found.points < found.max_points:
+        pytest.fail(f"{found.points:g}/{found.max_points:g} points: {WORDS[found.status]}: {found.reason}",
+                    pytrace=False)
