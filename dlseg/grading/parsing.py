@@ -7,9 +7,11 @@ own statements the student's own worker will run.
 from __future__ import annotations
 
 import ast
+import dis
 import re
 import warnings
 from collections.abc import Iterator
+from types import CodeType
 from typing import Any
 
 MAGIC = re.compile(r"^([ \t]*)([%!?].*|\S+\?+[ \t]*)$", re.MULTILINE)
@@ -40,24 +42,30 @@ def without_magics(source: str) -> str:
 def describe(source: str) -> dict[str, Any]:
     """`{"error": …}` for text that is not Python, else `{"statements": […]}`: what each binds and uses."""
     try:
-        body = parse(source)
+        statements = [_statement(node) for node in parse(source)]
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         line = f" in line {error.lineno}" if isinstance(error, SyntaxError) else ""
         return {"error": f"{type(error).__name__}{line}: {str(error).partition(' (<')[0]}"[:300]}
-    return {"statements": [_statement(node) for node in body]}
+    return {"statements": statements}
 
 
 def _statement(node: ast.stmt) -> dict[str, Any]:
     imported = isinstance(node, ast.Import | ast.ImportFrom)
     binds, mutates = _bindings(node)
-    uses = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
     return {
         "kind": "import" if imported else "other",
         "binds": sorted(binds),
         "mutates": sorted(mutates - binds),
-        "uses": sorted(uses),
+        "uses": sorted(_globals_of(compile(ast.Module([node], []), "<cell>", "exec"))),
         "stubs": [n.name for n in [node] if isinstance(n, ast.FunctionDef) and is_stub(n)],
     }
+
+
+def _globals_of(code: CodeType) -> set[str]:
+    """Global names that compiled code reads, in nested functions and classes too."""
+    found = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    inner = [_globals_of(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
+    return found.union(*inner)
 
 
 def _bindings(node: ast.stmt) -> tuple[set[str], set[str]]:

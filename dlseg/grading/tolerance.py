@@ -120,7 +120,14 @@ def _value_difference(own: np.ndarray, reference: np.ndarray, tolerance: Toleran
     index, count = _first(np.asarray(~close)), int((~close).sum())
     need = "" if tolerance.share == 1 else f" (at least {tolerance.share:.0%} must agree)"
     many = f"; {count} of {close.size} values differ{need}" if close.ndim else ""
-    return f"{where} is {own[index]}{_at(index)}, expected {reference[index]}{many}"
+    return f"{where} is {_pair(own[index], reference[index], _at(index))}{many}"
+
+
+def _pair(own: Any, reference: Any, at: str) -> str:
+    """Both numbers, with as many digits as tell them apart."""
+    digits = next((d for d in (5, 9) if f"{own:.{d}g}" != f"{reference:.{d}g}"), 17)
+    short = [str(v) if v.dtype.kind in "biu" else f"{v:.{digits}g}" for v in (own, reference)]
+    return f"{short[0]}{at}, expected {short[1]}"
 
 
 def _first(mask: np.ndarray) -> tuple[int, ...]:

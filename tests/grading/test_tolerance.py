@@ -51,8 +51,9 @@ def test_words(own: Any, reference: Any, words: str) -> None:
 
 
 @pytest.mark.parametrize(("own", "reference"), [
-    (3, 3), (np.int64(3), 3), (np.array(3), 3), (3, 3.0), ([1, 2], np.array([1, 2])), (np.array([1, 2]), (1, 2)),
-    ((1, (2, 3)), [1, [2, 3]]), (np.float32(0.1), np.float64(np.float32(0.1))), (None, None), ({"a": [1]}, {"a": [1]}),
+    (3, 3), (np.int64(3), 3), (np.array(3), 3), (3, 3.0), ([1, 2], np.array([1, 2])),
+    (np.array([1, 2]), (1, 2)), ((1, (2, 3)), [1, [2, 3]]), (np.float32(0.1), np.float64(np.float32(0.1))),
+    (None, None), ({"a": [1]}, {"a": [1]}),
     (np.zeros((0, 3)), np.ones((0, 3))), (True, True),
 ])
 def test_equal_kinds(own: Any, reference: Any) -> None:

@@ -12,7 +12,7 @@ from dlseg.grading.harness import Harness
 from dlseg.grading.intake import Item
 from dlseg.grading.result import Result
 from dlseg.grading.sandbox import processes
-from dlseg.grading.sandbox.client import FIRST_UID, UIDS, Sandbox
+from dlseg.grading.sandbox.client import Sandbox
 from dlseg.grading.sandbox.job import Limits
 
 HERE = Path(__file__).parent
@@ -50,6 +50,13 @@ def grade(sandbox: Sandbox, source: str, folder: Path, port: int) -> Result:
     return Harness(EXERCISES, sandbox, 424242, limits=LIMITS).grade(Item("submission", path))
 
 
+def owner(pid: int) -> int:
+    try:
+        return Path(f"/proc/{pid}").stat().st_uid
+    except OSError:
+        return -1
+
+
 def left_behind(sandbox: Sandbox) -> list[str]:
     """Processes of the worker's users, below the template, and marked files where an attack could write."""
     found = [str(p) for folder in SHARED_FOLDERS for p in Path(folder).glob(f"*{SOURCES['MARK']}*")]
@@ -59,12 +66,7 @@ def left_behind(sandbox: Sandbox) -> list[str]:
     inside = processes.descendants(template.pid)
     # bubblewrap keeps itself and the template below the process that was started
     found += [f"process {pid}" for pid in inside[2 if sandbox.level == "bubblewrap" else 0:]]
-    for pid in processes.parents():
-        try:
-            if FIRST_UID <= Path(f"/proc/{pid}").stat().st_uid < FIRST_UID + UIDS:
-                found.append(f"process {pid}")
-        except OSError:
-            continue
+    found += [f"process {pid}" for pid in processes.parents() if sandbox.uid and owner(pid) == sandbox.uid]
     return found
 
 

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlseg.grading.harness import Evidence, Harness
+from dlseg.grading.exercise import Exercise
+from dlseg.grading.harness import Evidence
 from dlseg.grading.reports import classroom, gradescope, nbgrader, overview, page, table
 from dlseg.grading.result import Result, write
 
-Render = Callable[[Result, Harness, Evidence], str]
+Render = Callable[[Result, list[Exercise], Evidence], str]
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Report:
 
 
 SINGLE: dict[str, Report] = {
-    "json": Report(".json", lambda document, harness, evidence: document.to_json()),
+    "json": Report(".json", lambda document, exercises, evidence: document.to_json()),
     "gradescope": Report(".gradescope.json", gradescope.render),
     "classroom": Report(".classroom.txt", classroom.render),
     "nbgrader": Report(".nbgrader.json", nbgrader.render),

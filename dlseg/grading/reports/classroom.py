@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 
-from dlseg.grading.harness import Evidence, Harness
+from dlseg.grading.exercise import Exercise
+from dlseg.grading.harness import Evidence
 from dlseg.grading.result import WORDS, Result
 
 MAX_OUTPUT = 500
 
 
-def render(document: Result, harness: Harness, evidence: Evidence) -> str:
+def render(document: Result, exercises: list[Exercise], evidence: Evidence) -> str:
     """One line of base64."""
     whole = {
         "version": 3, "status": _status(document), "max_score": document.max_score,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from dlseg.grading.harness import Evidence, Harness
+from dlseg.grading.exercise import Exercise
+from dlseg.grading.harness import Evidence
 from dlseg.grading.result import WORDS, Result
 
 
-def render(document: Result, harness: Harness, evidence: Evidence) -> str:
+def render(document: Result, exercises: list[Exercise], evidence: Evidence) -> str:
     """The text of results.json."""
     tests: list[dict[str, Any]] = []
     for number, exercise in enumerate(document.exercises, 1):

@@ -15,7 +15,9 @@ section { border: 1px solid #ccc; border-left: .5rem solid var(--tone); border-r
 .word { color: var(--tone); font-weight: 600 } table { border-collapse: collapse; width: 100%;
   margin: .5rem 0 }
 td, th { text-align: left; padding: .25rem .5rem; border-top: 1px solid #ddd; vertical-align: top }
-td.number, th.number { text-align: right; white-space: nowrap } img { max-width: 100% }
+td.number, th.number { text-align: right; white-space: nowrap }
+section table { table-layout: fixed } section th:first-child { width: 28% }
+section th.number { width: 4rem } img { max-width: 100% }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; font: .85rem/1.4 ui-monospace, monospace }
 .good { --tone: #006b4f } .part { --tone: #8a5a00 } .bad { --tone: #b03a00 } .none { --tone: #595959 }
 @media (prefers-color-scheme: dark) { body { background: #16181c; color: #e6e6e6 } .quiet { color: #aaa }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from dlseg.grading.harness import Evidence, Harness
+from dlseg.grading.exercise import Exercise
+from dlseg.grading.harness import Evidence
 from dlseg.grading.reports.html import page, points, tone
 from dlseg.grading.reports.pictures import comparison
 from dlseg.grading.result import WORDS, ExerciseResult, Result, TestResult
@@ -18,9 +19,9 @@ HELP = {
 }
 
 
-def render(document: Result, harness: Harness, evidence: Evidence) -> str:
+def render(document: Result, exercises: list[Exercise], evidence: Evidence) -> str:
     """The page's text."""
-    titles = {exercise.id: exercise.title for exercise in harness.exercises}
+    titles = {exercise.id: exercise.title for exercise in exercises}
     body = [
         f"<h1>{escape(document.submission)}</h1>",
         f'<div class="score">{points(document.score)} '

@@ -62,6 +62,8 @@ def _maps(own: np.ndarray, reference: np.ndarray) -> Any:
         shown = axes.imshow(values, cmap=colours, vmin=low, vmax=high, aspect="auto", interpolation="nearest")
         axes.set_title(f"{title}  {values.shape[0]}×{values.shape[1]}", fontsize=9)
         axes.tick_params(labelsize=7)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(nbins=5, integer=True))
         figure.colorbar(shown, ax=axes, fraction=0.05).ax.tick_params(labelsize=7)
     return figure
 

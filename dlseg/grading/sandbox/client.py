@@ -57,6 +57,7 @@ class Sandbox:
         self._open = contextlib.ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
         self.isolation = ""
+        self.uid: int | None = None
 
     def __enter__(self) -> Sandbox:
         self.start()
@@ -91,10 +92,11 @@ class Sandbox:
         self.isolation = "+".join([self.level, *answer["ready"]])
 
     def _command(self, scratch: Path, link: int) -> list[str]:
+        self.uid = self._reserve_uid()
         visible = sorted({Path(p).resolve() for p in (sys.prefix, sys.base_prefix)})
         config = {
             "level": "limits" if self.level == "bubblewrap" else self.level,
-            "uid": self._reserve_uid(), "scratch": "/tmp" if self.level == "bubblewrap" else str(scratch),
+            "uid": self.uid, "scratch": "/tmp" if self.level == "bubblewrap" else str(scratch),
             "visible": [str(p) for p in visible], "hidden": [str(p) for p in self.hidden],
         }
         python = [sys.executable, "-I", "-B", "-c", BOOT, str(PACKAGE.parent), str(link), json.dumps(config)]

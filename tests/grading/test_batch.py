@@ -1,0 +1,135 @@
+"""Many submissions: each once, also when the run is killed in the middle; documents are whole or not there."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dlseg.grading import batch
+from dlseg.grading.result import Result, write
+from dlseg.grading.sandbox import processes
+
+EXERCISES = '''
+from dlseg.grading.exercise import Exercise, Test
+from dlseg.grading.tolerance import exact
+tests = (Test("t", 2, lambda rng: (int(rng.integers(100)),), exact("whole numbers")),)
+EXERCISES = [Exercise("small.next", "next_one", lambda n: n + 1, tests, seconds=5)]
+'''
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "small.py").write_text(EXERCISES)
+    (tmp_path / "in").mkdir()
+    for number in range(12):
+        right = "n + 1" if number % 3 else "n"
+        (tmp_path / "in" / f"s{number:02}.py").write_text(f"def next_one(n):\n    return {right}\n")
+    return tmp_path
+
+
+def command(folder: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "dlseg", "grade", str(folder / "in"), "--out", str(folder / "out"),
+            "--tests", str(folder / "tests"), *more]
+
+
+def environment(repo: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(repo), "OMP_NUM_THREADS": "1"}
+
+
+def documents(folder: Path) -> dict[str, Result]:
+    return {p.stem: Result.from_json(p.read_text()) for p in sorted((folder / "out").glob("s*.json"))}
+
+
+def check_all(folder: Path) -> None:
+    found = documents(folder)
+    assert sorted(found) == [f"s{n:02}" for n in range(12)]
+    assert [d.score for d in found.values()] == [2 if n % 3 else 0 for n in range(12)]
+    assert all(d.complete for d in found.values()) and len({d.seed for d in found.values()}) == 1
+    assert not list((folder / "out").glob(".*.part"))
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_killed_and_resumed(folder: Path, repo: Path, jobs: str) -> None:
+    first = subprocess.Popen(command(folder, "--jobs", jobs), env=environment(repo), start_new_session=True,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 120
+    while len(list((folder / "out").glob("s*.json"))) < 4 and time.monotonic() < end:
+        time.sleep(0.02)
+    below = processes.descendants(first.pid)
+    first.kill()
+    first.wait()
+    early = {name: (folder / "out" / f"{name}.json").stat().st_mtime_ns for name in documents(folder)}
+    assert 4 <= len(early) < 12
+    while any(processes.tasks(pid) for pid in below) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not [pid for pid in below if processes.tasks(pid)], "processes outlive a killed grader"
+    partial = [n for n, d in documents(folder).items() if not d.complete]
+    said = subprocess.run(command(folder, "--jobs", jobs, "--report", "json,csv"), env=environment(repo),
+                          capture_output=True, text=True, check=True)
+    check_all(folder)
+    later = {name: (folder / "out" / f"{name}.json").stat().st_mtime_ns for name in early if name not in partial}
+    assert later == {name: early[name] for name in later}, "a finished submission was graded again"
+    assert "12 graded" in said.stdout
+    assert len((folder / "out" / "grades.csv").read_text().splitlines()) == 13
+
+
+def test_another_run_in_the_folder_is_refused(folder: Path) -> None:
+    batch.prepare(folder / "out", folder / "tests", seed=3)
+    assert batch.prepare(folder / "out", folder / "tests").seed == 3
+    with pytest.raises(batch.RunError, match="give another --out"):
+        batch.prepare(folder / "out", folder / "tests", seed=4)
+
+
+def test_same_seed_same_document(folder: Path) -> None:
+    scores = []
+    for out in ("one", "two"):
+        run = batch.prepare(folder / out, folder / "tests", seed=9)
+        paths = [folder / "in" / "s00.py"]
+        scores.append([d.exercises[0].reason for d, _ in batch.grade_all(run, paths)])
+    assert scores[0] == scores[1] and "expected" in scores[0][0]
+
+
+def test_after_every_exercise_there_is_a_whole_document(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    second = EXERCISES.replace("small.next", "small.other")
+    (folder / "tests" / "other.py").write_text(second)
+    seen: list[dict[str, object]] = []
+    real = batch.result.write
+
+    def spy(path: Path, text: str) -> None:
+        real(path, text)
+        if path.name == "s01.json":
+            seen.append(json.loads(path.read_text()))
+
+    monkeypatch.setattr(batch.result, "write", spy)
+    list(batch.grade_all(batch.prepare(folder / "out", folder / "tests"), [folder / "in" / "s01.py"]))
+    assert [[e["status"] for e in d["exercises"]] for d in seen] == [  # type: ignore[attr-defined]
+        ["passed", "grader_error"], ["passed", "passed"]]
+    assert seen[0]["exercises"][1]["reason"] == "not graded yet"  # type: ignore[index]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "a.json", "old")
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        write(tmp_path / "a.json", "new")
+    assert (tmp_path / "a.json").read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_interrupt_leaves_no_process(folder: Path, repo: Path) -> None:
+    (folder / "in" / "s00.py").write_text("import time\ndef next_one(n):\n    time.sleep(30)\n")
+    running = subprocess.Popen(command(folder), env=environment(repo), start_new_session=True,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 120
+    while len(below := processes.descendants(running.pid)) < 2 and time.monotonic() < end:
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    running.wait(60)
+    while any(processes.tasks(pid) for pid in below) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not [pid for pid in below if processes.tasks(pid)]
