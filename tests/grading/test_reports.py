@@ -102,7 +102,7 @@ def test_documents(result: Result) -> None:
     gradescope = json.loads(render("gradescope", result))
     jsonschema.validate(gradescope, GRADESCOPE)
     assert gradescope["score"] == sum(t["score"] for t in gradescope["tests"]) == result.score
-    classroom = json.loads(base64.b64decode(render("classroom", result), validate=True))
+    classroom = json.loads(base64.b64decode(render("classroom", result).strip(), validate=True))
     jsonschema.validate(classroom, CLASSROOM)
     assert sum(t["score"] for t in classroom["tests"]) == result.score
     points = json.loads(render("nbgrader", result))

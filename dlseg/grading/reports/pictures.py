@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-MAX_SIDE = 256
+MAX_SIDE, HUGE = 256, 1e30
 
 
 def comparison(own: Any, reference: Any) -> str:
@@ -34,7 +34,8 @@ def _drawable(value: Any) -> np.ndarray | None:
             return None
         array = array[0]
     array = array[tuple(slice(0, MAX_SIDE) for _ in array.shape)].astype(np.float64)
-    return np.where(np.isfinite(array), array, np.nan) if array.size else None
+    # beyond what can be drawn is drawn at the edge
+    return np.clip(np.where(np.isfinite(array), array, np.nan), -HUGE, HUGE) if array.size else None
 
 
 def _curves(own: np.ndarray, reference: np.ndarray) -> Figure:
@@ -79,7 +80,7 @@ def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def bars(heights: list[float], labels: list[str], xlabel: str, ylabel: str) -> str:
+def bars(heights: list[int], labels: list[str], xlabel: str, ylabel: str) -> str:
     """A bar chart as a data address."""
     figure = _figure(6.4, 2.4)
     axes = figure.add_subplot()

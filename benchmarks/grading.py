@@ -1,0 +1,80 @@
+"""What grading costs beyond the student's own time, and what a second job brings.
+
+Prints: the warm template against one fresh interpreter per exercise (the plain way to isolate), then throughput.
+
+    python benchmarks/grading.py [--submissions 40] [--repeats 5]
+"""
+
+import argparse
+import runpy
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from dlseg.grading import batch, exercise
+from dlseg.grading.harness import Harness
+from dlseg.grading.intake import Item
+from dlseg.grading.sandbox.client import open_best
+
+ROOT = Path(__file__).resolve().parents[1]
+EXERCISES = ROOT / "dlseg" / "course" / "exercises"
+ANSWERS = runpy.run_path(str(ROOT / "tests" / "assignments" / "answers.py"))
+SOLVED = ANSWERS["IMPORTS"] + "".join(ANSWERS["SOLUTIONS"].values())
+# a second of honest computing, so that throughput is measured on work and not on start-up
+BUSY = SOLVED.replace("def poly_rate(base, step, steps, power):\n",
+                      "def poly_rate(base, step, steps, power):\n    sum(i * i for i in range(2_000_000))\n")
+
+
+def seconds(work: Callable[[], object], repeats: int) -> float:
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def overhead(folder: Path, repeats: int) -> None:
+    exercises = exercise.load(EXERCISES)
+    path = folder / "solved.py"
+    path.write_text(SOLVED)
+    start = time.perf_counter()
+    sandbox = open_best()
+    print(f"isolation {sandbox.isolation}")
+    print(f"template started once, torch imported   {time.perf_counter() - start:8.2f} s")
+    harness = Harness(exercises, sandbox, 1)
+    ours = seconds(lambda: harness.grade(Item("solved", path)), repeats)
+    own = seconds(lambda: subprocess.run([sys.executable, "-I", "-c", SOLVED], check=True), repeats)
+    sandbox.close()
+    fresh = own * len(exercises)
+    print(f"one submission, {len(exercises)} exercises, warm      {ours:8.2f} s")
+    print(f"one submission, a fresh interpreter each{fresh:8.2f} s   ratio {fresh / ours:5.1f}")
+
+
+def throughput(folder: Path, count: int) -> None:
+    (folder / "in").mkdir()
+    for number in range(count):
+        (folder / "in" / f"s{number:04}.py").write_text(BUSY)
+    times = {}
+    for jobs in (1, 2):
+        run = batch.prepare(folder / f"out{jobs}", EXERCISES, seed=1)
+        start = time.perf_counter()
+        scores = [document.score for document, _ in batch.grade_all(run, [folder / "in"], jobs=jobs)]
+        times[jobs] = time.perf_counter() - start
+        assert scores == [30] * count
+        print(f"{count} submissions, {jobs} job(s)   {times[jobs]:8.2f} s   {count / times[jobs]:6.2f} per second")
+    print(f"two jobs against one: {times[1] / times[2]:.2f}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--submissions", type=int, default=40)
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        overhead(Path(name), options.repeats)
+        throughput(Path(name), options.submissions)
