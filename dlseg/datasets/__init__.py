@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from dlseg.datasets.places import EMBEDDED, cache_folder
 from dlseg.datasets.voc import Dataset, Sample
 
 __all__ = ["Dataset", "Sample", "cache_folder", "load"]
-
-CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def load(name_or_path: str | Path, split: str) -> Dataset:
@@ -37,17 +36,8 @@ def load(name_or_path: str | Path, split: str) -> Dataset:
     return Dataset(path, split)
 
 
-def cache_folder() -> Path:
-    """Where made and downloaded data are kept: $DLSEG_CACHE, or the platform's cache folder."""
-    if place := os.environ.get("DLSEG_CACHE"):
-        return Path(place).expanduser()
-    import pooch
-
-    return Path(pooch.os_cache("dlseg"))
-
-
 def _shapes_root(split: str) -> Path:
-    embedded = CHECKOUT / "data" / "shapes"
+    embedded = EMBEDDED / "shapes"
     if (embedded / "ImageSets" / "Segmentation" / f"{split}.txt").is_file():
         return embedded
     from dlseg.datasets import shapes
