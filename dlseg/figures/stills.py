@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from dlseg.datasets.voc import palette
+from dlseg.figures.heat import heat
 from dlseg.figures.labels import RGB, VOID, Labels, overlay, present
 
 PANEL_INCHES = 3.2
@@ -46,12 +50,28 @@ class Still(Figure):
 
 
 @dataclass(frozen=True)
+class Bar:
+    """What the colours of a heat picture stand for: a scale from `low` to `high`, and what it measures."""
+
+    label: str
+    low: float
+    high: float
+    scale: str = "viridis"
+
+    @classmethod
+    def over(cls, label: str, values: Float[np.ndarray, "..."], scale: str = "viridis") -> Bar:
+        """The scale from the least to the greatest of `values`."""
+        return cls(label, float(np.min(values)), float(np.max(values)), scale)
+
+
+@dataclass(frozen=True)
 class Panel:
-    """One picture (H, W, 3) under its title, and the label values its colours stand for."""
+    """One picture (H, W, 3) under its title, with the label values or the scale that its colours stand for."""
 
     title: str
     picture: RGB
     labels: tuple[int, ...] = ()
+    bar: Bar | None = None
 
 
 def label_panel(title: str, image: RGB, labels: Labels, opacity: float = 0.75) -> Panel:
@@ -59,8 +79,13 @@ def label_panel(title: str, image: RGB, labels: Labels, opacity: float = 0.75) -
     return Panel(title, overlay(image, labels, opacity), tuple(present(labels)))
 
 
+def heat_panel(title: str, values: Float[np.ndarray, "H W"], bar: Bar) -> Panel:
+    """A panel of values (H, W) on the scale of `bar`; panels that are compared must share it."""
+    return Panel(title, heat(values, bar.low, bar.high, bar.scale), bar=bar)
+
+
 def panels(pictures: Sequence[Panel], classes: Sequence[str] = (), columns: int | None = None) -> Still:
-    """Panels side by side, `columns` a row (default: all in one), over a legend of the classes in them.
+    """Panels side by side, `columns` a row (default: all in one), over a legend of the classes and scales in them.
 
     `classes` names the labels (index 0 background); a label without a name is shown as its number.
     """
@@ -71,12 +96,18 @@ def panels(pictures: Sequence[Panel], classes: Sequence[str] = (), columns: int 
     height, width = pictures[0].picture.shape[:2]
     shape = min(max(height / width, 0.3), 2.0)
     values = sorted({value for panel in pictures for value in panel.labels})
-    figure = Still(PANEL_INCHES * wide, (PANEL_INCHES * shape + 0.35) * rows + (0.45 if values else 0))
+    bars = list(dict.fromkeys(panel.bar for panel in pictures if panel.bar))
+    below = (0.45 if values else 0) + 0.65 * len(bars)
+    figure = Still(PANEL_INCHES * wide, (PANEL_INCHES * shape + 0.35) * rows + below)
     for index, panel in enumerate(pictures):
         axes = figure.add_subplot(rows, wide, index + 1)
         axes.imshow(panel.picture, interpolation="nearest")
         axes.set_title(panel.title, color=INK, fontsize=11)
         axes.set_axis_off()
+    for bar in bars:
+        colours = ScalarMappable(Normalize(bar.low, bar.high), bar.scale)
+        figure.colorbar(colours, ax=figure.axes[:len(pictures)], location="bottom", shrink=0.45, aspect=35,
+                        label=bar.label)
     _legend(figure, values, classes)
     return figure
 
