@@ -1,8 +1,8 @@
 // The label canvas: a photo, and over it one plane of bytes coloured by a table of 256 RGBA rows.
-// A new plane arrives deflated; colours, opacity, the highlighted class and "photo only" need no kernel.
-// A table row with alpha 0 stands for background: the photo's own pale grey.
+// A new plane arrives deflated; opacity, the highlighted class and "photo only" need no kernel.
+// A table row with alpha 0 stands for the photo's own pale grey. A plane smaller than the photo is stretched over it.
 
-const VOID = 255, HATCH_DARK = 96, HATCH_LIGHT = 208, HATCH_PERIOD = 8, FADE = 0.4;
+const VOID = 255, HATCH_DARK = 96, HATCH_LIGHT = 208, HATCH_PERIOD = 8, FADE = 0.4, PALE = "#d8d8d8";
 
 const bytes = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 
@@ -20,18 +20,24 @@ async function pixels(view, width, height) {
 
 const luma = (rgb, p) => 0.299 * rgb[p] + 0.587 * rgb[p + 1] + 0.114 * rgb[p + 2];
 
-function blend(out, photo, plane, look) {
-  const { table, width, hatched, highlighted, opacity } = look;
-  for (let i = 0, p = 0; i < plane.length; i++, p += 4) {
-    const value = plane[i], row = value * 4;
-    const grey = Math.floor(255 - (255 - luma(photo, p)) * FADE + 0.5);
-    const faded = table[row + 3] === 0 || (highlighted >= 0 && value !== highlighted);
-    const stripe = (Math.floor(i / width) + (i % width)) % HATCH_PERIOD < HATCH_PERIOD / 2 ? HATCH_LIGHT : HATCH_DARK;
-    for (let c = 0; c < 3; c++) {
-      const colour = faded ? grey : hatched && value === VOID ? stripe : table[row + c];
-      out[p + c] = Math.floor(photo[p + c] + (colour - photo[p + c]) * opacity + 0.5);
+// for each pixel of a side, the plane's cell it lies in
+const cells = (pixelCount, cellCount) =>
+  Int32Array.from({ length: pixelCount }, (_, i) => Math.floor(((i + 0.5) * cellCount) / pixelCount));
+
+function blend(out, photo, [height, width], { values, size, table, hatched }, highlighted, opacity) {
+  const rows = cells(height, size[0]), columns = cells(width, size[1]);
+  for (let r = 0, p = 0; r < height; r++) {
+    for (let c = 0; c < width; c++, p += 4) {
+      const value = values[rows[r] * size[1] + columns[c]], row = value * 4;
+      const grey = Math.floor(255 - (255 - luma(photo, p)) * FADE + 0.5);
+      const faded = table[row + 3] === 0 || (highlighted >= 0 && value !== highlighted);
+      const stripe = (r + c) % HATCH_PERIOD < HATCH_PERIOD / 2 ? HATCH_LIGHT : HATCH_DARK;
+      for (let k = 0; k < 3; k++) {
+        const colour = faded ? grey : hatched && value === VOID ? stripe : table[row + k];
+        out[p + k] = Math.floor(photo[p + k] + (colour - photo[p + k]) * opacity + 0.5);
+      }
+      out[p + 3] = 255;
     }
-    out[p + 3] = 255;
   }
 }
 
@@ -43,6 +49,25 @@ function element(tag, cls, parent, text = "") {
   return made;
 }
 
+const css = (table, value) => `rgb(${table[value * 4]} ${table[value * 4 + 1]} ${table[value * 4 + 2]})`;
+
+function swatch(shown, value) {
+  if (shown.hatched && value === VOID) return "repeating-linear-gradient(135deg, #d0d0d0 0 3px, #606060 3px 6px)";
+  return shown.table[value * 4 + 3] === 0 ? PALE : css(shown.table, value);
+}
+
+const number = (value) => (Math.abs(value) >= 0.01 || value === 0 ? `${+value.toPrecision(3)}` : value.toExponential(1));
+
+function colourBar(legend, shown) {
+  const { low, high, label } = shown.bar;
+  const stops = [0, 32, 64, 96, 128, 160, 192, 224, 255].map((value) => css(shown.table, value));
+  const bar = element("div", "dlseg-bar", legend);
+  element("span", "", bar, number(low));
+  element("span", "dlseg-ramp", bar).style.background = `linear-gradient(to right, ${stops.join()})`;
+  element("span", "", bar, number(high));
+  element("span", "", bar, label);
+}
+
 function render({ model, el }) {
   const box = element("div", "dlseg-canvas", el);
   const head = element("div", "dlseg-head", box);
@@ -50,85 +75,79 @@ function render({ model, el }) {
   const peek = element("button", "dlseg-peek", head, "photo");
   const frame = element("div", "dlseg-frame", box);
   const canvas = element("canvas", "dlseg-picture", frame);
-  canvas.setAttribute("role", "img");
+  const ring = element("span", "dlseg-ring", frame);
   const busy = element("span", "dlseg-busy", frame, "working …");
   const legend = element("div", "dlseg-legend", box);
   const status = element("div", "dlseg-status", box);
   status.setAttribute("role", "status");
   peek.title = "Show the photo alone";
 
-  let photo = null, plane = null, asked = 0, drawn = 0, hovered = -1;
-
-  const colour = (value) => {
-    const table = bytes(model.get("table"));
-    if (table[value * 4 + 3] === 0) return "#d8d8d8";
-    return value === VOID && model.get("hatched")
-      ? "repeating-linear-gradient(135deg, #d0d0d0 0 3px, #606060 3px 6px)"
-      : `rgb(${table[value * 4]} ${table[value * 4 + 1]} ${table[value * 4 + 2]})`;
-  };
-  const name = (value) => value === VOID ? "void" : model.get("names")[value] ?? `${value}`;
+  let photo = null, shown = null, asked = 0, hovered = -1;
+  const set = (key, value) => { model.set(key, value); model.save_changes(); };
+  const name = (value) => (value === VOID ? "void" : shown.names[value] ?? `${value}`);
 
   function draw() {
-    if (!photo || !plane) return;
+    if (!photo || !shown) return;
     const [height, width] = model.get("size");
     const context = canvas.getContext("2d"), image = context.createImageData(width, height);
-    blend(image.data, photo, plane, {
-      table: bytes(model.get("table")), width, hatched: model.get("hatched"),
-      highlighted: hovered >= 0 ? hovered : model.get("highlighted"),
-      opacity: model.get("photo_only") ? 0 : model.get("opacity"),
-    });
+    const opacity = model.get("photo_only") ? 0 : shown.bar ? 1 : model.get("opacity");
+    blend(image.data, photo, [height, width], shown, hovered >= 0 ? hovered : model.get("highlighted"), opacity);
     context.putImageData(image, 0, 0);
-    canvas.dataset.frame = drawn;
+    canvas.dataset.frame = shown.frame;
   }
 
-  function chips() {
+  function explain() {
     const counts = new Array(256).fill(0);
-    for (const value of plane) counts[value]++;
-    const shown = model.get("names").length ? counts.flatMap((n, value) => (n ? [value] : [])) : [];
-    const key = shown.join();
-    canvas.setAttribute("aria-label", [model.get("title"), ...shown.map(
-      (v) => `${name(v)} ${Math.round(100 * counts[v] / plane.length)} %`)].join(", "));
-    if (legend.dataset.key === key) return;  // the same classes: leave the buttons (and the focus) alone
+    for (const value of shown.values) counts[value]++;
+    const there = shown.names.length ? counts.flatMap((count, value) => (count ? [value] : [])) : [];
+    const shares = there.map((value) => `${name(value)} ${Math.round((100 * counts[value]) / shown.values.length)} %`);
+    canvas.setAttribute("aria-label", [model.get("title"), ...shares, shown.bar?.label ?? ""].join(", "));
+    const key = JSON.stringify([there, shown.names, shown.bar]);
+    if (legend.dataset.key === key) return; // the same legend: leave the buttons (and the focus) alone
     legend.dataset.key = key;
     legend.replaceChildren();
-    for (const value of shown) {
-      const chip = element("button", "dlseg-chip", legend);
-      element("span", "dlseg-swatch", chip).style.background = colour(value);
-      element("span", "", chip, name(value));
-      chip.dataset.value = value;
-      chip.title = `Show ${name(value)} alone`;
-      chip.onmouseenter = () => { hovered = value; draw(); };
-      chip.onmouseleave = () => { hovered = -1; draw(); };
-      chip.onclick = () => set("highlighted", model.get("highlighted") === value ? -1 : value);
-    }
+    if (shown.bar) colourBar(legend, shown);
+    for (const value of there) chip(value);
     pressed();
+  }
+
+  function chip(value) {
+    const made = element("button", "dlseg-chip", legend);
+    element("span", "dlseg-swatch", made).style.background = swatch(shown, value);
+    element("span", "", made, name(value));
+    made.dataset.value = value;
+    made.title = `Show ${name(value)} alone`;
+    made.onmouseenter = () => { hovered = value; draw(); };
+    made.onmouseleave = () => { hovered = -1; draw(); };
+    made.onclick = () => set("highlighted", model.get("highlighted") === value ? -1 : value);
   }
 
   function pressed() {
     peek.setAttribute("aria-pressed", model.get("photo_only"));
-    for (const chip of legend.children)
-      chip.setAttribute("aria-pressed", Number(chip.dataset.value) === model.get("highlighted"));
+    for (const made of legend.querySelectorAll("button"))
+      made.setAttribute("aria-pressed", Number(made.dataset.value) === model.get("highlighted"));
   }
-
-  const set = (key, value) => { model.set(key, value); model.save_changes(); };
 
   async function load() {
     const [height, width] = model.get("size");
     canvas.width = width;
     canvas.height = height;
-    canvas.style.maxWidth = `${Math.round(Math.max(Math.min(560, 420 * width / height), Math.min(width, 560)))}px`;
+    const widest = Math.max(Math.min(560, (420 * width) / height), Math.min(width, 560));
+    frame.style.maxWidth = head.style.maxWidth = `${Math.round(widest)}px`;
     photo = await pixels(model.get("photo"), width, height);
     draw();
   }
 
   async function arrive() {
-    const mine = ++asked, fresh = await inflate(model.get("plane"));
-    const [height, width] = model.get("size");
-    if (mine < drawn || fresh.length !== height * width) return;  // a newer one was quicker
-    plane = fresh;
-    drawn = mine;
+    const mine = ++asked, bar = model.get("bar"), isBar = "label" in bar;
+    const fresh = { frame: mine, size: model.get("plane_size"), table: bytes(model.get("table")).slice(),
+      names: model.get("names"), bar: isBar ? bar : null, hatched: !isBar };
+    fresh.values = await inflate(model.get("plane"));
+    if (shown && mine < shown.frame) return; // a newer one was quicker
+    shown = fresh;
+    hovered = -1;
     draw();
-    chips();
+    explain();
     words();
   }
 
@@ -141,16 +160,42 @@ function render({ model, el }) {
     canvas.dataset.settled = model.get("settled");
   }
 
+  function pick(row, column) {
+    const inside = (share) => Math.min(Math.max(share, 0), 1);
+    set("picked", [inside(row), inside(column), model.get("picked")[2] + 1]);
+  }
+
+  function pickable() {
+    const can = model.get("pickable"), mark = model.get("mark");
+    canvas.classList.toggle("dlseg-pickable", can);
+    canvas.setAttribute("role", can ? "application" : "img");
+    canvas.tabIndex = can ? 0 : -1;
+    ring.hidden = !mark.length;
+    if (mark.length) [ring.style.top, ring.style.left] = mark.map((share) => `${100 * share}%`);
+  }
+
+  canvas.onclick = (event) => {
+    if (model.get("pickable")) pick(event.offsetY / canvas.clientHeight, event.offsetX / canvas.clientWidth);
+  };
+  canvas.onkeydown = (event) => {
+    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    if (!step || !model.get("pickable")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const [row, column] = model.get("mark").length ? model.get("mark") : [0.5, 0.5], far = event.shiftKey ? 0.1 : 0.02;
+    pick(row + step[0] * far, column + step[1] * far);
+  };
   peek.onclick = () => set("photo_only", !model.get("photo_only"));
-  const redraw = () => { pressed(); draw(); };
+
   const listeners = {
-    "change:photo": load, "change:frame": arrive,
-    "change:table change:opacity change:hatched change:highlighted change:photo_only": redraw,
+    "change:photo": load, "change:frame": arrive, "change:pickable change:mark": pickable,
+    "change:opacity change:highlighted change:photo_only": () => { pressed(); draw(); },
     "change:title change:status change:error change:busy change:settled": words,
   };
   for (const [events, listener] of Object.entries(listeners)) model.on(events, listener);
   words();
   pressed();
+  pickable();
   load().then(arrive);
   return () => { for (const [events, listener] of Object.entries(listeners)) model.off(events, listener); };
 }

@@ -1,4 +1,4 @@
-"""The label canvas: photo, palette and label map travel apart, and the browser colours and blends them.
+"""The label canvas: photo, colour table and plane of bytes travel apart, and the browser colours and blends them.
 
 The photo goes once, as PNG or JPEG bytes; each update is one deflated byte per pixel and a frame counter. Opacity,
 the highlighted class and "photo only" are redrawn in the browser without asking the kernel.
@@ -7,9 +7,10 @@ the highlighted class and "photo only" are redrawn in the browser without asking
 from __future__ import annotations
 
 import io
+import math
 import threading
 import zlib
-from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,11 @@ import traitlets
 from jaxtyping import UInt8
 from PIL import Image
 
-from dlseg.datasets.voc import palette
+from dlseg.widgets.planes import Plane, decimated
 
 LOSSLESS_PIXELS = 400_000  # up to here the photo travels as PNG; above, a JPEG saves megabytes in a saved notebook
+SHOWN_PIXELS = 1_000_000  # larger photos are shown smaller: the browser blends every pixel shown
 HERE = Path(__file__).parent
-
-
-def label_table() -> UInt8[np.ndarray, "256 4"]:
-    """VOC's palette with an alpha column that marks background (0), which is drawn as the photo's own pale grey."""
-    table = np.full((256, 4), 255, dtype=np.uint8)
-    table[:, :3] = palette()
-    table[0, 3] = 0
-    return table
 
 
 def encode_photo(image: UInt8[np.ndarray, "H W 3"]) -> bytes:
@@ -41,8 +35,18 @@ def encode_photo(image: UInt8[np.ndarray, "H W 3"]) -> bytes:
     return stream.getvalue()
 
 
+def shown_size(height: int, width: int) -> tuple[int, int]:
+    """The size a photo is shown at: its own, or that of about a million pixels where it has more."""
+    factor = min(1.0, math.sqrt(SHOWN_PIXELS / (height * width)))
+    return max(1, round(height * factor)), max(1, round(width * factor))
+
+
 class LabelCanvas(anywidget.AnyWidget):  # type: ignore[misc]
-    """A photo with a label map (H, W) over it. `show` replaces the map; it may be called from any thread."""
+    """A photo (H, W, 3) with a plane over it. `show` replaces the plane; it may be called from any thread.
+
+    `picked` follows clicks on the picture: (row, column, how many clicks yet), the place in shares of height and
+    width. `mark` puts a ring there.
+    """
 
     _esm = HERE / "canvas.js"
     _css = HERE / "canvas.css"
@@ -50,31 +54,45 @@ class LabelCanvas(anywidget.AnyWidget):  # type: ignore[misc]
     photo = traitlets.Bytes().tag(sync=True)
     size = traitlets.Tuple(traitlets.Int(), traitlets.Int()).tag(sync=True)
     plane = traitlets.Bytes().tag(sync=True)
-    frame = traitlets.Int(0).tag(sync=True)
+    plane_size = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=(0, 0)).tag(sync=True)
     table = traitlets.Bytes().tag(sync=True)
-    hatched = traitlets.Bool(True).tag(sync=True)
     names = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    bar = traitlets.Dict().tag(sync=True)
+    frame = traitlets.Int(0).tag(sync=True)
     opacity = traitlets.Float(0.75).tag(sync=True)
     highlighted = traitlets.Int(-1).tag(sync=True)
     photo_only = traitlets.Bool(False).tag(sync=True)
+    pickable = traitlets.Bool(False).tag(sync=True)
+    picked = traitlets.Tuple((0.5, 0.5, 0)).tag(sync=True)
+    mark = traitlets.List(traitlets.Float()).tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)
     status = traitlets.Unicode().tag(sync=True)
     error = traitlets.Unicode().tag(sync=True)
     busy = traitlets.Bool(False).tag(sync=True)
     settled = traitlets.Bool(True).tag(sync=True)
 
-    def __init__(self, image: UInt8[np.ndarray, "H W 3"], labels: np.ndarray, names: Sequence[str],
-                 title: str = "") -> None:
+    def __init__(self, image: UInt8[np.ndarray, "H W 3"], plane: Plane, title: str = "", **traits: Any) -> None:
         self._lock = threading.RLock()
-        super().__init__(photo=encode_photo(image), size=image.shape[:2], plane=deflate(labels), title=title,
-                         table=label_table().tobytes(), names=list(names))
+        size = shown_size(*image.shape[:2])
+        if size != image.shape[:2]:
+            image = np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.LANCZOS))
+        super().__init__(photo=encode_photo(image), size=size, title=title, **traits)
+        self.show(plane)
 
-    def show(self, labels: np.ndarray, *, status: str = "", settled: bool = True) -> None:
-        """Put a label map (H, W) on the canvas with a line of text under it, in one message to the browser."""
-        if labels.shape != self.size:
-            raise ValueError(f"labels: expected shape {self.size}, got {labels.shape}")
+    def show(self, plane: Plane, *, title: str | None = None, status: str = "", settled: bool = True) -> None:
+        """Put a plane (h, w) over the photo with a line of text under it, in one message to the browser.
+
+        A plane smaller than the photo is stretched over it; a larger one is read at the photo's pixels.
+        """
+        values = plane.values
+        if values.size > self.size[0] * self.size[1]:
+            values = decimated(values, self.size)
         with self._lock, self.hold_sync():
-            self.plane, self.status, self.settled, self.error = deflate(labels), status, settled, ""
+            self.plane, self.plane_size, self.table = deflate(values), values.shape, plane.table.tobytes()
+            self.names = list(plane.names)
+            self.bar = asdict(plane.bar) if plane.bar else {}
+            self.title, self.status = self.title if title is None else title, status
+            self.settled, self.error = settled, ""
             self.frame += 1  # equal bytes raise no change event in the browser; the counter always does
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
@@ -83,6 +101,6 @@ class LabelCanvas(anywidget.AnyWidget):  # type: ignore[misc]
             super().set_state(sync_data)
 
 
-def deflate(labels: np.ndarray) -> bytes:
-    """Labels 0…255 as zlib-compressed bytes, row by row; level 1: on label maps the speed counts, not the size."""
-    return zlib.compress(np.ascontiguousarray(labels, dtype=np.uint8).tobytes(), level=1)
+def deflate(values: UInt8[np.ndarray, "h w"]) -> bytes:
+    """Bytes, zlib-compressed, row by row; level 1: on label maps the speed counts, not the size."""
+    return zlib.compress(np.ascontiguousarray(values).tobytes(), level=1)

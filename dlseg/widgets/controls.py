@@ -8,7 +8,7 @@ from typing import Any
 
 import ipywidgets
 
-LABEL_WIDTH = "215px"
+LABEL_WIDTH = "205px"
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,31 @@ CONTROLS = {control.name: control for control in (
 
 def slider(control: Control, value: int | float) -> Any:
     """A labelled slider for one setting; a value outside the usual range widens the range."""
-    low, high = min(control.low, value), max(control.high, value)
     unit = f" ({control.unit})" if control.unit else ""
-    shared = {"value": value, "description": control.label + unit, "tooltip": control.meaning,
-              "continuous_update": True, "style": {"description_width": LABEL_WIDTH},
-              "layout": {"width": "100%", "max_width": "720px"}}
+    shared = {"description": control.label + unit, "tooltip": control.meaning, "continuous_update": True,
+              "style": {"description_width": LABEL_WIDTH}, "layout": {"width": "auto", "flex": "1 1 400px"}}
     if control.name == "iterations":
-        return ipywidgets.IntSlider(min=int(low), max=int(high), **shared)
-    if control.log:
-        return ipywidgets.FloatLogSlider(base=10, min=math.log10(low), max=math.log10(high), step=control.step,
+        made = ipywidgets.IntSlider(value, int(control.low), int(control.high), **shared)
+    elif control.log:
+        made = ipywidgets.FloatLogSlider(math.sqrt(control.low * control.high), base=10, step=control.step,
+                                         min=math.log10(control.low), max=math.log10(control.high),
                                          readout_format=".3g", **shared)
-    return ipywidgets.FloatSlider(min=low, max=high, step=control.step, readout_format=".1f", **shared)
+    else:
+        made = ipywidgets.FloatSlider(control.low, min=control.low, max=control.high, step=control.step,
+                                      readout_format=".1f", **shared)
+    put(made, value)
+    return made
+
+
+def put(made: Any, value: int | float) -> None:
+    """Set a slider from code; a value outside its range widens the range.
+
+    A logarithmic slider's steps are laid through the value: the page shows the nearest step, not the value itself.
+    """
+    if isinstance(made, ipywidgets.FloatLogSlider):
+        position = math.log10(value)
+        steps = max(0, math.ceil((position - made.min) / made.step - 1e-6))
+        made.min, made.max = position - steps * made.step, max(made.max, position)
+    else:
+        made.min, made.max = min(made.min, value), max(made.max, value)
+    made.value = value
