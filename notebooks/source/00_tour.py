@@ -1,0 +1,84 @@
+# %% [markdown]
+# # The tour: from a coarse score map to a sharp cut
+#
+# A network trained to say **what** is in a picture is poor at saying **where** it is. DeepLab (Chen and
+# others, ICLR 2015) turns such a network into one that labels every pixel, coarsely, and then sharpens the
+# labels with a *fully connected CRF*. You will see both steps on one picture, and drag the slider that makes
+# the cut sharp.
+#
+# **Start here:** click the first grey cell, press Shift+Enter, and go on to the end: five cells.
+
+# %% [markdown]
+# ## 1 · The image
+# On the right is the *truth*: each pixel's class, painted over the photo. The striped ring is *void*: so
+# close to an edge, even people disagree, so nothing is counted there.
+
+# %%
+from dlseg.datasets import load
+from dlseg.figures import Bar, Panel, heat_panel, label_panel, panels
+
+val = load("shapes", "val")
+sample = val[45]
+image, truth = sample.image, sample.label
+panels([Panel("the image", image), label_panel("the truth", image, truth)],
+       val.classes)
+
+# %% [markdown]
+# ## 2 · The coarse score map
+# The network is VGG-16, a classifier, made to give a score for each class at many places instead of one
+# answer for the whole picture (paper, section 3). Still, one score stands for 8 × 8 pixels: its *stride* is
+# 8. Here is one class's *score map*, as it comes and enlarged eightfold by bilinear interpolation.
+
+# %%
+from dlseg.networks import create
+from dlseg.predict import predict
+
+net = create("deeplab-largefov", num_classes=val.num_classes, width=1 / 8, weights="shapes")
+found = predict(net, image)
+
+ladder = val.classes.index("ladder")
+small, large = found.coarse[ladder], found.scores[ladder]
+bar = Bar.over("score for “ladder”: more is more likely", small)
+panels([Panel("the image", image), heat_panel("one score for 8 × 8 pixels", small, bar),
+        heat_panel("enlarged eightfold", large, bar)])
+
+# %% [markdown]
+# ## 3 · What it takes these scores to mean
+# Each pixel takes the class with the highest score. The network found both things and named them, but thin
+# parts melt or are lost and edges are guesses: on the way to its answer, pooling threw the exact place away.
+
+# %%
+panels([label_panel("the truth", image, truth),
+        label_panel("the network", image, found.labels)], val.classes)
+
+# %% [markdown]
+# ## 4 · The fully connected CRF
+# Now every pixel hears every other pixel (section 4): two pixels of **like colour**, near or far, pull each
+# other towards one label. The weight $w_1$ says how strongly. **Drag the slider to 0 and back**, or click it
+# and use the arrow keys. At 0 colours count for nothing; from 2 on the gaps between the rungs open; at 5 the
+# cut is sharp.
+
+# %%
+from dlseg.widgets import crf_studio
+
+studio = crf_studio(image, probs=found.probs, truth=truth, classes=val.classes,
+                    sliders=["w1"], tools=False)
+
+# %% [markdown]
+# ## 5 · Go on from what your hand found
+# Settings and labels are there for code. Move the slider above, run this cell again, and the last line
+# follows. *Mean IoU* is the paper's measure: overlap of labels and truth (intersection over union), averaged
+# over the classes.
+
+# %%
+from dlseg.evaluation import ConfusionMatrix
+
+for name, labels in [("network alone", found.labels),
+                     (f"CRF, w1 = {studio.params.w1:g}", studio.labels)]:
+    score = ConfusionMatrix(val.num_classes).update(labels, truth).mean_iou("nan")
+    print(f"{name:15} mean IoU {100 * score:5.1f} %")
+
+# %% [markdown]
+# **Remember:** the network knows *what*; its stride of 8 costs it *where*; the CRF brings *where* back from
+# the image's own colours. The next notebooks take each part to pieces: pooling, holes, fields, training, the
+# CRF.

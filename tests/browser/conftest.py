@@ -1,0 +1,97 @@
+"""A real JupyterLab and a real Chromium for the tests of this folder.
+
+Chromium is found by $CHROMIUM or on the PATH. Without one the tests are skipped, but with
+DLSEG_REQUIRE_BROWSER=1 they fail.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from labdriver import LabServer, Notebook, Settings
+    from playwright.sync_api import Browser
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+OUTPUT = HERE / "output"
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]
+
+
+def missing(what: str) -> None:
+    if os.environ.get("DLSEG_REQUIRE_BROWSER") == "1":
+        pytest.fail(f"{what}, and DLSEG_REQUIRE_BROWSER=1 asks for the browser tests", pytrace=False)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None or not Path(path).exists():
+        missing("no Chromium on the PATH (or in $CHROMIUM)" if path is None else f"no Chromium at {path}")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing("playwright is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory: pytest.TempPathFactory, repo: Path,
+          chromium: Browser) -> Iterator[Callable[..., LabServer]]:
+    """`serve(settings)`: the JupyterLab with these settings, started when first asked for."""
+    from labdriver import LabServer
+
+    running: dict[Settings, LabServer] = {}
+    with ExitStack() as stack:
+        def get(settings: Settings, notebooks: Path = repo / "notebooks") -> LabServer:
+            if settings not in running:
+                server = LabServer(tmp_path_factory.mktemp("lab"), notebooks, settings)
+                running[settings] = stack.enter_context(server)
+            return running[settings]
+
+        yield get
+
+
+@pytest.fixture
+def open_notebook(serve: Callable[..., LabServer], chromium: Browser,
+                  request: pytest.FixtureRequest) -> Iterator[Callable[..., Notebook]]:
+    """`open_notebook(name, settings, cells)`: the notebook in a fresh page with a fresh kernel.
+
+    With `cells`, a notebook of these code cells is made; without, it is one of the course's.
+    A picture of each is kept in tests/browser/output; afterwards nothing may have complained.
+    """
+    from labdriver import Notebook, Settings
+
+    opened: list[Notebook] = []
+    stem = re.sub(r"[^\w-]+", "-", request.node.name).strip("-")
+    with ExitStack() as stack:
+        def get(name: str, settings: Settings | None = None, cells: Sequence[str] = ()) -> Notebook:
+            context = chromium.new_context(viewport={"width": 1280, "height": 720}, reduced_motion="reduce")
+            stack.callback(context.close)
+            server = serve(settings or Settings())
+            if cells:
+                server.write(name, cells)
+            opened.append(Notebook(server, context.new_page()))
+            return opened[-1].open(name)
+
+        yield get
+        OUTPUT.mkdir(exist_ok=True)
+        for number, notebook in enumerate(opened):
+            notebook.screenshot(OUTPUT / f"{stem}{f'-{number}' if number else ''}.png")
+        complaints = [complaint for notebook in opened for complaint in notebook.complaints()]
+    assert not complaints, complaints
