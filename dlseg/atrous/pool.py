@@ -1,5 +1,7 @@
 """Pooling with holes: what torch's pools cannot express (padding beyond half a kernel, averages at a rate)."""
 
+from functools import reduce
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -52,12 +54,12 @@ class AtrousPool2d(nn.Module):
         w = self.window
         if not self.average:
             return F.max_pool2d(padded, w.kernel, w.stride, dilation=w.rate)
-        total = torch.stack(list(taps(padded, w))).sum(0)
+        total = reduce(torch.add, taps(padded, w))
         if self.divisor is not None:
             return total / self.divisor
         if self.count_include_pad:
             return total / (w.kernel[0] * w.kernel[1])
-        return total / torch.stack(list(taps(inside, w))).sum(0)
+        return total / reduce(torch.add, taps(inside, w))
 
     def extra_repr(self) -> str:
         """As torch's pools print themselves."""

@@ -36,6 +36,12 @@ class Network(nn.Module):
     def main(self) -> nn.Sequential:
         """The chain conv1_1 … fc8, which a classifier can be poured into."""
 
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """The size of image that the paper gives it."""
+        crop = VARIANTS[self.spec.variant].geometry(self.spec.geometry).crop
+        return crop, crop
+
     def score_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Height and width of the score map of an image of `size`; ValueError where it is too small."""
         return output_size(self.main, size)

@@ -1,0 +1,103 @@
+"""What a network costs: parameters, multiplications and memory, layer by layer (section 3.2)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from dlseg.receptive_field.field import Pair, blank
+from dlseg.receptive_field.follow import meta
+
+BYTES = 4  # of a float32
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """One layer: parameters, multiply-adds for one image, and numbers in the map it makes (0 where it writes
+    over the one it got)."""
+
+    name: str
+    parameters: int
+    macs: int
+    activations: int
+    size: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one image costs, by layer and in total."""
+
+    layers: tuple[LayerCost, ...]
+
+    @property
+    def parameters(self) -> int:
+        """Weights and biases."""
+        return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def activation_bytes(self) -> int:
+        """Memory of all maps together, as training keeps them, in float32."""
+        return BYTES * sum(layer.activations for layer in self.layers)
+
+    def __getitem__(self, name: str) -> LayerCost:
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise KeyError(f"no layer {name!r}; there are {', '.join(layer.name for layer in self.layers)}")
+
+    def __str__(self) -> str:
+        head = f"{'layer':<24}{'map':>16}{'parameters':>14}{'MACs':>18}{'memory':>12}"
+        rows = [f"{c.name:<24}{'×'.join(map(str, c.size)):>16}{c.parameters:>14,}{c.macs:>18,}"
+                f"{c.activations * BYTES / 2**20:>9.1f} MB" for c in self.layers if c.parameters or c.activations]
+        total = (f"{'total':<24}{'':>16}{self.parameters:>14,}{self.macs:>18,}"
+                 f"{self.activation_bytes / 2**20:>9.1f} MB")
+        return "\n".join([head, *rows, total])
+
+
+def cost(net: nn.Module, input_size: Pair) -> Cost:
+    """The cost of one image of `input_size` (height, width), computed on shapes alone.
+
+    Every layer without layers of its own is a row. Raises ValueError for a size that is not two whole numbers
+    of at least 1, or too small for the network.
+    """
+    if len(input_size) != 2 or min(input_size) < 1:
+        raise ValueError(f"input_size must be (height, width) in pixels; got {input_size}")
+    rows: list[LayerCost] = []
+
+    def note(name: str, module: nn.Module, inputs: tuple[Any, ...], result: Any) -> None:
+        if isinstance(result, Tensor):
+            rows.append(_row(name, module, inputs[0], result))
+
+    hooks = [module.register_forward_hook(lambda m, i, result, name=name: note(name, m, i, result))
+             for name, module in net.named_modules() if not list(module.children())]
+    try:
+        with torch.no_grad():
+            functional_call(net, meta(net), (blank(net, input_size),))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return Cost(tuple(rows))
+
+
+def _row(name: str, module: nn.Module, x: Tensor, result: Tensor) -> LayerCost:
+    parameters = sum(p.numel() for p in module.parameters())
+    activations = 0 if result is x else result.numel()
+    return LayerCost(name, parameters, _macs(module, x, result), activations, tuple(result.shape[1:]))
+
+
+def _macs(module: nn.Module, x: Tensor, result: Tensor) -> int:
+    """Multiply-adds of a layer: weights per output (convolutions, linear), or per input where it scatters."""
+    if isinstance(module, nn.ConvTranspose2d):
+        return x.numel() // x.shape[1] * module.weight.numel()
+    if isinstance(module, nn.Conv2d):
+        return result.numel() // result.shape[1] * module.weight.numel()
+    if isinstance(module, nn.Linear):
+        return result.numel() // result.shape[-1] * module.weight.numel()
+    return 0

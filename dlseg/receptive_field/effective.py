@@ -1,0 +1,50 @@
+"""Which pixels a score really depends on, by gradient."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+def effective_field(
+    net: nn.Module, image: Float[Tensor, "*B C H W"], unit: tuple[int, ...]
+) -> Float[Tensor, "H W"]:
+    """|d score / d pixel|, added over the image's channels.
+
+    `unit` is (row, column) in the score map, for the sum of all classes, or (class, row, column); or (class,)
+    of a classifier that answers once. Batch norm and dropout work as in prediction; `net`, its mode and its
+    gradients stay as they were.
+
+    Raises ValueError for more than one image or a unit outside the map.
+    """
+    pixels = image.detach().clone().reshape(-1, *image.shape[-3:])
+    if pixels.shape[0] != 1:
+        raise ValueError(f"image must be one image (C, H, W) or (1, C, H, W); got {tuple(image.shape)}")
+    pixels.requires_grad_()
+    with _predicting(net), torch.enable_grad():
+        scores = net(pixels.clone())[0]
+        (gradient,) = torch.autograd.grad(_score(scores, unit), pixels)
+    return gradient[0].abs().sum(0)
+
+
+def _score(scores: Tensor, unit: tuple[int, ...]) -> Tensor:
+    full = unit if len(unit) == scores.ndim else (None, *unit)
+    if len(full) != scores.ndim or any(
+            u is not None and not -n <= u < n for u, n in zip(full, scores.shape, strict=True)):
+        raise ValueError(f"unit must lie in the scores {tuple(scores.shape)}, as (row, column) or "
+                         f"(class, row, column); got {unit}")
+    return scores[tuple(slice(None) if u is None else u for u in full)].sum()
+
+
+@contextmanager
+def _predicting(net: nn.Module) -> Iterator[None]:
+    """`net` in evaluation mode, every layer's own mode restored after."""
+    modes = {module: module.training for module in net.modules()}
+    net.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
