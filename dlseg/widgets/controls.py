@@ -62,11 +62,13 @@ def put(made: Any, value: int | float) -> None:
     """Set a slider from code; a value outside its range widens the range.
 
     A logarithmic slider's steps are laid through the value: the page shows the nearest step, not the value itself.
+    All goes in one message: between a new range and a new value the page would snap the old one and send it back.
     """
-    if isinstance(made, ipywidgets.FloatLogSlider):
-        position = math.log10(value)
-        steps = max(0, math.ceil((position - made.min) / made.step - 1e-6))
-        made.min, made.max = position - steps * made.step, max(made.max, position)
-    else:
-        made.min, made.max = min(made.min, value), max(made.max, value)
-    made.value = value
+    with made.hold_sync():
+        if isinstance(made, ipywidgets.FloatLogSlider):
+            position = math.log10(value)
+            steps = max(0, math.ceil((position - made.min) / made.step - 1e-6))
+            made.min, made.max = position - steps * made.step, max(made.max, position)
+        else:
+            made.min, made.max = min(made.min, value), max(made.max, value)
+        made.value = value
