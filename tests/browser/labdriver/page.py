@@ -100,6 +100,8 @@ class Notebook:
 
     def run_all(self, timeout: int = PATIENCE) -> Notebook:
         """Run every cell and wait until all are done and every widget is drawn."""
+        # without outputs and run numbers first, or an earlier run's would be taken for this one's
+        self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
         self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
         self.page.wait_for_function(FINISHED, timeout=timeout)
         assert not self.complaints(), self.complaints()
