@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -46,6 +47,8 @@ def make_whole(out: Path, recipe: dict[str, Any], fill: Callable[[Path], None], 
         OSError: the place cannot be written.
     """
     out = out.absolute()
+    if is_whole(out, recipe):  # before the lock: a whole folder may lie where nothing can be written
+        return _recorded_hash(out)
     lock = _locked(out)
     try:
         if replace and (out / MARKER).is_file() and not is_whole(out, recipe):
@@ -55,7 +58,8 @@ def make_whole(out: Path, recipe: dict[str, Any], fill: Callable[[Path], None], 
             found = _build(out, recipe, fill)
     finally:
         if out.exists():  # then whoever still waits on this lock has nothing to make, and it can go
-            Path(lock.lock_file).unlink(missing_ok=True)
+            with suppress(OSError):  # Windows keeps files that are open
+                Path(lock.lock_file).unlink()
         lock.release()
     return found
 
@@ -69,9 +73,13 @@ def is_whole(folder: Path, recipe: dict[str, Any]) -> bool:
     return isinstance(marker, dict) and marker.get("recipe") == recipe and marker.get("extent") == _extent(folder)
 
 
+def _recorded_hash(folder: Path) -> str:
+    return str(json.loads((folder / MARKER).read_text(encoding="utf-8"))["tree_hash"])
+
+
 def _found(out: Path, recipe: dict[str, Any]) -> str | None:
     if is_whole(out, recipe):
-        return str(json.loads((out / MARKER).read_text(encoding="utf-8"))["tree_hash"])
+        return _recorded_hash(out)
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
     if not (out / MARKER).is_file():

@@ -68,15 +68,18 @@ def test_two_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_killed_run_is_made_good(tmp_path: Path, jobs: str) -> None:
     out = tmp_path / "set"
-    running = start(out, "--train", "150", "--val", "5", "--jobs", jobs)
+    running = start(out, "--train", "60", "--val", "5", "--jobs", jobs)
     half_way(running, out)
     running.send_signal(signal.SIGKILL)
-    running.communicate(timeout=60)
+    running.wait(timeout=60)  # not for its pipes to end: its idle workers hold them a little longer
+    for pipe in (running.stdout, running.stderr):
+        assert pipe is not None
+        pipe.close()
     assert not out.exists()
     # what the workers of the killed run may still write must not end up in the new one
-    assert dlseg("make", "shapes", "--out", out, "--train", "150", "--val", "5", "--jobs", "2").exit_code == 0
+    assert dlseg("make", "shapes", "--out", out, "--train", "60", "--val", "5", "--jobs", "2").exit_code == 0
     time.sleep(0.5)
-    shapes.make(tmp_path / "calm", train=150, val=5, jobs=2, progress=False)
+    shapes.make(tmp_path / "calm", train=60, val=5, jobs=2, progress=False)
     assert tree_hash(out) == tree_hash(tmp_path / "calm")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["calm", "set"]
 
@@ -84,7 +87,7 @@ def test_a_killed_run_is_made_good(tmp_path: Path, jobs: str) -> None:
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_control_c_leaves_nothing_that_looks_whole(tmp_path: Path, jobs: str) -> None:
     out = tmp_path / "set"
-    running = start(out, "--train", "150", "--val", "5", "--jobs", jobs)
+    running = start(out, "--train", "60", "--val", "5", "--jobs", jobs)
     half_way(running, out)
     os.killpg(running.pid, signal.SIGINT)
     _, stderr = running.communicate(timeout=60)

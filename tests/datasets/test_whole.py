@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dlseg.datasets import whole
 from dlseg.datasets.whole import MARKER, is_whole, make_whole, tree_hash
 
 
@@ -45,6 +46,16 @@ def test_made_once(tmp_path: Path) -> None:
     first = make_whole(out, {"n": 1}, fill)
     assert first == tree_hash(out) == make_whole(out, {"n": 1}, never)
     assert [p.name for p in out.parent.iterdir()] == ["out"]
+
+
+def test_a_whole_folder_needs_no_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = make_whole(tmp_path / "out", {}, fill)
+
+    def closed(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(whole, "FileLock", closed)
+    assert make_whole(tmp_path / "out", {}, never) == first
 
 
 def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
