@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Integer
+from tqdm.auto import tqdm
 
 from dlseg.crf import CRFParams
-from dlseg.datasets import Sample
+from dlseg.datasets.memory import LabelledImages
 from dlseg.evaluation import VOID, ConfusionMatrix, trimap_band
 from dlseg.networks import Network
 from dlseg.predict import predict
@@ -44,18 +45,19 @@ class Score:
 
 
 def evaluate(
-    net: Network, data: Iterable[Sample], classes: Sequence[str], crf: CRFParams | None = None,
-    kernel: str | None = None,
+    net: Network, data: LabelledImages, crf: CRFParams | None = None, kernel: str | None = None,
+    progress: bool = False,
 ) -> dict[str, Score]:
     """Scores of the network alone, `"net"`, and with the CRF, `"crf"`, where parameters are given.
 
     Raises:
         ValueError: a sample has no labels, or the network has another number of classes.
     """
-    if net.spec.num_classes != len(classes):
-        raise ValueError(f"net: has {net.spec.num_classes} classes, expected the data's {len(classes)}")
-    scores = {name: Score(classes) for name in (["net"] if crf is None else ["net", "crf"])}
-    for sample in data:
+    if net.spec.num_classes != data.num_classes:
+        raise ValueError(f"net: has {net.spec.num_classes} classes, expected the data's {data.num_classes}")
+    scores = {name: Score(data.classes) for name in (["net"] if crf is None else ["net", "crf"])}
+    for i in tqdm(range(len(data)), unit="image", leave=False, disable=not progress):
+        sample = data[i]
         if sample.label is None:
             raise ValueError(f"data: {sample.name} has no labels to compare with")
         prediction = predict(net, sample.image, crf, kernel)

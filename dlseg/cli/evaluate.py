@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from tqdm.auto import tqdm
 
 from dlseg.cli import options
 from dlseg.crf import CRFParams
@@ -37,8 +36,7 @@ def evaluate(
     dataset = load(data, split)
     params = options.params_for(crf, crf_params, info)
     start = time.perf_counter()
-    images = tqdm((dataset[i] for i in range(len(dataset))), total=len(dataset), unit="image", leave=False)
-    scores = score(net, images, dataset.classes, params, kernel)
+    scores = score(net, dataset, params, kernel, progress=True)
     report = describe(scores, params) | {
         "data": data, "split": split, "images": len(dataset), "weights": weights,
         "seconds": round(time.perf_counter() - start, 2),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import torch
 from tqdm.auto import tqdm
 
 from dlseg.cli import options
@@ -65,6 +66,7 @@ def pretrain(
     start = time.perf_counter()
     pictures, classes = classification(seed, images, jobs=jobs)
     unseen, their_classes = classification(seed + 1, 1000, jobs=jobs)
+    torch.manual_seed(seed)
     net = create("vgg16-20m", len(CLASSES) - 1, width)  # a picture of background alone is no class
     with progress(epochs * (images // 32), "pretrain") as bar:
         pretrain_net(net, pictures, classes - 1, epochs=epochs, seed=seed, callbacks=[bar])
@@ -110,6 +112,7 @@ def train(
     changes: dict[str, Any] = {k: v for k, v in asked.items() if v is not None}
     recipe = Recipe.shapes(**changes) if data == "shapes" else dataclasses.replace(Recipe(), **changes)
     dataset = InMemory(load(data, "train")) if data == "shapes" else load(data, "train")
+    torch.manual_seed(seed)
     net = create(variant, dataset.num_classes, width, geometry)
     poured = "nothing copied: random weights" if classifier is None else f"{init}: {load_trunk(net, classifier)}"
     start = time.perf_counter()
@@ -121,9 +124,7 @@ def train(
         "recipe": dataclasses.asdict(recipe), "train_seconds": round(time.perf_counter() - start, 1),
     }
     if check:
-        val = load(data, "val")
-        samples = (val[i] for i in range(len(val)))
-        info["mean_iou"] = round(evaluate(net, samples, val.classes)["net"].whole.mean_iou(), 4)
+        info["mean_iou"] = round(evaluate(net, load(data, "val"))["net"].whole.mean_iou(), 4)
     _finish(net, out, info, as_json)
 
 

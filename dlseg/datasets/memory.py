@@ -1,8 +1,25 @@
-"""A small data set kept decoded in memory, so that a net that is fast does not wait for JPEG files."""
+"""What can be trained and measured on, and a small set of it kept in memory: a fast net waits for no JPEG files."""
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 from dlseg.datasets.voc import Dataset, Sample
+
+
+@runtime_checkable
+class LabelledImages(Protocol):
+    """Any `dlseg.datasets.Dataset`, or something of your own that can do as much."""
+
+    classes: tuple[str, ...]
+
+    @property
+    def num_classes(self) -> int:
+        """Background included, void not."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Sample: ...
 
 
 class InMemory:

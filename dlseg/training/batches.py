@@ -4,28 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dlseg.datasets import Sample
+from dlseg.datasets.memory import LabelledImages
 from dlseg.datasets.transforms import crop_and_mirror, to_input
 from dlseg.training.recipe import Recipe
-
-
-@runtime_checkable
-class LabelledImages(Protocol):
-    """What is trained on: any `dlseg.datasets.Dataset`, or something of your own that can do as much."""
-
-    @property
-    def num_classes(self) -> int:
-        """Background included, void not."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> Sample: ...
 
 
 def training_samples(data: LabelledImages, recipe: Recipe, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
+from dlseg.datasets.memory import LabelledImages
 from dlseg.networks import Network
-from dlseg.training.batches import LabelledImages
 from dlseg.training.recipe import Recipe
 
 FORMAT = 1

@@ -12,11 +12,12 @@ from jaxtyping import Float, Integer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dlseg.datasets.memory import LabelledImages
 from dlseg.datasets.transforms import VOID
 from dlseg.networks import Network, ScoreGrid
 from dlseg.networks.batch_norm import fold_batch_norm, insert_batch_norm
 from dlseg.training import checkpoint as checkpoints
-from dlseg.training.batches import LabelledImages, batches
+from dlseg.training.batches import batches
 from dlseg.training.recipe import Recipe
 
 
