@@ -22,6 +22,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--exercises", type=Path, default=EXERCISES, help="folder or file of exercises")
 
 
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Points, words, time and reasons, whatever was captured before."""
+    for line in getattr(config, "graded_summary", []):
+        terminalreporter.write_line(line)
+
+
 @pytest.fixture(scope="session")
 def answers() -> dict[str, Any]:
     """IMPORTS, SOLUTIONS and WRONG."""

@@ -1,7 +1,6 @@
 """The grade of the file given with --submission: one test per exercise, failed where points were lost."""
 
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="module")
-def graded(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[Result]:
+def graded(request: pytest.FixtureRequest, sandbox: Sandbox) -> Result:
     path: Path = request.config.getoption("--submission")
     seed = request.config.getoption("--seed")
     seed = secrets.randbelow(2**31) if seed is None else seed
@@ -31,12 +30,8 @@ def graded(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[Result]
     if not path.exists():
         pytest.exit(f"--submission {path}: no such file", returncode=4)
     result = harness.grade(Item(path.stem, path))
-    yield result
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter:
-        reporter.write_line("")
-        for line in summary(result):
-            reporter.write_line(line)
+    request.config.graded_summary = summary(result)  # type: ignore[attr-defined]
+    return result
 
 
 def summary(result: Result) -> list[str]:
@@ -45,7 +40,10 @@ def summary(result: Result) -> list[str]:
              f"  (seed {result.seed}, isolation {result.isolation})"]
     for e in result.exercises:
         lines.append(f"  {e.id:28} {e.points:4g}/{e.max_points:<4g} {WORDS[e.status]:24} {e.seconds:6.2f} s")
-        lines += [f"      {t.name}: {t.message}" for t in e.tests if t.status != "passed"]
+        if e.status == "missing":
+            lines.append(f"      {e.reason}")
+        else:
+            lines += [f"      {t.name}: {t.message}" for t in e.tests if t.status != "passed"]
     return lines
 
 
