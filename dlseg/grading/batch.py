@@ -93,7 +93,8 @@ def _end_with(owner: int) -> None:
 def _leave_when_orphaned(owner: int) -> None:
     while os.getppid() == owner:
         time.sleep(0.5)
-    os._exit(1)  # its sandbox sees the closed socket and ends too
+    GRADERS.close()
+    os._exit(1)
 
 
 def _write(run: Run, exercises: list[exercise.Exercise], document: Result, evidence: Evidence) -> None:
