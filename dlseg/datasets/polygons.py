@@ -75,7 +75,7 @@ def fill(polygons: Sequence[Polygon], height: int, width: int) -> Bool[np.ndarra
     winding = np.bincount(np.concatenate(ups), minlength=cells) - np.bincount(
         np.concatenate(downs), minlength=cells
     )
-    return np.cumsum(winding.reshape(rows, columns + 1), axis=1)[:, :columns] != 0
+    return np.cumsum(winding.reshape(rows, columns + 1), axis=1, dtype=np.int16)[:, :columns] != 0
 
 
 def _area(corners: Int[np.ndarray, "N 2"]) -> int:

@@ -51,8 +51,8 @@ class Canvas:
         samples = fill([p * scale + where for p in outline.solid], self.size, self.size)
         if outline.holes:
             samples &= ~fill([p * scale + where for p in outline.holes], self.size, self.size)
-        counts = samples.reshape(self.size, GRID, self.size, GRID).sum(axis=(1, 3))
-        return counts / (GRID * GRID)
+        lines = np.add.reduce([samples[i::GRID] for i in range(GRID)], dtype=np.int64)
+        return np.add.reduce([lines[:, i::GRID] for i in range(GRID)]) / (GRID * GRID)
 
     def add(self, class_index: int, coverage: Coverage) -> None:
         """Paint a thing over what is there, after its shadow."""
