@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from dlseg.grading.sandbox.namespaces import SYSTEM
+from dlseg.grading.sandbox.namespaces import SYSTEM, private_folder
 
 
 def command(package: Path, visible: list[Path], hidden: list[Path]) -> list[str]:
@@ -21,4 +21,4 @@ def command(package: Path, visible: list[Path], hidden: list[Path]) -> list[str]
     own = [word for path in (package / "__init__.py", grading)
            for word in ("--ro-bind", str(path), str(path))]
     return [program, "--unshare-all", "--die-with-parent", *binds, *masks, *own,
-            "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--chdir", "/", "--"]
+            "--proc", "/proc", "--dev", "/dev", "--tmpfs", str(private_folder(visible)), "--chdir", "/", "--"]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dlseg.grading import frames
-from dlseg.grading.sandbox import bubblewrap, kernel
+from dlseg.grading.sandbox import bubblewrap, kernel, namespaces
 from dlseg.grading.sandbox.confine import LEVELS
 from dlseg.grading.sandbox.drain import Drain
 from dlseg.grading.sandbox.job import MB, Ended, Limits
@@ -30,6 +30,7 @@ FIRST_UID, UIDS = 61000, 1000
 KEEP_OUTPUT = 20_000
 GRACE = 60.0
 START = 300.0
+CONTAINED = ("namespaces", "bubblewrap")  # levels with a root folder and scratch memory of their own
 
 
 class SandboxError(RuntimeError):
@@ -89,16 +90,17 @@ class Sandbox:
         if "ready" not in answer:
             self.close()
             raise SandboxError(f"isolation {self.level!r} is not available here: {answer['refused']}")
-        if self.level in ("namespaces", "bubblewrap"):  # not needed any more: even a killed grader leaves no folder
+        if self.level in CONTAINED:  # not needed any more: even a killed grader leaves no folder
             shutil.rmtree(scratch, ignore_errors=True)
         self.isolation = "+".join([self.level, *answer["ready"]])
 
     def _command(self, scratch: Path, link: int) -> list[str]:
         self.uid = self._reserve_uid()
-        visible = sorted({Path(p).resolve() for p in (sys.prefix, sys.base_prefix)})
+        visible = _interpreter()
+        contained = self.level == "bubblewrap"
         config = {
-            "level": "limits" if self.level == "bubblewrap" else self.level,
-            "uid": self.uid, "scratch": "/tmp" if self.level == "bubblewrap" else str(scratch),
+            "level": "limits" if contained else self.level, "uid": self.uid,
+            "scratch": str(namespaces.private_folder(visible) if contained else scratch),
             "visible": [str(p) for p in visible], "hidden": [str(p) for p in self.hidden],
         }
         python = [sys.executable, "-I", "-B", "-c", BOOT, str(PACKAGE.parent), str(link), json.dumps(config)]
@@ -128,9 +130,10 @@ class Sandbox:
 
     def _environment(self) -> dict[str, str]:
         threads = str(self.threads)
+        own = str(namespaces.private_folder(_interpreter()) if self.level in CONTAINED else Path("/tmp"))
         return {
-            "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/tmp",
-            "MPLBACKEND": "Agg", "MPLCONFIGDIR": "/tmp",
+            "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": own, "TMPDIR": own,
+            "MPLBACKEND": "Agg", "MPLCONFIGDIR": own,
             "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1",
             "NUMBA_NUM_THREADS": threads, "CUDA_VISIBLE_DEVICES": "",
         }
@@ -204,6 +207,11 @@ class Sandbox:
     def close(self) -> None:
         """End the template and all below it; remove its scratch folder. May be called twice."""
         self._open.close()
+
+
+def _interpreter() -> list[Path]:
+    """The folders that this Python lives in: all that a job sees beside the system's libraries."""
+    return sorted({Path(p).resolve() for p in (sys.prefix, sys.base_prefix)})
 
 
 def _frames(data: bytes, limits: Limits) -> tuple[list[dict[str, Any]], str]:

@@ -39,6 +39,11 @@ class Place:
         paths = {key: [Path(p) for p in config[key]] for key in ("visible", "hidden")}
         return cls(config["level"], config["uid"], Path(config["scratch"]), **paths)
 
+    @property
+    def private(self) -> Path | None:
+        """A job's own scratch memory, kept small by the kernel; None where there are no namespaces."""
+        return namespaces.private_folder(self.visible) if self.level == "namespaces" else None
+
 
 def enter(place: Place) -> list[str]:
     """Lock the template itself in; the names of the locks that jobs will get. OSError where refused."""
@@ -66,8 +71,8 @@ def confine(place: Place, limits: Limits, work: Path, told: int) -> None:
     With own namespaces the caller goes on as a grandchild, and its status is written to the open file `told`.
     """
     already = processes.same_user_tasks() if place.uid is None else 0
-    if place.level == "namespaces":
-        _own_namespaces(told)
+    if place.private is not None:
+        _own_namespaces(place.private, told)
     os.close(told)
     os.setsid()
     os.chdir(work)
@@ -93,9 +98,9 @@ def _lock(place: Place, work: Path) -> None:
         seccomp.install()
 
 
-def _own_namespaces(told: int) -> None:
+def _own_namespaces(private: Path, told: int) -> None:
     """Fork twice: this process waits, the next is the namespaces' first and waits too, the third returns."""
-    first = namespaces.isolate()
+    first = namespaces.isolate(private)
     if first:
         os.waitpid(first, 0)
         os._exit(0)

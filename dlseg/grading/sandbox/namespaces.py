@@ -15,6 +15,12 @@ DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 SCRATCH = "size=64m,nr_inodes=200,mode=1777"
 
 
+def private_folder(visible: list[Path]) -> Path:
+    """Where a job finds its own scratch memory: /tmp, unless this Python or this package lives below it."""
+    needed = (*visible, Path(__file__).resolve())
+    return Path("/scratch" if any(Path("/tmp") in path.parents for path in needed) else "/tmp")
+
+
 def enter_root(folder: Path, visible: list[Path], hidden: list[Path]) -> None:
     """Make the empty `folder` this process's root, with `visible` and the system's libraries, read-only.
 
@@ -32,8 +38,8 @@ def enter_root(folder: Path, visible: list[Path], hidden: list[Path]) -> None:
     for path in hidden:
         if (inside := Path(folder, *path.parts[1:])).is_dir():
             kernel.mount("tmpfs", str(inside), "tmpfs", kernel.MS_NOSUID, "size=1k")
-    for name in ("tmp", "dev/shm"):
-        Path(folder, name).mkdir(parents=True)
+    for path in (private_folder(visible), Path("/dev/shm")):
+        Path(folder, *path.parts[1:]).mkdir(parents=True)
     kernel.read_only(str(folder))
     kernel.change_root(str(folder))
 
@@ -62,15 +68,15 @@ def _show(path: Path, root: Path) -> None:
     kernel.mount(str(path), str(target), flags=kernel.MS_BIND | kernel.MS_REC)
 
 
-def isolate() -> int:
+def isolate(private: Path) -> int:
     """Fork a child that is first in its own process, network, IPC and name space; its pid, or 0 in the child.
 
-    Returns twice, as fork does. The child sees only itself in /proc and has fresh, small /tmp and /dev/shm.
+    Returns twice, as fork does. The child sees only itself in /proc; `private` and /dev/shm are fresh and small.
     """
     kernel.unshare(kernel.NEWNS | kernel.NEWPID | kernel.NEWNET | kernel.NEWIPC | kernel.NEWUTS)
     child = os.fork()
     if child == 0:
         kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV)
-        for path in ("/tmp", "/dev/shm"):
+        for path in (str(private), "/dev/shm"):
             kernel.mount("tmpfs", path, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, SCRATCH)
     return child

@@ -13,18 +13,18 @@ from dlseg.grading.sandbox.job import MB, Limits
 
 
 def make(place: Place) -> Path:
-    """A new empty folder that only the worker's user may enter; /tmp where that is the job's own."""
-    if place.level == "namespaces":
-        return Path("/tmp")
+    """A new empty folder that only the worker's user may enter, or the job's own scratch memory."""
+    if place.private is not None:
+        return place.private
     work = Path(tempfile.mkdtemp(dir=place.scratch))
     if place.uid is not None:
         os.chown(work, place.uid, place.uid)
     return work
 
 
-def remove(work: Path) -> None:
+def remove(work: Path, place: Place) -> None:
     """Delete the folder, whatever modes its content was given."""
-    if work == Path("/tmp"):
+    if work == place.private:
         return
     for folder, _, _ in os.walk(work):  # top down: a folder is opened up before it is listed
         for entry in os.scandir(folder):
@@ -33,9 +33,9 @@ def remove(work: Path) -> None:
     shutil.rmtree(work)
 
 
-def within(work: Path, limits: Limits) -> bool:
-    """Whether number and size of the files stay in the budget (kept by the kernel where /tmp is private)."""
-    if work == Path("/tmp"):
+def within(work: Path, place: Place, limits: Limits) -> bool:
+    """Whether number and size of the files stay in the budget (kept by the kernel in private memory)."""
+    if work == place.private:
         return True
     size = 0
     for count, entry in enumerate(_entries(work), 1):

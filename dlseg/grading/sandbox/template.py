@@ -83,7 +83,7 @@ class Job:
             cause, status, cpu = self._watch(pid, watch, work)
         finally:
             processes.end_all(os.getpid(), pid)
-            scratch.remove(work)
+            scratch.remove(work, self.place)
         said = os.read(told, STATUS.size)
         os.close(told)
         if len(said) == STATUS.size:
@@ -139,4 +139,4 @@ class Job:
         allowed = self.limits.memory_mb * MB + len(mine) * processes.own_memory(os.getpid())
         if sum(map(processes.own_memory, mine)) > allowed:
             return "memory"
-        return "" if scratch.within(work, self.limits) else "files"
+        return "" if scratch.within(work, self.place, self.limits) else "files"
