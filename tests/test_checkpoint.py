@@ -34,7 +34,7 @@ def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:
     whole = train(net(), data, RECIPE).state_dict()
 
     def stop_at_six(step: object) -> None:
-        if step.iteration == 6:  # type: ignore[attr-defined]
+        if step.iteration == 6:
             raise Stop
 
     with pytest.raises(Stop):

@@ -104,3 +104,11 @@ def test_ci_runs_what_the_readme_says(repo: Path) -> None:
     first_commands = [line.split("#")[0].strip() for line in readme.splitlines() if line.startswith("    ")][:2]
     assert first_commands == ["make lab", "make test"]
     assert "make test" in ci and "DLSEG_REQUIRE_BROWSER=1" in ci
+
+
+def test_the_readmes_python_example_runs(repo: Path) -> None:
+    code = re.search(r"```python\n(.*?)```", (repo / "README.md").read_text(), re.S)
+    assert code is not None
+    names: dict[str, object] = {}
+    exec(code.group(1), names)
+    assert names["prediction"].labels.shape == (128, 128)
