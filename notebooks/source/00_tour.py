@@ -18,7 +18,7 @@ from dlseg.datasets import load
 from dlseg.figures import Bar, Panel, heat_panel, label_panel, panels
 
 val = load("shapes", "val")
-sample = val[45]
+sample = val[32]
 image, truth = sample.image, sample.label
 panels([Panel("the image", image), label_panel("the truth", image, truth)],
        val.classes)
@@ -36,16 +36,16 @@ from dlseg.predict import predict
 net = create("deeplab-largefov", num_classes=val.num_classes, width=1 / 8, weights="shapes")
 found = predict(net, image)
 
-ladder = val.classes.index("ladder")
-small, large = found.coarse[ladder], found.scores[ladder]
-bar = Bar.over("score for “ladder”: more is more likely", small)
+chair = val.classes.index("chair")
+small, large = found.coarse[chair], found.scores[chair]
+bar = Bar.over("score for “chair”: more is more likely", small)
 panels([Panel("the image", image), heat_panel("one score for 8 × 8 pixels", small, bar),
         heat_panel("enlarged eightfold", large, bar)])
 
 # %% [markdown]
 # ## 3 · What it takes these scores to mean
-# Each pixel takes the class with the highest score. The network found both things and named them, but thin
-# parts melt or are lost and edges are guesses: on the way to its answer, pooling threw the exact place away.
+# Each pixel takes the class with the highest score. The network found both things and named them, but two of the
+# chair's legs are lost and edges are guesses: on the way to its answer, pooling threw the exact place away.
 
 # %%
 panels([label_panel("the truth", image, truth),
@@ -55,8 +55,8 @@ panels([label_panel("the truth", image, truth),
 # ## 4 · The fully connected CRF
 # Now every pixel hears every other pixel (section 4): two pixels of **like colour**, near or far, pull each
 # other towards one label. The weight $w_1$ says how strongly. **Drag the slider to 0 and back**, or click it
-# and use the arrow keys. At 0 colours count for nothing; from 2 on the gaps between the rungs open; at 5 the
-# cut is sharp.
+# and use the arrow keys. At 0 colours count for nothing; from 2 on edges find their place; at 5 the legs are
+# back and the cut is sharp.
 
 # %%
 from dlseg.widgets import crf_studio
