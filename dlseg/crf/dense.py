@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float32, Int64
 from torch import Tensor
 
-from dlseg.crf import inputs
+from dlseg.crf import inputs, reference
 from dlseg.crf.energy import free_energy
-from dlseg.crf.exact import ExactKernel, ExactRun
-from dlseg.crf.mean_field import Cancelled, Kernel, Run
+from dlseg.crf.exact import ExactRun
+from dlseg.crf.kernels import create
+from dlseg.crf.mean_field import Cancelled, Run
 from dlseg.crf.params import CRFParams, Number
-from dlseg.crf.peer import PydensecrfKernel
-
-KERNELS = ("exact", "pydensecrf")
+from dlseg.crf.shrink import averaged, enlarged
+from dlseg.crf.team import checked_threads
 
 
 class Step(NamedTuple):
@@ -32,8 +33,8 @@ class Step(NamedTuple):
 class Affinity(NamedTuple):
     """What one pixel's kernels weigh every pixel, weights and normalisation included: each (H, W) float32."""
 
-    appearance: Float[np.ndarray, "H W"]
-    smoothness: Float[np.ndarray, "H W"]
+    appearance: Float32[np.ndarray, "H W"]
+    smoothness: Float32[np.ndarray, "H W"]
 
 
 class DenseCRF:
@@ -44,76 +45,115 @@ class DenseCRF:
     logits: (C, H, W) raw scores, softmax taken here, or
     labels: (H, W) labels or scribbles, 255 where unknown; `confidence` is the probability of a given label,
     `num_classes` the number of labels where it is more than the largest one given.
+    kernel: "lattice" (fast), "exact" (every pair; small images), "local" (touching pixels only, 4 or 8
+    `neighbours`), "pydensecrf" (the reference).
     compatibility: (C, C) symmetric costs mu(l, l') of unlike neighbours; None is Potts.
     self_term: whether a pixel's message to itself counts, as released; only "exact" can leave it out.
+    threads: how many the lattice may use; None is every processor, at most 8, or NUMBA_NUM_THREADS.
 
-    Torch in, torch out. Inputs are never changed. Every mistake is one TypeError or ValueError that names it.
+    Torch in, torch out. Inputs are never changed. Every mistake is one TypeError or ValueError that names it. One
+    object may be used by several threads; they take turns. `infer` on the lattice is differentiable where the
+    unary requires a gradient, and runs where the unary is (reference.py).
     """
 
     def __init__(self, image: Any, *, probs: Any = None, logits: Any = None, labels: Any = None,
-                 kernel: str = "pydensecrf", num_classes: int | None = None, confidence: Number = 0.7,
-                 compatibility: Any = None, self_term: bool = True) -> None:
-        colours = inputs.checked_image(image)
-        size = colours.shape[:2]
+                 kernel: str = "lattice", num_classes: int | None = None, confidence: Number = 0.7,
+                 compatibility: Any = None, self_term: bool = True, neighbours: int = 8,
+                 threads: int | None = None) -> None:
+        self._image = inputs.checked_image(image)
+        self.height, self.width, _ = self._image.shape
+        self.threads = checked_threads(threads)
         unaries = {"probs": probs, "logits": logits, "labels": labels}
         given = [name for name, value in unaries.items() if value is not None]
         if len(given) != 1:
             raise TypeError(f"probs, logits, labels: got {' and '.join(given) or 'none'}, expected one")
-        self.torch_out = isinstance(unaries[given[0]], Tensor)
-        if probs is not None:
-            probs = inputs.checked_scores("probs", probs, size)
-            inputs.check_distribution("probs", probs)
-        elif logits is not None:
-            probs = inputs.softmax(inputs.checked_scores("logits", logits, size).astype(np.float64))
+        name, unary = given[0], unaries[given[0]]
+        size = (self.height, self.width)
+        if labels is not None:
+            self._probs = inputs.label_probabilities(labels, size, num_classes, confidence)
         else:
-            probs = inputs.label_probabilities(labels, size, num_classes, confidence)
-        self.height, self.width = size
-        self.unary = -np.log(np.maximum(probs, inputs.CLIP)).astype(np.float32).reshape(len(probs), -1)
-        self.compatibility = inputs.checked_compatibility(compatibility, len(self.unary))
-        self.kernel = _kernel(kernel, colours, self_term)
+            self._probs = inputs.clipped(name, inputs.checked_scores(name, unary, size), self.threads)
+        self._device = unary.device if isinstance(unary, Tensor) else None
+        self._tensor = inputs.traced(name, unary, self._probs, kernel)
+        self.num_classes = len(self._probs)
+        self._compatibility = inputs.checked_compatibility(compatibility, self.num_classes)
+        self._options: dict[str, Any] = {"self_term": self_term, "neighbours": neighbours, "threads": self.threads}
+        self.kernel = kernel
+        self._kernel = create(kernel, self._image, **self._options)
+        self._lock = threading.RLock()
+        self._small: tuple[int, DenseCRF] | None = None  # what preview works on
+        self._sparse: reference.SparseKernel | None = None  # what infer works on where the unary is traced
 
-    @property
-    def num_classes(self) -> int:
-        """The number of labels C."""
-        return len(self.unary)
-
-    def infer(self, params: CRFParams, *, relax: Number = 1.0,
-              cancel: Callable[[], bool] | None = None) -> Any:
+    def infer(self, params: CRFParams, *, relax: Number = 1.0, cancel: Callable[[], bool] | None = None) -> Any:
         """Marginals (C, H, W) float32 after `params.iterations` parallel updates.
 
         relax: Q moves this share of the way to the update (1 as released).
         cancel: asked before every iteration; where it says True, Cancelled is raised and nothing is lost.
+
+        What the parameters left alone is kept: new weights only iterate; a new sigma_gamma, or sigma_alpha or
+        sigma_beta, rebuilds one of the two lattices. It stops early where no marginal moves any more.
         """
-        run = self._start(params, relax)
-        for _ in range(params.iterations):
-            if cancel is not None and cancel():
-                raise Cancelled(f"stopped by cancel before {params.iterations} iterations were done")
-            run.advance(relax)
-        return self._out(run)
+        with self._lock:
+            if self._tensor is not None:
+                return self._infer_traced(self._tensor, params, relax, cancel)
+            run = self._start(params, relax, thorough=False)
+            for _ in range(params.iterations):
+                if cancel is not None and cancel():
+                    raise Cancelled(f"stopped by cancel before {params.iterations} iterations were done")
+                if run.advance(relax) == 0:
+                    break
+            return self._out(run)
+
+    def _infer_traced(self, probs: Tensor, params: CRFParams, relax: Number,
+                      cancel: Callable[[], bool] | None) -> Tensor:
+        if self._sparse is None:
+            self._sparse = reference.SparseKernel(torch.from_numpy(self._image).to(probs))
+        mu = None if self._compatibility is None else torch.from_numpy(self._compatibility).to(probs)
+        self._check(params, relax)
+        q = reference.infer(self._sparse, probs, params, mu, relax, cancel)
+        return q.reshape(-1, self.height, self.width)
 
     def steps(self, params: CRFParams, *, relax: Number = 1.0, update: str = "parallel") -> Iterator[Step]:
-        """The inference one iteration at a time, from iteration 0, the unary alone.
+        """The inference one iteration at a time, from iteration 0, the unary alone, without shortcuts.
 
         The free energy counts every pair once. Parallel updates surely lower it only with Potts, the self
         term and a symmetric kernel ("symmetric", "none"); one pixel after another (update="sequential", exact
         kernel) lowers it for any symmetric kernel without the self term. "after" and "before" make the kernel
         unsymmetric: no energy goes with them, and this one may rise.
         """
-        run = self._start(params, relax)
         if update not in ("parallel", "sequential"):
             raise ValueError(f'update: got {update!r}, expected "parallel" or "sequential"')
-        sequential = update == "sequential"
-        if sequential and not isinstance(run, ExactRun):
+        with self._lock:
+            run = self._start(params, relax, thorough=True)
+        if update == "sequential" and not isinstance(run, ExactRun):
             raise ValueError('update: got "sequential", which only kernel="exact" offers')
-        return self._steps(run, params.iterations, relax, sequential)
+        return self._steps(run, params.iterations, relax, update == "sequential")
 
     def _steps(self, run: Run, iterations: int, relax: Number, sequential: bool) -> Iterator[Step]:
         change = 0.0
         for iteration in range(iterations + 1):
-            if iteration:
-                change = run.sweep() if isinstance(run, ExactRun) and sequential else run.advance(relax)
-            energy = free_energy(run.marginals(), self.unary, run.pairwise_energy())
-            yield Step(iteration, self._out(run), energy, change)
+            with self._lock:
+                if iteration:
+                    change = run.sweep() if isinstance(run, ExactRun) and sequential else run.advance(relax)
+                energy = free_energy(run.marginals(), -np.log(self._probs), run.pairwise_energy())
+                step = Step(iteration, self._out(run), energy, change)
+            yield step
+
+    def preview(self, params: CRFParams, *, factor: int = 2, cancel: Callable[[], bool] | None = None) -> Any:
+        """A quick look, (C, H, W): `infer` on an image `factor` times smaller, sigmas scaled, pixels repeated."""
+        with self._lock:
+            if self._small is None or self._small[0] != factor:
+                self._small = (factor, self._shrunk(factor))
+            q = self._small[1].infer(params.scaled(1 / factor), cancel=cancel)
+        return self._given_back(enlarged(q, factor, self.height, self.width))
+
+    def _shrunk(self, factor: int) -> DenseCRF:
+        if isinstance(factor, bool) or not isinstance(factor, int) or factor < 1:
+            raise ValueError(f"factor: got {factor!r}, expected a whole number >= 1")
+        image = averaged(np.moveaxis(self._image, 2, 0), factor).transpose(1, 2, 0)
+        probs = averaged(self._probs.reshape(-1, self.height, self.width), factor)
+        return DenseCRF(image, probs=probs / probs.sum(axis=0), kernel=self.kernel,
+                        compatibility=self._compatibility, **self._options)
 
     def affinity(self, params: CRFParams, row: int, col: int) -> Affinity:
         """What pixel (row, col) weighs every pixel: its row of both kernels, weighted and normalised."""
@@ -121,31 +161,29 @@ class DenseCRF:
         for name, value, size in (("row", row, self.height), ("col", col, self.width)):
             if not 0 <= value < size:
                 raise ValueError(f"{name}: got {value}, expected 0 to {size - 1}")
-        rows = self.kernel.affinity(params, row * self.width + col)
+        with self._lock:
+            rows = self._kernel.affinity(params, row * self.width + col)
         return Affinity(*(x.astype(np.float32).reshape(self.height, self.width) for x in rows))
 
-    def _start(self, params: CRFParams, relax: Number) -> Run:
+    def _check(self, params: CRFParams, relax: Number) -> None:
+        inputs.checked_params(params)
         if not 0 < relax <= 1:
             raise ValueError(f"relax: got {relax}, expected more than 0 and at most 1")
-        return self.kernel.start(self.unary, inputs.checked_params(params), self.compatibility)
+
+    def _start(self, params: CRFParams, relax: Number, *, thorough: bool) -> Run:
+        self._check(params, relax)
+        return self._kernel.start(self._probs, params, self._compatibility, thorough=thorough)
 
     def _out(self, run: Run) -> Any:
-        q = run.marginals().astype(np.float32).reshape(-1, self.height, self.width)
-        return torch.from_numpy(q) if self.torch_out else q
+        return self._given_back(run.marginals().astype(np.float32, copy=False))
+
+    def _given_back(self, q: np.ndarray) -> Any:
+        q = q.reshape(-1, self.height, self.width)
+        return q if self._device is None else torch.from_numpy(q).to(self._device)
 
 
 def refine(image: Any, *, probs: Any = None, logits: Any = None, labels: Any = None,
-           params: CRFParams | None = None, kernel: str = "pydensecrf") -> Int64[np.ndarray, "H W"]:
+           params: CRFParams | None = None, kernel: str = "lattice") -> Int64[np.ndarray, "H W"]:
     """Labels (H, W) int64 after the CRF, in one call; arguments as for DenseCRF, `params` as CRFParams()."""
     crf = DenseCRF(image, probs=probs, logits=logits, labels=labels, kernel=kernel)
-    return np.asarray(crf.infer(params or CRFParams())).argmax(axis=0).astype(np.int64)
-
-
-def _kernel(name: str, image: Float[np.ndarray, "H W 3"], self_term: bool) -> Kernel:
-    if name not in KERNELS:
-        raise ValueError(f"kernel: got {name!r}, expected one of {', '.join(KERNELS)}")
-    if name == "exact":
-        return ExactKernel(image, self_term=self_term)
-    if not self_term:
-        raise ValueError(f'self_term: got False with kernel="{name}"; only "exact" can leave it out')
-    return PydensecrfKernel(image)
+    return inputs.to_numpy("q", crf.infer(params or CRFParams())).argmax(axis=0).astype(np.int64)

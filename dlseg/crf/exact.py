@@ -81,8 +81,9 @@ class ExactKernel:
         if keep is not None:
             self.kept = (params, keep)
 
-    def start(self, unary: Marginals, params: CRFParams, compatibility: Compatibility) -> ExactRun:
-        return ExactRun(unary.astype(np.float64), self, params, compatibility)
+    def start(self, probs: Marginals, params: CRFParams, compatibility: Compatibility, *,
+              thorough: bool) -> ExactRun:
+        return ExactRun(-np.log(probs.astype(np.float64)), self, params, compatibility)
 
     def affinity(self, params: CRFParams, pixel: int) -> tuple[np.ndarray, np.ndarray]:
         rows = []

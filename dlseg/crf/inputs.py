@@ -8,19 +8,23 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Float32
 from torch import Tensor
 
 from dlseg.crf.params import CRFParams, Number
+from dlseg.crf.team import parts, share
 
 UNKNOWN = 255
-CLIP = 1e-5  # probabilities below it count as it: -log 0 would rule a label out for ever
+BLOCK = 8192  # pixels looked at together: their labels stay in the cache
+CLIP = np.float32(1e-5)  # probabilities below it count as it: -log 0 would rule a label out for ever
 
 
 def to_numpy(name: str, value: Any) -> np.ndarray:
     """Any array-like as a numpy array, without a copy where there is a choice."""
     if isinstance(value, Tensor):
-        return value.detach().cpu().numpy()
+        value = value.detach().cpu()
+        return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
     array = np.asarray(value)
     if array.dtype == object or array.dtype.kind not in "biuf":
         raise TypeError(f"{name}: got {type(value).__name__} of {array.dtype}, expected an array of numbers")
@@ -58,7 +62,7 @@ def _check_image_shape(array: np.ndarray) -> None:
 
 
 def checked_scores(name: str, scores: Any, size: tuple[int, int]) -> Float[np.ndarray, "C H W"]:
-    """Probabilities or logits as finite floats of shape (C, H, W), C >= 2, as large as the image."""
+    """Probabilities or logits as floats of shape (C, H, W), C >= 2, as large as the image; values unchecked."""
     array = to_numpy(name, scores)
     expected = f"expected (C, {size[0]}, {size[1]}), labels first and as large as the image"
     if array.ndim != 3:
@@ -70,9 +74,6 @@ def checked_scores(name: str, scores: Any, size: tuple[int, int]) -> Float[np.nd
         raise ValueError(f"{name}: got one label, expected two or more; for a foreground map: crf.binary")
     if array.dtype.kind != "f":
         raise TypeError(f"{name}: got {array.dtype}, expected floating point; for a label map use labels=")
-    bad = int(np.count_nonzero(~np.isfinite(array).all(axis=0)))
-    if bad:
-        raise ValueError(f"{name}: got NaN or infinity at {bad} of {size[0] * size[1]} pixels, expected none")
     return array
 
 
@@ -84,19 +85,69 @@ def _shape_hint(shape: tuple[int, ...], size: tuple[int, int]) -> str:
     return "; upsample the score map, or crop padding away, first"
 
 
-def check_distribution(name: str, probs: np.ndarray) -> None:
-    """Raises unless every pixel's probabilities lie in 0..1 and sum to one."""
-    low, high = float(probs.min()), float(probs.max())
-    slack = 1e-2 if probs.dtype == np.float16 else 1e-3
+def clipped(name: str, scores: Float[np.ndarray, "C H W"], threads: int) -> Float32[np.ndarray, "C N"]:
+    """Probabilities, at least CLIP each, from checked_scores' "probs", or from "logits" by softmax."""
+    flat = scores.reshape(len(scores), -1)
+    out = np.empty(flat.shape, np.float32)
+
+    def work(start: int, stop: int) -> bool:
+        return all(_clip_block(name, flat[:, at : min(at + BLOCK, stop)], out[:, at : min(at + BLOCK, stop)])
+                   for at in range(start, stop, BLOCK))
+
+    with np.errstate(all="ignore"):  # what overflows or is no number is found by the checks
+        good = all(share(work, parts(flat.shape[1], threads)))
+    if not good:
+        _complain(name, flat, scores.shape[2])
+    return out
+
+
+def _clip_block(name: str, block: np.ndarray, out: np.ndarray) -> bool:
+    """Writes a few pixels' clipped probabilities; False where `block` holds what _complain has words for."""
+    low, high = block.min(), block.max()
+    if name == "logits":
+        exponentials = np.exp((block - block.max(axis=0)).astype(np.float32, copy=False))
+        np.divide(exponentials, exponentials.sum(axis=0), out=out)
+        np.maximum(out, CLIP, out=out)
+        return bool(np.isfinite(low) and np.isfinite(high))
+    slack = _slack(block.dtype)
+    total = block.sum(axis=0, dtype=np.float32)
+    np.maximum(block, CLIP, out=out, casting="same_kind")
+    return bool(low >= -slack and high <= 1 + slack and np.abs(total - 1).max() <= slack)
+
+
+def traced(name: str, unary: Any, probs: Float32[np.ndarray, "C N"], kernel: str) -> Float[Tensor, "C N"] | None:
+    """The clipped probabilities as a torch tensor, where the unary has a gradient to carry or is not on the CPU."""
+    if not isinstance(unary, Tensor) or not (unary.requires_grad or unary.device.type != "cpu"):
+        return None
+    if kernel != "lattice":
+        if unary.requires_grad:
+            raise ValueError(f'{name}: got a tensor that requires a gradient with kernel="{kernel}", expected '
+                             'kernel="lattice" or a detached tensor')
+        return None
+    if name == "labels":
+        return torch.from_numpy(probs).to(unary.device)
+    scores = unary.to(torch.promote_types(unary.dtype, torch.float32)).flatten(1)
+    return (scores.softmax(0) if name == "logits" else scores).clamp(min=float(CLIP))
+
+
+def _slack(dtype: np.dtype) -> float:
+    return 1e-2 if dtype == np.float16 else 1e-3
+
+
+def _complain(name: str, flat: np.ndarray, width: int) -> None:
+    pixels = flat.shape[1]
+    bad = int(np.count_nonzero(~np.isfinite(flat).all(axis=0)))
+    if bad:
+        raise ValueError(f"{name}: got NaN or infinity at {bad} of {pixels} pixels, expected none")
+    low, high, slack = float(flat.min()), float(flat.max()), _slack(flat.dtype)
     if low < -slack or high > 1 + slack:
         raise ValueError(f"{name}: got values from {low:g} to {high:g}, expected probabilities 0..1; "
                          "for raw scores use logits=")
-    total = probs.sum(axis=0, dtype=np.float32)
-    wrong = np.abs(total - 1) > slack
-    if wrong.any():
-        row, col = (int(x) for x in np.argwhere(wrong)[0])
-        raise ValueError(f"{name}: got sums other than 1 at {int(wrong.sum())} of {wrong.size} "
-                         f"pixels (at row {row}, column {col}: {total[row, col]:g}), expected 1 everywhere")
+    total = flat.sum(axis=0, dtype=np.float32)
+    wrong = np.flatnonzero(np.abs(total - 1) > slack)
+    row, col = divmod(int(wrong[0]), width)
+    raise ValueError(f"{name}: got sums other than 1 at {len(wrong)} of {pixels} "
+                     f"pixels (at row {row}, column {col}: {total[wrong[0]]:g}), expected 1 everywhere")
 
 
 def label_probabilities(labels: Any, size: tuple[int, int], num_classes: int | None,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from dlseg.crf.exact import ExactKernel
+from dlseg.crf.fused import LatticeKernel
 from dlseg.crf.mean_field import Compatibility, Marginals
 from dlseg.crf.params import CRFParams, Number
 
@@ -29,12 +29,14 @@ def load_pydensecrf() -> Any:
 class PydensecrfKernel:
     """K&K's own lattice through pydensecrf; nothing is kept between runs, because it keeps nothing."""
 
-    def __init__(self, image: Float[np.ndarray, "H W 3"]) -> None:
+    def __init__(self, image: Float[np.ndarray, "H W 3"], threads: int) -> None:
+        self.threads = threads  # for the affinity of one pixel, which it cannot tell: the same lattice can
         self.library = load_pydensecrf()
         self.image: UInt8[np.ndarray, "H W 3"] = np.ascontiguousarray(np.rint(image)).astype(np.uint8)
 
-    def start(self, unary: Marginals, params: CRFParams, compatibility: Compatibility) -> PydensecrfRun:
-        return PydensecrfRun(self, unary, params, compatibility)
+    def start(self, probs: Marginals, params: CRFParams, compatibility: Compatibility, *,
+              thorough: bool) -> PydensecrfRun:
+        return PydensecrfRun(self, -np.log(probs), params, compatibility)
 
     def model(self, unary: Marginals, params: CRFParams, compatibility: Compatibility) -> Any:
         """A DenseCRF2D with the unary and both kernels set."""
@@ -53,7 +55,7 @@ class PydensecrfKernel:
         return model
 
     def affinity(self, params: CRFParams, pixel: int) -> tuple[np.ndarray, np.ndarray]:
-        return ExactKernel(self.image.astype(np.float32)).affinity(params, pixel)
+        return LatticeKernel(self.image.astype(np.float32), self.threads).affinity(params, pixel)
 
 
 class PydensecrfRun:

@@ -1,0 +1,1 @@
+"""What numba compiles: loops over flat arrays that hold no interpreter lock."""

@@ -1,0 +1,125 @@
+"""The compiled loops between pixels and lattice: splat, blur, slice (notation: lattice.py).
+
+Rows of marginals and of lattice values are `width` labels wide, a multiple of eight, laid flat.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dlseg.crf.compiled.lanes import add, fill, first_lane, jit, larger, largest, load, muladd, size, store
+
+ZERO, HALF = np.float32(0), np.float32(0.5)
+
+
+@jit
+def splat(q, start_of, pixel_of, weight_of, values, width, start, stop):
+    """values[v] = sum of weight * q over the pixels that touch point v."""
+    for v in range(start, stop):
+        for lane in range(0, width, 8):
+            row = fill(ZERO)
+            for entry in range(start_of[v], start_of[v + 1]):
+                row = muladd(fill(weight_of[entry]), load(q, pixel_of[entry] * width + lane), row)
+            store(values, v * width + lane, row)
+
+
+@jit
+def splat_moves(moved, steps, first, count, ids, weights, send, changes, width, low, high):
+    """changes[v] += weight * step for the corners within low .. high of the pixels moved[first : first + count]."""
+    for move in range(first, first + count):
+        pixel = moved[move]
+        for k in range(ids.shape[1]):
+            v = np.int64(ids[pixel, k])
+            if low <= v < high:
+                weight = fill(weights[pixel, k] * send[pixel])
+                for lane in range(0, width, 8):
+                    at = v * width + lane
+                    store(changes, at, muladd(weight, load(steps, move * width + lane), load(changes, at)))
+
+
+@jit
+def settle(changes, values, bound, least, start_of, pixel_of, stale, width, start, stop):
+    """Adds the changes to the values, clears them, marks pixels of points changed by > least * bound as stale."""
+    for v in range(start, stop):
+        most = fill(ZERO)
+        for lane in range(0, width, 8):
+            most = larger(most, size(load(changes, v * width + lane)))
+        by = first_lane(largest(most))
+        if by == ZERO:
+            continue
+        for lane in range(0, width, 8):
+            at = v * width + lane
+            store(values, at, add(load(values, at), load(changes, at)))
+            store(changes, at, fill(ZERO))
+        if by > least * bound[v]:
+            for entry in range(start_of[v], start_of[v + 1]):
+                stale[pixel_of[entry]] = True
+
+
+@jit
+def blur(values, runs, width, start, stop):
+    """Along one axis every point gains half of both neighbours, in place: runs[start:stop] holds whole runs."""
+    for lane in range(0, width, 8):
+        at = start
+        while at < stop:
+            point = runs[at]
+            before, here = fill(ZERO), load(values, point * width + lane)
+            while point >= 0:
+                at += 1
+                following = runs[at]
+                there = (~following if following < 0 else following) * width + lane
+                after = load(values, there)
+                store(values, point * width + lane, muladd(fill(HALF), add(before, after), here))
+                before, here, point = here, after, following
+            store(values, ~point * width + lane, muladd(fill(HALF), before, here))
+            at += 1
+
+
+@jit
+def splat_one(field, start_of, pixel_of, weight_of, values, start, stop):
+    """`splat` of one number per pixel."""
+    for v in range(start, stop):
+        sum_ = ZERO
+        for entry in range(start_of[v], start_of[v + 1]):
+            sum_ += weight_of[entry] * field[pixel_of[entry]]
+        values[v] = sum_
+
+
+@jit
+def blur_one(values, runs, start, stop):
+    """`blur` of one number per point."""
+    before = ZERO
+    for at in range(start, stop):
+        point = runs[at]
+        last = point < 0
+        if last:
+            point = ~point
+        here = values[point]
+        after = ZERO
+        if not last:
+            following = runs[at + 1]
+            after = values[~following if following < 0 else following]
+        values[point] = here + HALF * (before + after)
+        before = ZERO if last else here
+
+
+@jit
+def gather_one(values, ids, weights, gain, out, start, stop):
+    """Slices one number per point, times gain."""
+    for pixel in range(start, stop):
+        sum_ = ZERO
+        for k in range(ids.shape[1]):
+            sum_ += weights[pixel, k] * values[ids[pixel, k]]
+        out[pixel] = gain * sum_
+
+
+@jit
+def gather(values, ids, weights, gain, out, width, start, stop):
+    """out[pixel] += gain[pixel] * the lattice's value there."""
+    for pixel in range(start, stop):
+        for lane in range(0, width, 8):
+            row = fill(ZERO)
+            for k in range(ids.shape[1]):
+                row = muladd(fill(weights[pixel, k]), load(values, np.int64(ids[pixel, k]) * width + lane), row)
+            at = pixel * width + lane
+            store(out, at, muladd(fill(gain[pixel]), row, load(out, at)))

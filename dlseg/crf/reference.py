@@ -1,0 +1,152 @@
+"""The same lattice as sparse operators in torch: on any device, and differentiable in the unary.
+
+K = slice . blur . splat is linear, so everything else (normalisation, the derivative) follows from linear algebra.
+It is slower on a CPU than the compiled loops, and their independent check: points are numbered by sorting.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from dlseg.crf.compiled.simplex import key_strides, lift_scales
+from dlseg.crf.lattice import SHORTEST
+from dlseg.crf.mean_field import Cancelled
+from dlseg.crf.params import CRFParams, Number
+
+TINY = 1e-20
+
+
+class _Apply(torch.autograd.Function):
+    """matrix @ field for a constant sparse matrix whose transpose is at hand."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, transposed: Tensor, field: Tensor) -> Tensor:
+        ctx.matrices = matrix, transposed
+        return matrix @ field
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, None, Tensor]:
+        matrix, transposed = ctx.matrices
+        return None, None, _Apply.apply(transposed, matrix, gradients[0])
+
+
+class SparseLattice:
+    """The permutohedral lattice of features f (N, d): K approximates exp(-|f_i - f_j|^2 / 2)."""
+
+    def __init__(self, features: Float[Tensor, "N d"]) -> None:
+        self.dimensions = d = features.shape[1]
+        keys, weights, strides = locate(features)
+        points, ids = torch.unique(keys, return_inverse=True)
+        self.count = len(points)
+        pixels = torch.arange(len(features), device=features.device).repeat_interleave(d + 1)
+        self.splat = _sparse(ids.reshape(-1), pixels, weights, (self.count, len(features)))
+        self.slice = _sparse(pixels, ids.reshape(-1), weights, (len(features), self.count))
+        steps = (d + 1) * strides - strides.sum()
+        self.neighbours = [(self._find(points, points + step), self._find(points, points - step)) for step in steps]
+
+    def _find(self, points: Int64[Tensor, " M"], keys: Int64[Tensor, " M"]) -> Int64[Tensor, " M"]:
+        """Where the keys are among the points; one past the end where they are not."""
+        at = torch.searchsorted(points, keys).clamp_(max=self.count - 1)
+        return torch.where(points[at] == keys, at, self.count)
+
+    def filter(self, field: Float[Tensor, "N L"]) -> Float[Tensor, "N L"]:
+        """K times a field."""
+        values = _Apply.apply(self.splat, self.slice, field)
+        nothing = torch.zeros_like(values[:1])
+        for after, before in self.neighbours:
+            padded = torch.cat([values, nothing])
+            values = values + 0.5 * (padded[after] + padded[before])
+        return _Apply.apply(self.slice, self.splat, values) / (1 + 2.0**-self.dimensions)
+
+
+def _sparse(rows: Tensor, columns: Tensor, weights: Tensor, shape: tuple[int, int]) -> Tensor:
+    places = torch.stack([rows, columns])
+    matrix = torch.sparse_coo_tensor(places, weights.reshape(-1), shape, check_invariants=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        return matrix.to_sparse_csr()
+
+
+def locate(
+    features: Float[Tensor, "N d"],
+) -> tuple[Int64[Tensor, "N e"], Float[Tensor, "N e"], Int64[Tensor, " e"]]:
+    """Each pixel's simplex: keys and weights of its e = d + 1 corners, and the strides that pack the keys."""
+    d = features.shape[1]
+    scaled = features * torch.from_numpy(lift_scales(d)).to(features)
+    above = scaled.flip(1).cumsum(1).flip(1)  # sums of the features from j on
+    lifted = torch.cat([above, torch.zeros_like(above[:, :1])], 1)
+    lifted[:, 1:] -= torch.arange(1, d + 1, device=features.device) * scaled
+    whole = torch.round(lifted / (d + 1))
+    rest = lifted - whole * (d + 1)
+    first = torch.ones(d + 1, d + 1, dtype=torch.bool, device=features.device).tril(-1)  # ties go by index
+    above_it = (rest[:, None, :] > rest[:, :, None]) | ((rest[:, None, :] == rest[:, :, None]) & first)
+    rank = above_it.sum(2) + whole.sum(1, keepdim=True).long()
+    turn = (rank < 0).long() - (rank > d).long()
+    rank, whole = rank + turn * (d + 1), whole.long() * (d + 1) + turn * (d + 1)
+    part = (lifted - whole) / (d + 1)
+    spread = torch.zeros(len(features), d + 2, dtype=features.dtype, device=features.device)
+    spread.scatter_add_(1, d - rank, part).scatter_add_(1, d + 1 - rank, -part)
+    weights = torch.cat([spread[:, :1] + 1 + spread[:, -1:], spread[:, 1:-1]], 1)
+    low, high = scaled.amin(0).double().cpu().numpy(), scaled.amax(0).double().cpu().numpy()
+    strides = torch.from_numpy(key_strides(low, high)).to(features.device)
+    corner = torch.arange(d + 1, device=features.device)
+    corners = whole[:, None] + corner[:, None] - (d + 1) * (rank[:, None] > d - corner[:, None]).long()
+    return (corners * strides).sum(2), weights, strides
+
+
+class SparseKernel:
+    """Both Gaussian kernels of an image (H, W, 3); the lattices of the last sigmas are kept."""
+
+    def __init__(self, image: Float[Tensor, "H W 3"]) -> None:
+        height, width, _ = image.shape
+        ys, xs = torch.meshgrid(torch.arange(height, device=image.device, dtype=image.dtype),
+                                torch.arange(width, device=image.device, dtype=image.dtype), indexing="ij")
+        self.position = torch.stack([xs.reshape(-1), ys.reshape(-1)], 1)
+        self.colour = image.reshape(-1, 3)
+        self.kept: dict[str, tuple[tuple[float, ...], SparseLattice]] = {}
+
+    def _lattice(self, name: str, sigmas: tuple[float, ...], features: Callable[[], Tensor]) -> SparseLattice:
+        if name not in self.kept or self.kept[name][0] != sigmas:
+            self.kept[name] = (sigmas, SparseLattice(features()))
+        return self.kept[name][1]
+
+    def filters(self, params: CRFParams) -> list[Callable[[Tensor], Tensor]]:
+        """The weighted, normalised kernels as functions of a field (N, L)."""
+        alpha, beta = params.sigma_alpha, params.sigma_beta
+        place, near = max(alpha, SHORTEST), max(params.sigma_gamma, SHORTEST)
+        appearance = self._lattice("appearance", (alpha, beta),
+                                   lambda: torch.cat([self.position / place, self.colour / beta], 1))
+        smoothness = self._lattice("smoothness", (params.sigma_gamma,), lambda: self.position / near)
+        return [_normalised(appearance, params.w1, params.normalization),
+                _normalised(smoothness, params.w2, params.normalization)]
+
+
+def _normalised(lattice: SparseLattice, weight: float, normalization: str) -> Callable[[Tensor], Tensor]:
+    pixels = lattice.slice.shape[0]
+    one = torch.ones(pixels, 1, dtype=lattice.slice.dtype, device=lattice.slice.device)
+    degree = lattice.filter(one) + TINY
+    send = {"symmetric": degree.rsqrt(), "before": 1 / degree}.get(normalization, one)
+    get = {"symmetric": degree.rsqrt(), "after": 1 / degree}.get(normalization, one)
+    return lambda field: weight * get * lattice.filter(send * field)
+
+
+def infer(kernel: SparseKernel, probs: Float[Tensor, "C N"], params: CRFParams,
+          compatibility: Float[Tensor, "C C"] | None, relax: Number = 1.0,
+          cancel: Callable[[], bool] | None = None) -> Float[Tensor, "C N"]:
+    """Marginals after `params.iterations` parallel updates; gradients flow to `probs`."""
+    filters = kernel.filters(params)
+    scores = probs.T.log()
+    q = scores.softmax(1)
+    for _ in range(params.iterations):
+        if cancel is not None and cancel():
+            raise Cancelled(f"stopped by cancel before {params.iterations} iterations were done")
+        messages = filters[0](q) + filters[1](q)
+        gain = messages if compatibility is None else -messages @ compatibility.T
+        q = q + relax * ((scores + gain).softmax(1) - q)
+    return q.T.contiguous()

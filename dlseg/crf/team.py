@@ -1,0 +1,65 @@
+"""A few threads for compiled loops that hold no interpreter lock.
+
+Plain threads of our own rather than a compiler's: any number of Python threads may infer at once, a forked
+process starts afresh, idle threads sleep instead of spinning beside torch's, and two busy processes do not stall
+each other.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+MOST = 8  # a pass takes a few milliseconds; more threads than this wait for each other
+_pools: dict[int, ThreadPoolExecutor] = {}
+os.register_at_fork(after_in_child=_pools.clear)
+
+
+def default_threads() -> int:
+    """NUMBA_NUM_THREADS where it is set, else the processors this process may use, at most eight."""
+    wanted = os.environ.get("NUMBA_NUM_THREADS", "")
+    if wanted.isdigit() and int(wanted) > 0:
+        return int(wanted)
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, MOST)
+
+
+def checked_threads(threads: int | None) -> int:
+    """A thread count, or a clear error; None is `default_threads()`."""
+    if threads is None:
+        return default_threads()
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise ValueError(f"threads: got {threads!r}, expected a whole number >= 1, or None for all processors")
+    return threads
+
+
+def share(work: Callable[..., Any], tasks: Sequence[tuple]) -> list[Any]:
+    """[work(*task) for task in tasks], one thread each, the last one in the caller's."""
+    if len(tasks) == 1:
+        return [work(*tasks[0])]
+    helpers = len(tasks) - 1
+    if helpers not in _pools:
+        _pools[helpers] = ThreadPoolExecutor(helpers, thread_name_prefix="dlseg-crf")
+    futures = [_pools[helpers].submit(work, *task) for task in tasks[:-1]]
+    last = work(*tasks[-1])
+    return [*(future.result() for future in futures), last]
+
+
+def parts(count: int, threads: int, *, least: int = 4096, multiple: int = 64) -> list[tuple[int, int]]:
+    """range(count) in up to `threads` parts, none smaller than `least`, bounds at multiples of `multiple`."""
+    pieces = max(1, min(threads, count // least))
+    edges = [count * piece // pieces // multiple * multiple for piece in range(pieces)] + [count]
+    return list(pairwise(edges))
+
+
+def room(numbers: int) -> Float32[np.ndarray, " n"]:
+    """Float32 numbers, uninitialised, from the start of a cache line: no row of eight lies across two."""
+    raw = np.empty(numbers + 16, np.float32)
+    skip = -raw.ctypes.data % 64 // 4
+    return raw[skip : skip + numbers]
