@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from dlseg.crf.compiled import simplex
 from dlseg.crf.compiled.elementary import exp, log
-from dlseg.crf.compiled.lanes import jit, load, store
+from dlseg.crf.compiled.lanes import load, store
 from dlseg.crf.lattice import Lattice
 
 
@@ -141,7 +142,7 @@ def test_packed_keys_are_distinct(spans):
     assert len(np.unique(keys)) == len(np.unique(points, axis=0))
 
 
-@jit
+@numba.njit
 def both(x, e, n):
     for i in range(0, len(x), 8):
         store(e, i, exp(load(x, i)))

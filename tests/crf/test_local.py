@@ -74,10 +74,10 @@ def test_the_fully_connected_crf_recovers_a_thin_line_that_the_grid_loses():
     truth[20, 5:55] = 1
     image[truth == 1] = (220, 180, 40)
     rng = np.random.default_rng(0)
-    guess = np.where((truth == 1) & (rng.random(truth.shape) < 0.35), 0, truth)  # the net misses a third of it
+    guess = np.where((truth == 1) & (rng.random(truth.shape) < 0.2), 0, truth)  # the net misses a part of it
     probs = np.where(np.arange(2)[:, None, None] == guess, 0.7, 0.3)
     p = CRFParams(5, 30, 10, 0.5, 1, 10)
     found = {kernel: DenseCRF(image, probs=probs, kernel=kernel).infer(p).argmax(0)[truth == 1].mean()
              for kernel in ("lattice", "local")}
-    assert found["lattice"] > 0.95
-    assert found["local"] < 0.85
+    assert found["lattice"] == 1
+    assert found["local"] < 0.9

@@ -55,7 +55,7 @@ def test_a_unary_can_be_trained_through_the_crf(scene):
     image, truth, probs = scene(3, 30, 30, 3)
     logits = torch.from_numpy(np.log(probs)).requires_grad_()
     target, losses = torch.from_numpy(truth), []
-    optimiser = torch.optim.SGD([logits], lr=2.0)
+    optimiser = torch.optim.SGD([logits], lr=300.0)
     for _ in range(5):
         q = DenseCRF(image, logits=logits).infer(CRFParams(2, 10, 15, 1, 2, 3))
         loss = torch.nn.functional.nll_loss(q.clamp(min=1e-6).log()[None], target[None])
