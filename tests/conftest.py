@@ -13,6 +13,12 @@ torch.set_num_threads(int(os.environ.get("DLSEG_TEST_THREADS", "1")))
 REPO = Path(__file__).resolve().parents[1]
 
 
+@pytest.fixture(autouse=True)
+def same_random_numbers() -> None:
+    """Every test draws the same weights and images each time; what varies on purpose is hypothesis's."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def repo() -> Path:
     """The root of this checkout."""

@@ -29,8 +29,9 @@ def program(path: Path, script: str) -> Path:
 
 
 def make(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["make", *arguments], cwd=folder, env=os.environ | variables, capture_output=True,
-                          text=True, timeout=60, check=False)
+    outside = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    return subprocess.run(["make", *arguments], cwd=folder, env=outside | variables, capture_output=True, text=True,
+                          timeout=60, check=False)
 
 
 @needs_make
