@@ -151,7 +151,7 @@ def _complain(name: str, flat: np.ndarray, width: int) -> None:
 
 
 def label_probabilities(labels: Any, size: tuple[int, int], num_classes: int | None,
-                        confidence: Number) -> Float[np.ndarray, "C H W"]:
+                        confidence: Number) -> Float32[np.ndarray, "C N"]:
     """Labels or scribbles as probabilities: `confidence` for the given label, even odds at unknown (255)."""
     array = to_numpy("labels", labels)
     if array.dtype.kind not in "iu":
@@ -159,16 +159,16 @@ def label_probabilities(labels: Any, size: tuple[int, int], num_classes: int | N
     if array.shape != size:
         raise ValueError(f"labels: got shape {array.shape}, expected {size}, as large as the image")
     known = array != UNKNOWN
-    largest = int(array.max(where=known, initial=-1))
-    if array.min() < 0 or not known.any():
+    if not known.any() or array.min() < 0:
         raise ValueError(f"labels: got values {np.unique(array)[:5].tolist()}…, expected 0, 1, … at some "
                          f"pixels and {UNKNOWN} where unknown")
+    largest = int(array[known].max())
     count = max(largest + 1, 2) if num_classes is None else _checked_classes(num_classes, largest)
     if not 1 / count < confidence < 1:
         raise ValueError(f"confidence: got {confidence}, expected more than 1/{count} and less than 1")
     one_hot = np.arange(count)[:, None, None] == array
     probs = np.where(one_hot, confidence, (1 - confidence) / (count - 1))
-    return np.where(known, probs, 1 / count).astype(np.float32)
+    return np.where(known, probs, 1 / count).astype(np.float32).reshape(count, -1)
 
 
 def _checked_classes(num_classes: int, largest: int) -> int:
