@@ -15,7 +15,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 SETUP = """#!/usr/bin/env bash
 set -e
 cd "${AUTOGRADER:-/autograder}/source"
-python3 -m pip install --no-input --extra-index-url https://download.pytorch.org/whl/cpu .
+python3 -m pip install --no-input -c constraints.txt .
 """
 # a result is there from the first moment, so that a run cut short still says something
 RUN = """#!/usr/bin/env bash
@@ -36,7 +36,7 @@ jobs:
       - uses: actions/checkout@v4
       - uses: actions/setup-python@v5
         with: {python-version: "3.12"}
-      - run: python -m pip install .
+      - run: python -m pip install -c constraints.txt .
       - id: dlseg
         run: |
           python -m dlseg grade %(submission)s --tests %(tests)s --report classroom --out "$RUNNER_TEMP/graded"
@@ -54,6 +54,7 @@ def gradescope_zip(path: Path, tests: Path) -> None:
         "setup.sh": SETUP.encode(), "run_autograder": RUN.encode(),
         "unfinished.json": json.dumps({"score": 0, "output": NOT_FINISHED, "tests": []}).encode(),
         "pyproject.toml": (PACKAGE.parent / "pyproject.toml").read_bytes(),
+        "constraints.txt": (PACKAGE.parent / "constraints.txt").read_bytes(),
         "README.md": b"The autograder of this course.\n", "LICENSE": (PACKAGE.parent / "LICENSE").read_bytes(),
     }
     for source in sorted(PACKAGE.rglob("*.py")):
