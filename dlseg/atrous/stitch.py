@@ -47,6 +47,8 @@ def _run(layers: list[tuple[str, nn.Module]], x: Tensor, shift: Pair) -> Tensor 
         left = left[0] // window.stride[0], left[1] // window.stride[1]
         if min(window.output_size((x.shape[2] - cells[0], x.shape[3] - cells[1]))) < 1:
             return None
+        if not isinstance(layer, nn.Conv2d) and window.blind((x.shape[2], x.shape[3]), cells):
+            raise ValueError("image is too small: for some shifts a pool sees nothing but padding")
         x = layer(x) if cells == (0, 0) else _shifted(layer, window, x, cells)
     return x
 

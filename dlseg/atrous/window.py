@@ -45,6 +45,20 @@ class Window:
         # Caffe and torch alike: the last window must begin inside the map or its left padding
         return count - 1 if (count - 1) * stride >= n + pad else count
 
+    def blind(self, size: Pair, shift: Pair = (0, 0)) -> bool:
+        """Whether some window on a map of `size` holds nothing but padding: holes can step over a small map.
+
+        With a `shift`, the windows begin so many cells later.
+        """
+        return any(self._blind(axis, n, shift[axis]) for axis, n in enumerate(size))
+
+    def _blind(self, axis: int, n: int, shift: int) -> bool:
+        pad, stride, rate = self.padding[axis], self.stride[axis], self.rate[axis]
+        if pad == 0 or (shift == 0 and n >= rate and pad < self.extent[axis]):
+            return False  # neighbouring taps cannot step over the map
+        starts = range(shift - pad, shift - pad + stride * self._along(axis, n - shift), stride)
+        return any(all(not 0 <= start + tap * rate < n for tap in range(self.kernel[axis])) for start in starts)
+
     @classmethod
     def of(cls, module: nn.Module) -> "Window | None":
         """The window of a convolution or pooling; None for a layer without one (ReLU, dropout, …)."""
@@ -102,13 +116,14 @@ def chain(net: nn.Module, prefix: str = "") -> list[tuple[str, nn.Module]]:
 def output_size(net: nn.Module, size: Pair) -> Pair:
     """The size of the map that `net`, a chain of named layers, makes from an input map of `size`.
 
-    Raises ValueError, naming the layer, where the map vanishes.
+    Raises ValueError, naming the layer, where the map vanishes or a pool would see nothing but padding.
     """
     at = size
     for name, module in net.named_modules(remove_duplicate=False):
         window = Window.of(module)
-        if window is not None:
-            at = window.output_size(at)
-        if min(at) < 1:
+        if window is None:
+            continue
+        before, at = at, window.output_size(at)
+        if min(at) < 1 or (not isinstance(module, nn.Conv2d) and window.blind(before)):
             raise ValueError(f"an input of {size[0]}×{size[1]} is too small: nothing is left of it at {name}")
     return at

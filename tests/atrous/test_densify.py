@@ -198,5 +198,5 @@ def test_too_small_is_named() -> None:
 
 def test_a_pool_with_nothing_but_padding_is_refused() -> None:
     net = nn.Sequential(nn.MaxPool2d(4), nn.MaxPool2d(2, 1, 1))
-    with pytest.raises(ValueError, match=r"a map of 1×1 is smaller than the pool's rate \(4, 4\)"):
+    with pytest.raises(ValueError, match=r"a map of 1×1 is too small for a pool of rate \(4, 4\)"):
         densify(net, 1)(torch.randn(1, 1, 4, 4))
