@@ -51,11 +51,12 @@ def atrous_conv2d(
         return F.conv2d(x, weight, bias, stride, padding, rate)
     if method == "zeros":
         return F.conv2d(x, insert_holes(weight, rate), bias, stride, padding)
-    height, width = window.output_size((x.shape[2], x.shape[3]))
-    columns = torch.stack(list(taps(F.pad(x, (padding,) * 4), window)), dim=2)  # (B, I, kh·kw, h, w)
-    scores = weight.flatten(1) @ columns.flatten(1, 2).flatten(2)  # (O, I·kh·kw) @ (B, I·kh·kw, h·w)
-    scores = scores if bias is None else scores + bias[:, None]
-    return scores.reshape(*scores.shape[:2], height, width)
+    # channels last, so that what one tap sees at one position is copied in one piece
+    padded = F.pad(x, (padding,) * 4).contiguous(memory_format=torch.channels_last)
+    seen = [tap.permute(0, 2, 3, 1) for tap in taps(padded, window)]  # kh·kw of (B, h, w, I)
+    columns = torch.stack(seen, dim=3).flatten(3)  # (B, h, w, kh·kw·I)
+    filters = weight.permute(0, 2, 3, 1).flatten(1)  # (O, kh·kw·I)
+    return F.linear(columns, filters, bias).permute(0, 3, 1, 2)
 
 
 def taps(padded: Tensor, window: Window) -> Iterator[Tensor]:

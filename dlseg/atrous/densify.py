@@ -99,4 +99,5 @@ def _rebuild(net: nn.Sequential, dense: dict[str, nn.Module], prefix: str = "") 
         full = prefix + name
         copy.add_module(name, _rebuild(child, dense, full + ".") if isinstance(child, nn.Sequential)
                         else dense[full])
-    return copy.train(net.training)
+    copy.training = net.training  # the layers keep their own modes
+    return copy

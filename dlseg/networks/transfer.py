@@ -67,7 +67,9 @@ def convolutionalize(net: nn.Sequential) -> nn.Sequential:
         elif not isinstance(layer, nn.Flatten):
             layers[name] = deepcopy(layer)
         channels = getattr(layers.get(name), "out_channels", channels)
-    return nn.Sequential(layers).train(net.training)
+    copy = nn.Sequential(layers)
+    copy.training = net.training  # the layers keep their own modes
+    return copy
 
 
 @torch.no_grad()
@@ -79,6 +81,7 @@ def _filters(name: str, layer: nn.Linear, channels: int) -> nn.Conv2d:
         conv = nn.Conv2d(channels, layer.out_features, side)
     conv.weight = nn.Parameter(layer.weight.reshape(conv.weight.shape).clone())
     conv.bias = None if layer.bias is None else nn.Parameter(layer.bias.clone())
+    conv.training = layer.training
     return conv
 
 

@@ -151,6 +151,13 @@ def test_names_weights_and_nesting_stay() -> None:
     assert float(net.last.weight.detach().abs().max()) > 0
 
 
+def test_modes_stay() -> None:
+    """A chain in training mode around layers in evaluation mode, as nn.Sequential(*layers) makes it."""
+    net = nn.Sequential(*nn.Sequential(nn.Conv2d(2, 2, 3, 2), nn.Dropout()).eval())
+    assert net.training
+    assert [m.training for m in densify(net, 1).modules()] == [True, False, False]
+
+
 def test_a_layer_used_twice_counts_twice() -> None:
     pool = nn.MaxPool2d(2)
     net = nn.Sequential(pool, nn.Conv2d(2, 2, 3), pool, nn.Conv2d(2, 2, 3)).double().eval()

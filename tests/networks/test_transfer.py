@@ -51,6 +51,8 @@ def test_the_convolutional_copy_is_a_copy() -> None:
     with torch.no_grad():
         conv.fc6.weight.zero_()
         conv.conv1_1.weight.zero_()
+    assert [m.training for m in conv.children()] == [True] * len(conv)
+    assert [m.training for m in convolutionalize(nn.Sequential(*net.eval())).children()] == [False] * len(conv)
     assert net.fc6.weight.any() and net.conv1_1.weight.any()
 
 
