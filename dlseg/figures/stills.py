@@ -20,6 +20,7 @@ from dlseg.figures.heat import heat
 from dlseg.figures.labels import RGB, VOID, Labels, overlay, present
 
 PANEL_INCHES = 3.2
+ENTRIES = 2  # of the legend that fit below one panel: names are up to a dozen letters long
 SCREEN_DPI = 80  # a figure's size on the page; the picture holds twice as many pixels, for sharp screens
 INK, PALE = "#202020", "#d8d8d8"
 
@@ -97,7 +98,8 @@ def panels(pictures: Sequence[Panel], classes: Sequence[str] = (), columns: int 
     shape = min(max(height / width, 0.3), 2.0)
     values = sorted({value for panel in pictures for value in panel.labels})
     bars = list(dict.fromkeys(panel.bar for panel in pictures if panel.bar))
-    below = (0.45 if values else 0) + 0.65 * len(bars)
+    lines = -(-len(values) // (ENTRIES * wide))  # of the legend
+    below = (0.2 + 0.25 * lines if values else 0) + 0.65 * len(bars)
     figure = Still(PANEL_INCHES * wide, (PANEL_INCHES * shape + 0.35) * rows + below)
     for index, panel in enumerate(pictures):
         axes = figure.add_subplot(rows, wide, index + 1)
@@ -108,11 +110,11 @@ def panels(pictures: Sequence[Panel], classes: Sequence[str] = (), columns: int 
         colours = ScalarMappable(Normalize(bar.low, bar.high), bar.scale)
         figure.colorbar(colours, ax=figure.axes[:len(pictures)], location="bottom", shrink=0.45, aspect=35,
                         label=bar.label)
-    _legend(figure, values, classes)
+    _legend(figure, values, classes, ENTRIES * wide)
     return figure
 
 
-def _legend(figure: Figure, values: Sequence[int], classes: Sequence[str]) -> None:
+def _legend(figure: Figure, values: Sequence[int], classes: Sequence[str], columns: int) -> None:
     if not values:
         return
     colours = palette() / 255.0
@@ -120,7 +122,7 @@ def _legend(figure: Figure, values: Sequence[int], classes: Sequence[str]) -> No
     handles = [Patch(facecolor=special.get(value, tuple(colours[value])), edgecolor="#606060",
                      hatch="////" if value == VOID else None, label=class_name(value, classes))
                for value in values]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 7), frameon=False,
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), columns), frameon=False,
                   fontsize=10, labelcolor=INK)
 
 
