@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 
 def draw(seed, height=40, width=48, classes=3, noise=8.0, wrong=0.3):
@@ -35,3 +37,16 @@ def scene():
 def alike():
     """The function that compares two results."""
     return compare
+
+
+@pytest.fixture(scope="session")
+def voc(samples):
+    """The real images that have scores: [(name, image uint8 (H, W, 3), probabilities float32 (21, H, W)), …]."""
+    def load(path):
+        with Image.open(samples / "voc" / "JPEGImages" / f"{path.stem}.jpg") as picture:
+            image = np.asarray(picture.convert("RGB"))
+        logits = torch.from_numpy(np.load(path)["logits"].astype(np.float32))
+        large = torch.nn.functional.interpolate(logits[None], image.shape[:2], mode="bilinear", align_corners=False)
+        return path.stem, image, large[0].softmax(0).numpy()
+
+    return [load(path) for path in sorted((samples / "voc" / "scores").glob("*.npz"))]
