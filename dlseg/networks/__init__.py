@@ -56,7 +56,7 @@ def _check(name: str, num_classes: int, width: float, geometry: str) -> None:
         raise ValueError(f"name must be one of {', '.join(VARIANTS)}; got {name!r}")
     if geometry not in get_args(GeometryName):
         raise ValueError(f"geometry must be one of {get_args(GeometryName)}; got {geometry!r}")
-    if not 0 < width <= 4:
-        raise ValueError(f"width must be over 0 and at most 4; got {width}")
-    if num_classes < 1:
-        raise ValueError(f"num_classes must be at least 1; got {num_classes}")
+    if not isinstance(width, int | float) or not 0 < width <= 4:
+        raise ValueError(f"width must be a number over 0 and at most 4; got {width!r}")
+    if not isinstance(num_classes, int) or num_classes < 1:
+        raise ValueError(f"num_classes must be a whole number of at least 1; got {num_classes!r}")

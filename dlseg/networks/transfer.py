@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from dlseg.atrous import Window
+from dlseg.atrous.window import POINTWISE
 from dlseg.networks.network import Network
 
 
@@ -55,17 +57,20 @@ def convolutionalize(net: nn.Sequential) -> nn.Sequential:
     others 1×1. On an image of the classifier's own size the scores, (B, C, 1, 1), are the classifier's.
 
     Raises ValueError where a fully connected layer was not connected to a square map of the last convolution's
-    channels; TypeError unless `net` is an nn.Sequential.
+    channels, or for a layer of another kind; TypeError unless `net` is an nn.Sequential.
     """
     if not isinstance(net, nn.Sequential):
         raise TypeError(f"net must be an nn.Sequential of layers; got {type(net).__name__}")
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     channels = 0
-    for name, layer in net.named_children():
+    for name, layer in net._modules.items():  # unlike named_children, this repeats a layer used twice
         if isinstance(layer, nn.Linear):
             layers[name] = _filters(name, layer, channels)
-        elif not isinstance(layer, nn.Flatten):
+        elif isinstance(layer, POINTWISE) or Window.of(layer) is not None:
             layers[name] = deepcopy(layer)
+        elif not isinstance(layer, nn.Flatten):
+            raise ValueError(f"{name} ({type(layer).__name__}) has no convolutional form; layers must be "
+                             "convolutions, poolings, pointwise, flattening or fully connected")
         channels = getattr(layers.get(name), "out_channels", channels)
     copy = nn.Sequential(layers)
     copy.training = net.training  # the layers keep their own modes

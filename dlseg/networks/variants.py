@@ -2,7 +2,9 @@
 
 Two geometries are kept apart. `"paper"` is what the text says: VGG-16's own 2×2 pools, the fifth with
 holes, which is what makes section 3.1 exact. `"release"` is what the published Caffe files do: 3×3 pools,
-the fifth without holes, and in LargeFOV an average pool after it that the text never mentions.
+the fifth without holes, and in LargeFOV an average pool after it that the text never mentions. The files of
+7x7 and 4x4 were never found; they are taken to be like the others. The sizes of the paper, 306 → 39, need the
+padding of the pools that its first released file has.
 """
 
 from dataclasses import dataclass

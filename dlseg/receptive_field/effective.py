@@ -15,14 +15,14 @@ def effective_field(
 
     `unit` is (row, column) in the score map, for the sum of all classes, or (class, row, column); or (class,)
     of a classifier that answers once. Batch norm and dropout work as in prediction; `net`, its mode and its
-    gradients stay as they were.
+    gradients stay as they were. The image is taken to the network's type and device.
 
     Raises ValueError for more than one image or a unit outside the map.
     """
-    pixels = image.detach().clone().reshape(-1, *image.shape[-3:])
-    if pixels.shape[0] != 1:
+    if image.ndim not in (3, 4) or (image.ndim == 4 and image.shape[0] != 1):
         raise ValueError(f"image must be one image (C, H, W) or (1, C, H, W); got {tuple(image.shape)}")
-    pixels.requires_grad_()
+    like = next(net.parameters(), image)
+    pixels = image.detach().to(like).reshape(1, *image.shape[-3:]).clone().requires_grad_()
     with _predicting(net), torch.enable_grad():
         scores = net(pixels.clone())[0]
         (gradient,) = torch.autograd.grad(_score(scores, unit), pixels)

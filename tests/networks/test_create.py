@@ -102,11 +102,14 @@ def test_load_trunk_copies_all_but_the_classes() -> None:
 @pytest.mark.parametrize("arguments, words", [
     ({"name": "resnet"}, "name must be one of"),
     ({"geometry": "caffe"}, "geometry must be one of"),
-    ({"width": 0.0}, "width must be over 0"),
-    ({"num_classes": 0}, "num_classes must be at least 1"),
+    ({"width": 0.0}, r"width must be a number over 0 and at most 4; got 0\.0"),
+    ({"width": "1/8"}, "width must be a number over 0 and at most 4; got '1/8'"),
+    ({"num_classes": 0}, "num_classes must be a whole number of at least 1; got 0"),
+    ({"num_classes": 21.0}, r"num_classes must be a whole number of at least 1; got 21\.0"),
 ])
+@pytest.mark.usefixtures("as_users_see_it")
 def test_wrong_arguments_are_named(arguments: dict, words: str) -> None:
-    with pytest.raises(Exception, match=words if "geometry" not in arguments else "geometry"):
+    with pytest.raises(ValueError, match=words):
         create(**{"name": "deeplab", **arguments})
 
 

@@ -11,17 +11,33 @@ from dlseg.networks import convolutionalize, create, decimate, load_trunk
 from dlseg.networks.transfer import decimation
 
 
+@pytest.mark.parametrize("output_stride", [16, 8])
+def test_vgg16_dense_with_its_own_7x7_fc6(output_stride: int) -> None:
+    conv = convolutionalize(create("vgg16", 4, width=1 / 32)).double().eval()
+    image = torch.randn(1, 3, 251, 230).double()
+    truth = shift_and_stitch(conv, image, output_stride)
+    assert truth.shape[2] >= 32 // output_stride
+    torch.testing.assert_close(densify(conv, output_stride)(image), truth, rtol=0, atol=1e-10)
+
+
 @pytest.mark.parametrize("name, size, width", [
-    ("vgg16", 224, 1 / 4), ("vgg16", 224, 1 / 64), ("alexnet", 227, 1 / 8)])
+    ("vgg16", 224, 1.0), ("vgg16", 224, 1 / 64), ("alexnet", 227, 1 / 8)])
 def test_convolutional_equals_fully_connected(name: str, size: int, width: float) -> None:
-    """1e-5 on float32 scores of order 0.1 to 1: the same sums in another order."""
+    """1e-5 of the largest score, in float32: the same sums (25,088 terms at full width) in another order."""
     net = create(name, 30, width=width).eval()
     image = torch.randn(2, 3, size, size)
     with torch.inference_mode():
         ours, truth = convolutionalize(net)(image), net(image)
     assert ours.shape == (2, 30, 1, 1)
-    assert float(truth.abs().max()) > 0.02
-    torch.testing.assert_close(ours.flatten(1), truth, rtol=0, atol=1e-5)
+    torch.testing.assert_close(ours.flatten(1), truth, rtol=0, atol=1e-5 * float(truth.abs().max()))
+
+
+def test_convolutional_is_fully_connected_but_for_rounding() -> None:
+    """The same in float64, to 1e-12."""
+    net = create("vgg16", 30, width=1 / 32).double().eval()
+    image = torch.randn(2, 3, 224, 224).double()
+    with torch.inference_mode():
+        torch.testing.assert_close(convolutionalize(net)(image).flatten(1), net(image), rtol=0, atol=1e-12)
 
 
 def test_convolutional_takes_larger_images_and_becomes_dense() -> None:
@@ -107,6 +123,12 @@ def test_the_papers_initialisation() -> None:
 def test_a_linear_layer_that_saw_no_square_map() -> None:
     net = nn.Sequential(OrderedDict(conv=nn.Conv2d(3, 4, 1), flatten=nn.Flatten(), fc6=nn.Linear(8, 2)))
     with pytest.raises(ValueError, match="fc6 takes 8 numbers, which is no square map of 4 channels"):
+        convolutionalize(net)
+
+
+def test_a_layer_without_a_convolutional_form() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(7), nn.Flatten(), nn.Linear(196, 2))
+    with pytest.raises(ValueError, match=r"1 \(AdaptiveAvgPool2d\) has no convolutional form"):
         convolutionalize(net)
 
 

@@ -97,3 +97,8 @@ def test_units_outside_are_named(unit: tuple[int, ...]) -> None:
 def test_one_image_only() -> None:
     with pytest.raises(ValueError, match=r"one image .* got \(2, 3, 9, 9\)"):
         effective_field(create("deeplab-largefov", width=1 / 64), torch.ones(2, 3, 9, 9), (0, 0))
+
+
+def test_the_image_takes_the_networks_type() -> None:
+    net = create("deeplab-largefov", 3, width=1 / 64).double()
+    assert effective_field(net, torch.ones(3, 66, 66), (4, 4)).dtype == torch.float64
