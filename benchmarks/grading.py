@@ -2,7 +2,7 @@
 
 Prints: the warm template against one fresh interpreter per exercise (the plain way to isolate), then throughput.
 
-    python benchmarks/grading.py [--submissions 40] [--repeats 5]
+    python benchmarks/grading.py [--submissions 80] [--repeats 5]
 """
 
 import argparse
@@ -72,7 +72,7 @@ def throughput(folder: Path, count: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--submissions", type=int, default=40)
+    parser.add_argument("--submissions", type=int, default=80)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
