@@ -34,15 +34,16 @@ def _kinds(context: click.Context, option: click.Parameter, text: str) -> tuple[
 @click.option("--jobs", default=1, type=click.IntRange(min=1), help="Submissions graded at the same time.")
 @click.option("--seed", type=click.IntRange(0, batch.MAX_SEED - 1), help="Of the inputs; else fresh.")
 @click.option("--tests", default=EXERCISES, type=EXISTING, help="Folder or file of exercises.")
+@click.option("--assignment", default="", help="Of the exercises, e.g. atrous; else as each file's name says.")
 @click.option("--isolation", type=click.Choice(LEVELS), help="The strongest that works, if not given.")
 @click.option("--backend", default="loky", help="joblib's: loky here, dask beyond one machine.")
 def grade(
     *, paths: tuple[Path, ...], out: Path, kinds: tuple[str, ...], jobs: int, seed: int | None, tests: Path,
-    isolation: str | None, backend: str,
+    assignment: str, isolation: str | None, backend: str,
 ) -> None:
     """Grade notebooks, Python files, folders and zips of them. Stopped, it goes on where it was."""
     try:
-        run = batch.prepare(out, tests, seed=seed, level=isolation, kinds=kinds)
+        run = batch.prepare(out, tests, seed=seed, level=isolation, kinds=kinds, assignment=assignment)
         click.echo(f"seed {run.seed}, results in {out}")
         done = _watch(run, list(paths), jobs, backend)
     except (ExerciseError, batch.RunError, SandboxError, ValueError, FileNotFoundError) as error:
@@ -62,5 +63,5 @@ def _watch(run: batch.Run, paths: list[Path], jobs: int, backend: str) -> list[R
             bar.update()
             done.append(document)
             bar.write(f"{document.submission}: {document.score:g}/{document.max_score:g}"
-                      f"  [{document.isolation}]")
+                      f"  {document.assignment}  [{document.isolation}]")
     return done

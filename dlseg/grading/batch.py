@@ -18,6 +18,7 @@ from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky import get_reusable_executor
 
 from dlseg.grading import exercise, reports, result
+from dlseg.grading.assignment import of_topic
 from dlseg.grading.harness import Evidence, Harness
 from dlseg.grading.intake import Item, collect
 from dlseg.grading.reports import similarity
@@ -42,6 +43,7 @@ class Run:
     level: str | None = None
     kinds: tuple[str, ...] = ("json",)
     threads: int = 1
+    assignment: str = ""
     owner: int = field(default_factory=os.getpid)
 
 
@@ -55,7 +57,7 @@ class Graders:
         """The harness for a run; made on first use."""
         if run not in self.kept:
             sandbox = _open(run)
-            self.kept[run] = Harness(exercise.load(run.tests), sandbox, run.seed, assignment=run.tests.stem)
+            self.kept[run] = Harness(exercise.load(run.tests), sandbox, run.seed, run.assignment)
         return self.kept[run]
 
     def close(self) -> None:
@@ -114,19 +116,19 @@ def _write(run: Run, exercises: list[exercise.Exercise], document: Result, evide
 
 def prepare(
     out: Path, tests: Path, *, seed: int | None = None, level: str | None = None,
-    kinds: tuple[str, ...] = ("json",), threads: int = 1,
+    kinds: tuple[str, ...] = ("json",), threads: int = 1, assignment: str = "",
 ) -> Run:
     """Make the output folder, or take up an earlier run in it with its seed. RunError if the two differ."""
-    exercise.load(tests)
+    of_topic(exercise.load(tests), assignment)
     out.mkdir(parents=True, exist_ok=True)
     note = out / RUN_FILE
     earlier = json.loads(note.read_text()) if note.exists() else {}
     seed = earlier.get("seed", secrets.randbelow(MAX_SEED)) if seed is None else seed
-    mine = {"seed": seed, "tests": str(tests.resolve())}
+    mine = {"seed": seed, "tests": str(tests.resolve()), "assignment": assignment}
     if earlier and earlier != mine:
         raise RunError(f"{out} holds another run ({earlier}), this one is {mine}: give another --out")
     result.write(note, json.dumps(mine) + "\n")
-    return Run(out.resolve(), tests.resolve(), seed, level, kinds, threads)
+    return Run(out.resolve(), tests.resolve(), seed, level, kinds, threads, assignment)
 
 
 def finished(run: Run, item: Item) -> Result | None:

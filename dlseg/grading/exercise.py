@@ -75,6 +75,11 @@ class Exercise:
         return sum(test.points for test in self.tests)
 
     @property
+    def topic(self) -> str:
+        """The notebook it belongs to: what stands before the id's first dot."""
+        return self.id.partition(".")[0]
+
+    @property
     def slug(self) -> str:
         """The id as notebook cell ids and nbgrader's grade_id allow it: letters, digits, '-' and '_'."""
         return self.id.replace(".", "-")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dlseg.grading import judge, selection, submission
+from dlseg.grading.assignment import of_topic, topic_of
 from dlseg.grading.exercise import Exercise, Test
 from dlseg.grading.intake import Item
 from dlseg.grading.judge import Judged
@@ -19,6 +20,7 @@ from dlseg.grading.submission import Cell, Submission
 
 READ_LIMITS = Limits(seconds=20.0)
 NOT_YET = "not graded yet"
+EVERYTHING = "all exercises"
 
 
 @dataclass
@@ -36,7 +38,7 @@ class Harness:
     exercises: list[Exercise]
     sandbox: Sandbox
     seed: int
-    assignment: str = "assignment"
+    assignment: str = ""  # a topic that all are graded on; else each on the one that its file's name holds
     limits: Limits = field(default_factory=Limits)
 
     def grade(self, item: Item, tell: Callable[[Result, Evidence], None] | None = None) -> Result:
@@ -45,7 +47,9 @@ class Harness:
         A file that cannot be read has every exercise missing. The grader's own failures are `grader_error`.
         """
         evidence = Evidence()
-        done = [self._unscored(exercise, NOT_YET) for exercise in self.exercises]
+        topic = self.assignment or topic_of(item.path.stem, self.exercises)
+        exercises = of_topic(self.exercises, topic)
+        done = [self._unscored(exercise, NOT_YET) for exercise in exercises]
         try:
             if item.problem:
                 raise submission.SubmissionError(item.problem)
@@ -55,16 +59,16 @@ class Harness:
         except submission.SubmissionError as error:
             cells = str(error)
         except SandboxError as error:
-            return self._document(item, [self._unscored(e, str(error)) for e in self.exercises])
-        for index, exercise in enumerate(self.exercises):
+            return self._document(item, topic, [self._unscored(e, str(error)) for e in exercises])
+        for index, exercise in enumerate(exercises):
             done[index] = self._exercise(exercise, cells, evidence)
             if tell:
-                tell(self._document(item, done), evidence)
-        return self._document(item, done)
+                tell(self._document(item, topic, done), evidence)
+        return self._document(item, topic, done)
 
-    def _document(self, item: Item, done: list[ExerciseResult]) -> Result:
+    def _document(self, item: Item, topic: str, done: list[ExerciseResult]) -> Result:
         score, most = sum(e.points for e in done), sum(e.max_points for e in done)
-        return Result(item.name, self.assignment, self.seed, self.sandbox.isolation, score, most, list(done))
+        return Result(item.name, topic or EVERYTHING, self.seed, self.sandbox.isolation, score, most, list(done))
 
     def _unscored(self, exercise: Exercise, reason: str) -> ExerciseResult:
         return _without_points(exercise, "grader_error", reason)

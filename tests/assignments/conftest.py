@@ -19,6 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("assignments", "grading")
     group.addoption("--submission", type=Path, help="the notebook or Python file to grade")
     group.addoption("--seed", type=int, help="of the inputs; fresh if not given")
+    group.addoption("--assignment", default="", help="e.g. atrous; else as the file's name says, else all")
     group.addoption("--exercises", type=Path, default=EXERCISES, help="folder or file of exercises")
 
 

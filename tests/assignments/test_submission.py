@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dlseg.grading import exercise
+from dlseg.grading.assignment import of_topic, topic_of
 from dlseg.grading.harness import Harness
 from dlseg.grading.intake import Item
 from dlseg.grading.result import WORDS, ExerciseResult, Result
@@ -18,7 +19,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if config.getoption("--submission", default=None) is None:
             metafunc.parametrize("graded_id", [])
         else:
-            metafunc.parametrize("graded_id", [e.id for e in exercise.load(config.getoption("--exercises"))])
+            metafunc.parametrize("graded_id", [e.id for e in _assigned(config)])
+
+
+def _assigned(config: pytest.Config) -> list[exercise.Exercise]:
+    """The exercises that count: of the assignment named, or of the one that the file's name holds."""
+    exercises = exercise.load(config.getoption("--exercises"))
+    named = config.getoption("--assignment") or topic_of(config.getoption("--submission").stem, exercises)
+    return of_topic(exercises, named)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +34,8 @@ def graded(request: pytest.FixtureRequest, sandbox: Sandbox) -> Result:
     path: Path = request.config.getoption("--submission")
     seed = request.config.getoption("--seed")
     seed = secrets.randbelow(2**31) if seed is None else seed
-    harness = Harness(exercise.load(request.config.getoption("--exercises")), sandbox, seed)
+    exercises = exercise.load(request.config.getoption("--exercises"))
+    harness = Harness(exercises, sandbox, seed, request.config.getoption("--assignment"))
     if not path.exists():
         pytest.exit(f"--submission {path}: no such file", returncode=4)
     result = harness.grade(Item(path.stem, path))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dlseg.grading import batch
+from dlseg.grading import batch, exercise
 from dlseg.grading.result import Result, write
 from dlseg.grading.sandbox import processes
 
@@ -133,3 +133,37 @@ def test_interrupt_leaves_no_process(folder: Path, repo: Path) -> None:
     while any(processes.tasks(pid) for pid in below) and time.monotonic() < end:
         time.sleep(0.05)
     assert not [pid for pid in below if processes.tasks(pid)]
+
+
+TWO_TOPICS = '''
+from dlseg.grading.exercise import Exercise, Test
+from dlseg.grading.tolerance import exact
+def of(name, function):
+    tests = (Test("t", 1, lambda rng: (int(rng.integers(9)),), exact("whole numbers")),)
+    return Exercise(name, function, lambda n: n, tests)
+EXERCISES = [of("left.one", "one"), of("left.two", "two"), of("right_side.three", "three")]
+'''
+
+
+@pytest.mark.parametrize(
+    ("name", "assignment", "most", "named"),
+    [
+        ("01_left", "", 2, "left"), ("smith-03-right-side (2)", "", 1, "right_side"),
+        ("homework", "", 3, "all exercises"), ("left_right_side", "", 3, "all exercises"),
+        ("leftover", "", 3, "all exercises"), ("01_left", "right_side", 1, "right_side"),
+    ],
+)
+def test_a_file_is_graded_on_its_own_notebook(
+    tmp_path: Path, name: str, assignment: str, most: int, named: str
+) -> None:
+    (tmp_path / "exercises.py").write_text(TWO_TOPICS)
+    (tmp_path / f"{name}.py").write_text("def one(n):\n    return n\n")
+    run = batch.prepare(tmp_path / "out", tmp_path / "exercises.py", seed=1, assignment=assignment)
+    ((document, _),) = batch.grade_all(run, [tmp_path / f"{name}.py"])
+    assert (document.max_score, document.assignment) == (most, named)
+
+
+def test_an_assignment_that_there_is_not(tmp_path: Path) -> None:
+    (tmp_path / "exercises.py").write_text(TWO_TOPICS)
+    with pytest.raises(exercise.ExerciseError, match="must be one of left, right_side; got 'middle'"):
+        batch.prepare(tmp_path / "out", tmp_path / "exercises.py", assignment="middle")
