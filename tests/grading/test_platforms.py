@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -76,3 +77,14 @@ def test_classroom_step(tmp_path: Path, tests: Path, repo: Path) -> None:
     subprocess.run(["bash", "-e", "-c", block], cwd=tmp_path, env=environment, check=True, timeout=240)
     read = json.loads(base64.b64decode(output.read_text().removeprefix("result=")))
     assert read["status"] == "pass" and sum(t["score"] for t in read["tests"]) == read["max_score"] == 2
+
+
+def test_the_autograder_needs_only_what_its_set_up_installs(repo: Path) -> None:
+    """setup.sh installs the project without extras: nothing that `dlseg grade` loads may come from one."""
+    project = tomllib.loads((repo / "pyproject.toml").read_text())["project"]
+    given = {re.split(r"[^\w.-]", name)[0].lower() for name in project["dependencies"]}
+    code = "import sys, dlseg.cli.grade, dlseg.grading.platforms; print(*{m.split('.')[0] for m in sys.modules})"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=repo, capture_output=True, text=True, check=True)
+    extras = {re.split(r"[^\w.-]", name)[0].lower() for names in project["optional-dependencies"].values()
+              for name in names}
+    assert not (extras - given - {"dlseg"}) & set(ran.stdout.split())
