@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,28 +19,37 @@ COMMANDS = {
     "train": "train",
     "evaluate": "evaluate",
     "predict": "predict",
+    "crf": "crf",
     "course": "course",
     "grade": "grade",
 }
 
 
 class LazyGroup(click.Group):
-    """Imports a command's file only when that command is asked for, so that `dlseg --help` is instant."""
+    """Imports a command's file only when that command is asked for, so that `dlseg --help` is instant.
+
+    `files`: command name -> file in this folder.
+    """
+
+    def __init__(self, *args: Any, files: dict[str, str], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.files = files
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(self.files)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
+        if name not in self.files:
             return None
-        module = importlib.import_module(f"dlseg.cli.{COMMANDS[name]}")
+        module = importlib.import_module(f"dlseg.cli.{self.files[name]}")
         command: click.Command = getattr(module, name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The first line of each command's docstring, read from its file: nothing is imported for `--help`."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, _summary(COMMANDS[name], name.replace("-", "_"))) for name in COMMANDS])
+            rows = [(name, _summary(file, name.replace("-", "_"))) for name, file in self.files.items()]
+            formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> object:
         """What a user got wrong is one line, not a traceback."""
@@ -56,7 +66,7 @@ def _summary(file: str, function: str) -> str:
     return text.partition("\n")[0]
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, files=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(dlseg.__version__, prog_name="dlseg")
 def main() -> None:
     """DeepLab v1 taken apart: data, networks, training, the CRF, the course and its grader."""

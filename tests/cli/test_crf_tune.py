@@ -1,0 +1,91 @@
+"""What `dlseg crf tune` reads, and what it says where it cannot. (The page itself: tests/browser/test_page.py.)"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+from dlseg.cli import main
+from dlseg.cli.crf_tune import read_scores
+from dlseg.widgets import page
+
+LOGITS = np.random.default_rng(0).normal(size=(3, 5, 6)).astype(np.float16)
+LARGE = torch.nn.functional.interpolate(
+    torch.from_numpy(LOGITS.astype(np.float32))[None], (20, 24), mode="bilinear", align_corners=False,
+)[0].softmax(0).numpy()
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What would be served."""
+    calls: list[dict[str, Any]] = []
+
+    def serve(image: np.ndarray, params: str, classes: list[str], kernel: str, arrays: dict[str, np.ndarray],
+              **options: Any) -> None:
+        calls.append({"image": image, "params": params, "classes": classes, "kernel": kernel, **arrays, **options})
+
+    monkeypatch.setattr(page, "serve", serve)
+    return calls
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    Image.new("RGB", (24, 20), (90, 120, 80)).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def tune(*arguments: object) -> str:
+    return CliRunner().invoke(main, ["crf", "tune", *map(str, arguments)], catch_exceptions=False).output
+
+
+def test_logits_are_enlarged_and_named_files_are_read(photo: Path, tmp_path: Path,
+                                                      served: list[dict[str, Any]]) -> None:
+    np.savez(tmp_path / "s.npz", logits=LOGITS, size=(20, 24))
+    (tmp_path / "p.json").write_text('{"w1": 7}')
+    assert tune(photo, "--scores", tmp_path / "s.npz", "--crf-params", tmp_path / "p.json", "--classes", "a, b,c",
+                "--kernel", "local", "--no-browser") == ""
+    (given,) = served
+    assert np.allclose(given["probs"], LARGE, atol=1e-6)  # rounding of one bilinear sum and softmax
+    assert given["classes"] == ["a", "b", "c"] and '"w1": 7' in given["params"]
+    assert (given["kernel"], given["port"], given["browser"]) == ("local", 8866, False)
+
+
+def test_probabilities_of_full_size_are_taken_as_they_are(tmp_path: Path) -> None:
+    np.savez(tmp_path / "s.npz", probs=LARGE)
+    assert np.array_equal(read_scores(tmp_path / "s.npz", (20, 24)), LARGE)
+    np.save(tmp_path / "s.npy", LOGITS)
+    assert np.allclose(read_scores(tmp_path / "s.npy", (20, 24)), LARGE, atol=1e-6)
+
+
+def test_twenty_one_classes_are_vocs_and_a_network_brings_its_own(photo: Path, tmp_path: Path,
+                                                                 served: list[dict[str, Any]]) -> None:
+    np.savez(tmp_path / "s.npz", logits=np.zeros((21, 3, 3), np.float32))
+    tune(photo, "--scores", tmp_path / "s.npz")
+    tune(photo, "--weights", "shapes")
+    assert served[0]["classes"][1] == "aeroplane" and served[1]["classes"][0] == "background"
+    assert served[1]["probs"].shape == (len(served[1]["classes"]), 20, 24)
+
+
+def test_what_is_wrong_is_one_line(photo: Path, tmp_path: Path, served: list[dict[str, Any]]) -> None:
+    np.savez(tmp_path / "other.npz", other=LOGITS)
+    np.save(tmp_path / "flat.npy", LOGITS[0])
+    (tmp_path / "text.npy").write_text("no numbers")
+    Image.new("P", (4, 4)).save(tmp_path / "small.png")
+    good = tmp_path / "good.npy"
+    np.save(good, LOGITS)
+    for arguments, message in [
+        ((), "--weights"),
+        (("--scores", tmp_path / "none.npz"), "does not exist"),
+        (("--scores", tmp_path / "other.npz"), "holds other, expected probs or logits"),
+        (("--scores", tmp_path / "flat.npy"), "expected floats (C, h, w)"),
+        (("--scores", tmp_path / "text.npy"), "no .npy or .npz file of numbers"),
+        (("--scores", good, "--truth", tmp_path / "small.png"), "got 4 × 4 pixels, expected the image's 24 × 20"),
+        (("--scores", good, "--kernel", "gauss"), "'gauss' is not one of"),
+    ]:
+        output = tune(photo, *arguments)
+        assert message in output and "Traceback" not in output, output
+    assert not served
