@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -36,16 +38,17 @@ def _kinds(context: click.Context, option: click.Parameter, text: str) -> tuple[
 @click.option("--tests", default=EXERCISES, type=EXISTING, help="Folder or file of exercises.")
 @click.option("--assignment", default="", help="Of the exercises, e.g. atrous; else as each file's name says.")
 @click.option("--isolation", type=click.Choice(LEVELS), help="The strongest that works, if not given.")
-@click.option("--backend", default="loky", help="joblib's: loky here, dask beyond one machine.")
+@click.option("--scheduler", help="A dask scheduler, as tcp://host:8786: its workers grade; they share --out.")
 def grade(
     *, paths: tuple[Path, ...], out: Path, kinds: tuple[str, ...], jobs: int, seed: int | None, tests: Path,
-    assignment: str, isolation: str | None, backend: str,
+    assignment: str, isolation: str | None, scheduler: str | None,
 ) -> None:
     """Grade notebooks, Python files, folders and zips of them. Stopped, it goes on where it was."""
     try:
         run = batch.prepare(out, tests, seed=seed, level=isolation, kinds=kinds, assignment=assignment)
         click.echo(f"seed {run.seed}, results in {out}")
-        done = _watch(run, list(paths), jobs, backend)
+        with _cluster(scheduler) as backend:
+            done = _watch(run, list(paths), jobs, backend)
     except (ExerciseError, batch.RunError, SandboxError, ValueError, FileNotFoundError) as error:
         raise click.ClickException(str(error)) from error
     unscored = [document.submission for document in done if not document.complete]
@@ -53,6 +56,21 @@ def grade(
     if unscored:
         click.echo(f"the grader failed for {', '.join(unscored)}: run again", err=True)
         raise SystemExit(GRADER_FAILED)
+
+
+@contextmanager
+def _cluster(scheduler: str | None) -> Iterator[str]:
+    """joblib's backend: processes here, or the workers of a dask cluster."""
+    if scheduler is None:
+        yield "loky"
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise click.ClickException('--scheduler needs dask: pip install "dlseg[cluster]"') from None
+    with Client(scheduler, timeout=10) as client:
+        yield "dask"
+        client.run(batch.close_graders)
 
 
 def _watch(run: batch.Run, paths: list[Path], jobs: int, backend: str) -> list[Result]:

@@ -6,6 +6,7 @@ import atexit
 import json
 import os
 import secrets
+import shutil
 import tempfile
 import threading
 import time
@@ -26,6 +27,7 @@ from dlseg.grading.result import Result
 from dlseg.grading.sandbox.client import Sandbox, open_best
 
 RUN_FILE = ".run.json"
+UNZIPPED = ".unzipped-"
 MAX_SEED = 2**31
 
 
@@ -76,14 +78,29 @@ def _open(run: Run) -> Sandbox:
 
 
 GRADERS = Graders()
+ONE_AT_A_TIME = threading.Lock()  # a cluster's worker may have several threads: a sandbox does one job at a time
 atexit.register(GRADERS.close)
 
 
 def grade_item(run: Run, item: Item) -> Result:
     """Grade one submission and write its reports after every exercise."""
     _end_with(run.owner)
-    harness = GRADERS.get(run)
-    return harness.grade(item, lambda document, evidence: _write(run, harness.exercises, document, evidence))
+    with ONE_AT_A_TIME:
+        harness = GRADERS.get(run)
+        return harness.grade(item, lambda document, evidence: _write(run, harness.exercises, document, evidence))
+
+
+def close_graders() -> None:
+    """End this process's sandboxes; a name that a cluster's workers can be asked to call."""
+    GRADERS.close()
+
+
+def _attempt(run: Run, item: Item) -> Result | Exception:
+    """An error travels as a value: joblib's dask backend would wait for ever for the task that raised it."""
+    try:
+        return grade_item(run, item)
+    except Exception as error:
+        return error
 
 
 def _end_with(owner: int) -> None:
@@ -144,7 +161,9 @@ def grade_all(
     run: Run, paths: list[Path], *, jobs: int = 1, backend: str = "loky"
 ) -> Iterator[tuple[Result, int]]:
     """Each submission's result as it is done, and how many there are in all; those done before first."""
-    with tempfile.TemporaryDirectory(prefix="dlseg-unzipped-") as folder:
+    for left in run.out.glob(f"{UNZIPPED}*"):  # by a run that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=UNZIPPED, dir=run.out) as folder:
         items = collect(paths, Path(folder))
         waiting: list[Item] = []
         for item in items:
@@ -159,12 +178,15 @@ def grade_all(
 
 
 def _grade(run: Run, items: list[Item], jobs: int, backend: str) -> Iterator[Result]:
-    if jobs == 1 or not items:
+    if not items or (jobs == 1 and backend != "dask"):
         yield from (grade_item(run, item) for item in items)
         GRADERS.close()
         return
     with parallel_config(backend=backend, n_jobs=jobs):
         work = Parallel(return_as="generator_unordered", batch_size=1)
-        yield from work(delayed(grade_item)(run, item) for item in items)
+        for done in work(delayed(_attempt)(run, item) for item in items):
+            if isinstance(done, Exception):
+                raise done
+            yield done
     if backend == "loky":
         get_reusable_executor().shutdown(wait=True)

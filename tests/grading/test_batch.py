@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,7 @@ def test_killed_and_resumed(folder: Path, repo: Path, jobs: str) -> None:
     below = processes.descendants(first.pid)
     first.kill()
     first.wait()
+    (folder / "out" / ".unzipped-by-a-killed-run").mkdir()
     early = {name: (folder / "out" / f"{name}.json").stat().st_mtime_ns for name in documents(folder)}
     assert 4 <= len(early) < 12
     while any(processes.tasks(pid) for pid in below) and time.monotonic() < end:
@@ -76,7 +78,40 @@ def test_killed_and_resumed(folder: Path, repo: Path, jobs: str) -> None:
     later = {name: (folder / "out" / f"{name}.json").stat().st_mtime_ns for name in early if name not in partial}
     assert later == {name: early[name] for name in later}, "a finished submission was graded again"
     assert "12 graded" in said.stdout
+    assert not list((folder / "out").glob(".unzipped*"))
     assert len((folder / "out" / "grades.csv").read_text().splitlines()) == 13
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, repo: Path) -> Iterator[Path]:
+    """A dask scheduler and two workers, processes of their own on loopback; its file says where."""
+    pytest.importorskip("distributed")
+    where, running = tmp_path / "scheduler.json", []
+    parts = [["scheduler", "--port", "0", "--no-dashboard"], *[["worker", "--nthreads", "2", "--no-dashboard"]] * 2]
+    for part in parts:
+        words = [sys.executable, "-m", "dask", *part, "--host", "127.0.0.1", "--scheduler-file", str(where)]
+        running.append(subprocess.Popen(words, env=environment(repo), cwd=tmp_path, start_new_session=True,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        while not where.exists():
+            time.sleep(0.05)
+    yield where
+    for process in reversed(running):
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+def test_a_cluster_grades(folder: Path, repo: Path, cluster: Path) -> None:
+    from distributed import Client
+
+    with Client(scheduler_file=str(cluster)) as client:
+        client.wait_for_workers(2, timeout=60)
+        address = json.loads(cluster.read_text())["address"]
+        words = [*command(folder), "--scheduler", address]
+        said = subprocess.run(words, env=environment(repo), capture_output=True, text=True, timeout=240, check=True)
+        check_all(folder)
+        assert "12 graded" in said.stdout
+        below = [pid for worker in client.run(os.getpid).values() for pid in processes.descendants(worker)]
+    assert below == [], "sandboxes stay on the cluster"
 
 
 def test_another_run_in_the_folder_is_refused(folder: Path) -> None:
