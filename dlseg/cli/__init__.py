@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "evaluate",
     "predict": "predict",
     "crf": "crf",
+    "bench": "bench",
     "course": "course",
     "grade": "grade",
 }
