@@ -8,7 +8,7 @@ from pathlib import Path
 FLOORS: list[set[str]] = [
     {"atrous", "receptive_field", "evaluation", "crf", "images"},
     {"networks", "datasets"},
-    {"training", "predict", "scoring"},
+    {"training", "predict", "scoring", "score_maps"},
     {"figures"},
     {"widgets"},
     {"course", "grading"},

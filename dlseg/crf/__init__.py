@@ -4,5 +4,11 @@ from dlseg.crf.dense import Affinity, DenseCRF, Step, refine
 from dlseg.crf.inputs import binary
 from dlseg.crf.mean_field import Cancelled
 from dlseg.crf.params import CRFParams
+from dlseg.crf.tuning.estimate import Estimate, estimate
+from dlseg.crf.tuning.result import SearchResult, Trial
+from dlseg.crf.tuning.run import search
+from dlseg.crf.tuning.space import Space
+from dlseg.crf.tuning.trial import Scored
 
-__all__ = ["Affinity", "CRFParams", "Cancelled", "DenseCRF", "Step", "binary", "refine"]
+__all__ = ["Affinity", "CRFParams", "Cancelled", "DenseCRF", "Estimate", "Scored", "SearchResult", "Space", "Step",
+           "Trial", "binary", "estimate", "refine", "search"]

@@ -1,0 +1,171 @@
+"""`search`: the paper's cross-validation, in as many processes as there are, resumable."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from dlseg.crf.params import CRFParams
+from dlseg.crf.tuning.log import Log, opened
+from dlseg.crf.tuning.result import SearchResult, Trial
+from dlseg.crf.tuning.space import Space
+from dlseg.crf.tuning.trial import Counts, Samples, run_group, survey
+from dlseg.crf.tuning.workers import Workers
+
+CHUNK = 4  # images per task: small enough to keep all workers busy to the end of a round
+
+
+def search(samples: Samples, space: Space | None = None, *, subset: int = 100, seed: int = 10,
+           jobs: int = 1, backend: str = "loky", threads: int = 1, log: str | Path | None = None,
+           kernel: str = "lattice", trimap: int = 8, progress: bool = False) -> SearchResult:
+    """The CRF parameters with the best mean IoU on labelled images, coarse to fine (paper, section 4.2).
+
+    samples: (name, image (H, W, 3) uint8, probs (C, H, W), truth (H, W) with 255 void) each; a list, or an object
+    with a length that reads a sample when asked for it: that is copied to the workers, and should be small.
+    space: the coarse box and its refinement, by default the paper's. subset: at most so many images, drawn by
+    `seed`, the same ones for every setting. trimap: width of the band near boundaries, in pixels.
+    jobs, backend: how many processes ("loky") or threads ("threading"), -1 for one per processor; "dask" uses the
+    current `distributed.Client`. threads: of each; more jobs are the better use of processors.
+    log: a file to which every trial is appended as it ends; given again, the search goes on from it.
+
+    The network alone is always the first trial. Of equal settings the first counts. The result does not depend
+    on jobs, backend or on having been killed and resumed.
+
+    Raises ValueError for a sample whose parts do not fit each other, and for a log of another search.
+    """
+    task = _Task(samples, draw(len(samples), subset, seed), kernel, trimap, Workers(jobs, backend, threads))
+    space = checked_space(space)
+    with task.workers.ready(task.portions()):
+        baseline, digest = task.survey()
+        head = {"space": asdict(space), "images": len(task.indices), "seed": seed, "kernel": kernel,
+                "trimap": trimap, "data": digest}
+        with (opened(None if log is None else Path(log), head) as kept,
+              tqdm(unit="trial", disable=not progress) as bar):
+            return _Rounds(task, space, kept, bar).run(baseline)
+
+
+def checked_space(space: Space | None) -> Space:
+    """The space, by default the paper's."""
+    if space is not None and not isinstance(space, Space):
+        raise TypeError(f"space: got {type(space).__name__}, expected dlseg.crf.Space(w1=[…], …) or None")
+    return space or Space()
+
+
+def draw(count: int, subset: int, seed: int) -> list[int]:
+    """Which samples are used, ascending."""
+    if count < 1:
+        raise ValueError("samples: got none, expected one or more")
+    if isinstance(subset, bool) or not isinstance(subset, int) or subset < 1:
+        raise ValueError(f"subset: got {subset!r}, expected a whole number >= 1")
+    return sorted(int(i) for i in np.random.default_rng(seed).permutation(count)[:subset])
+
+
+@dataclass
+class _Task:
+    """The samples of a search, and who works on them."""
+
+    samples: Samples
+    indices: list[int]
+    kernel: str
+    trimap: int
+    workers: Workers
+
+    def __post_init__(self) -> None:
+        chunks = [self.indices[at : at + CHUNK] for at in range(0, len(self.indices), CHUNK)]
+        whole = isinstance(self.samples, list | tuple)  # then a task carries its own samples only
+        self.chunks: list[tuple[Any, list[int]]] = [
+            ({i: self.samples[i] for i in chunk} if whole else self.samples, chunk) for chunk in chunks]
+
+    def portions(self) -> list[Any]:
+        """What tasks carry, each once."""
+        return list({id(portion): portion for portion, _ in self.chunks}.values())
+
+    def survey(self) -> tuple[Trial, str]:
+        """The trial without a CRF, and a digest of all samples."""
+        tasks = [(portion, i, self.trimap) for portion, chunk in self.chunks for i in chunk]
+        found = dict(self.workers.run(survey, tasks))
+        surveys = [found[number] for number in range(len(tasks))]
+        classes = [len(survey.counts[0]) for survey in surveys]
+        if len(set(classes)) > 1:
+            raise ValueError(f"samples: got probabilities of {sorted(set(classes))} classes, expected one number")
+        digest = blake2b("".join(survey.digest for survey in surveys).encode(), digest_size=16)
+        return Trial.measured(None, sum(survey.counts for survey in surveys)), digest.hexdigest()
+
+
+class _Rounds:
+    """The rounds of one search: what is known, and what to try next."""
+
+    def __init__(self, task: _Task, space: Space, log: Log | None, bar: Any) -> None:
+        self.task, self.space, self.log, self.bar = task, space, log, bar
+        logged = [Trial.from_dict(document) for document in (log.trials if log else [])]
+        self.known: dict[CRFParams | None, Trial] = {trial.params: trial for trial in logged}
+        self.order: list[CRFParams | None] = []
+        self.round = self.done = 0
+
+    def run(self, baseline: Trial) -> SearchResult:
+        self.order.append(None)
+        if None not in self.known:
+            self._note(baseline)
+        self._try(self.space.coarse())
+        steps = self.space.steps()
+        for _ in range(self.space.halvings + 1):
+            self._walk(steps)
+            steps = tuple(step / 2 for step in steps)
+        return self._result()
+
+    def _walk(self, steps: tuple[float, ...]) -> None:
+        """Moves to the best neighbour as long as there is a better one."""
+        for _ in range(self.space.moves):
+            best = self._result().params
+            news = [params for params in self.space.around(best, steps) if params not in self.order]
+            if not news:
+                return
+            self.round += 1
+            self._try(news)
+            if self._result().params == best:
+                return
+
+    def _result(self) -> SearchResult:
+        return SearchResult(tuple(self.known[params] for params in self.order), len(self.task.indices), self.done)
+
+    def _try(self, settings: list[CRFParams]) -> None:
+        """Runs the settings that no log knows, those with the same lattices together."""
+        self.order.extend(settings)
+        groups = sharing_lattices([params for params in settings if params not in self.known])
+        self.bar.total = len(self.order)
+        self.bar.update(len(self.known) - self.bar.n)
+        tasks = [(portion, chunk, group, self.task.kernel, self.task.workers.threads, self.task.trimap)
+                 for group in groups for portion, chunk in self.task.chunks]
+        parts = len(self.task.chunks)
+        sums: dict[int, list[Any]] = defaultdict(list)
+        for number, counts in self.task.workers.run(run_group, tasks):
+            done = sums[number // parts]
+            done.append(counts)
+            if len(done) == parts:
+                self._finish(groups[number // parts], done)
+
+    def _finish(self, group: list[CRFParams], parts: list[list[Counts]]) -> None:
+        for params, *counts in zip(group, *parts, strict=True):
+            self._note(Trial.measured(params, sum(counts[1:], counts[0]), self.round))
+
+    def _note(self, trial: Trial) -> None:
+        if self.log is not None:
+            self.log.write(trial.to_dict())
+        self.known[trial.params] = trial
+        self.done += 1
+        self.bar.update()
+
+
+def sharing_lattices(settings: Sequence[CRFParams]) -> list[list[CRFParams]]:
+    """Settings with the same sigmas side by side: all weights of a lattice are one group."""
+    groups: Mapping[tuple[float, float], list[CRFParams]] = defaultdict(list)
+    for params in sorted(settings, key=lambda p: p.sigma_gamma):
+        groups[params.sigma_alpha, params.sigma_beta].append(params)
+    return list(groups.values())
