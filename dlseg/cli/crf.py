@@ -7,9 +7,9 @@ import click
 from dlseg.cli import LazyGroup
 
 # command name -> file in this folder; the function in it carries the command's name
-COMMANDS = {"tune": "crf_tune"}
+COMMANDS = {"search": "crf_search", "tune": "crf_tune"}
 
 
 @click.group(cls=LazyGroup, files=COMMANDS)
 def crf() -> None:
-    """The fully connected CRF: find its settings by hand."""
+    """The fully connected CRF: find its settings by search or by hand."""
