@@ -15,7 +15,7 @@ import dlseg
 COMMANDS = {
     "doctor": "doctor",
     "data": "data",
-    "pretrain": "train",
+    "pretrain": "pretrain",
     "train": "train",
     "evaluate": "evaluate",
     "predict": "predict",

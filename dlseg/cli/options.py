@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dlseg.crf import CRFParams
 
+if TYPE_CHECKING:
+    from dlseg.networks import Network
+
+DATA = "'shapes', 'voc2012', 'voc2012-aug', or a folder."
 threads = click.option("--threads", type=click.IntRange(1), default=None, help="CPU threads for torch.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 weights = click.option("--weights", default="shapes", show_default=True,
@@ -40,3 +45,24 @@ def params_for(crf: bool, file: Path | None, info: dict[str, Any]) -> CRFParams 
 def show_json(document: dict[str, Any]) -> None:
     """One JSON object on standard output."""
     click.echo(json.dumps(document, indent=2))
+
+
+def check_out(path: Path) -> None:
+    """Say now, not after minutes of work, that the result could not be written."""
+    if path.suffix != ".safetensors":
+        raise ValueError(f"--out: got {path.name!r}, expected a name that ends in .safetensors")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"--out: the folder {str(path.parent)!r} cannot be written to")
+
+
+def finish(net: Network, out: Path, info: dict[str, Any], show_all: bool) -> None:
+    """Write the weights and what is known of them, and say how it went."""
+    from dlseg.networks import save_weights
+
+    path = save_weights(net, out, info)
+    if show_all:
+        show_json(info | {"weights": str(path)})
+    else:
+        figures = {k: v for k, v in info.items() if k in ("mean_iou", "accuracy", "train_seconds", "seconds")}
+        click.echo(f"{path}: " + ", ".join(f"{k} {v}" for k, v in figures.items()))

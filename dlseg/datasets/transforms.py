@@ -5,6 +5,8 @@ Every choice comes from a generator that the caller seeds, so a sample is the sa
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
@@ -14,10 +16,16 @@ MEAN_PIXEL = (122.675, 116.669, 104.008)
 VOID = 255
 
 
-def to_input(image: UInt8[np.ndarray, "H W 3"]) -> Float[torch.Tensor, "3 H W"]:
-    """An RGB image as the networks take it: float32, channels first, less the mean pixel, not scaled."""
+def to_input(
+    image: UInt8[np.ndarray, "H W 3"], channels: Literal["rgb", "bgr"] = "rgb"
+) -> Float[torch.Tensor, "3 H W"]:
+    """An RGB image as the networks take it: float32, channels first, less the mean pixel, not scaled.
+
+    With `channels="bgr"` as Caffe takes it: blue, green, red, less the mean pixel in that order.
+    """
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float()
-    return pixels - torch.tensor(MEAN_PIXEL)[:, None, None]
+    centred = pixels - torch.tensor(MEAN_PIXEL)[:, None, None]
+    return centred if channels == "rgb" else centred.flip(0)
 
 
 def pad_to(

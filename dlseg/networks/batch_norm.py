@@ -12,33 +12,54 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dlseg.networks.multiscale import Branch, MultiScale
 from dlseg.networks.network import Network
 
 
 @torch.no_grad()
 def insert_batch_norm(net: Network, images: Float[Tensor, "B 3 H W"] | None = None) -> Network:
-    """Follow every convolution but fc8 with a batch normalisation, in place.
+    """Follow every convolution but fc8 with a batch normalisation, in place; of DeepLab-MSc, those of its branches.
 
     Args:
-        net: a plain chain; every convolution but the last is followed by a ReLU.
+        net: a network whose convolutions, but the last, are followed by a ReLU.
         images: a batch to calibrate on. With it each normalisation starts as the identity for that batch (its
             scale and shift undo it), so that a trained network goes on where it is; without it as 1 and 0.
     """
-    x = images
-    for name, layer in list(net.main.named_children()):
-        if isinstance(layer, nn.Conv2d) and name != "fc8":
-            norm = nn.BatchNorm2d(layer.out_channels, device=layer.weight.device, dtype=layer.weight.dtype)
-            if x is not None:
-                x = layer(x)
-                _calibrate(norm, x)
-            setattr(net.main, name, nn.Sequential(layer, norm))
-        elif x is not None and not isinstance(layer, nn.Dropout):
-            x = layer(x)
+    places = [(chain, name, layer) for chain in _chains(net) for name, layer in chain.named_children()
+              if isinstance(layer, nn.Conv2d) and name != "fc8"]
+    statistics = {} if images is None else _statistics(net, [layer for _, _, layer in places], images)
+    for chain, name, layer in places:
+        norm = nn.BatchNorm2d(layer.out_channels, device=layer.weight.device, dtype=layer.weight.dtype)
+        if layer in statistics:
+            _calibrate(norm, *statistics[layer])
+        setattr(chain, name, nn.Sequential(layer, norm))
     return net
 
 
-def _calibrate(norm: nn.BatchNorm2d, x: Float[Tensor, "B C H W"]) -> None:
-    variance, mean = torch.var_mean(x, (0, 2, 3))
+def _chains(net: Network) -> list[nn.Sequential]:
+    """The chains that learn."""
+    if not isinstance(net, MultiScale):
+        return [net.main]
+    return [cast(Branch, branch).layers for branch in net.branches.values()]
+
+
+def _statistics(net: Network, layers: list[nn.Conv2d], images: Tensor) -> dict[nn.Module, tuple[Tensor, Tensor]]:
+    """Variance and mean of each layer's channels for a batch, without dropout."""
+    found: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+
+    def note(layer: nn.Module, _: object, maps: Tensor) -> None:
+        found[layer] = torch.var_mean(maps, (0, 2, 3))
+
+    handles = [layer.register_forward_hook(note) for layer in layers]
+    training = net.training
+    net.eval()(images)
+    net.train(training)
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+def _calibrate(norm: nn.BatchNorm2d, variance: Tensor, mean: Tensor) -> None:
     norm.weight.copy_(torch.sqrt(variance + norm.eps))
     norm.bias.copy_(mean)
     cast(Tensor, norm.running_mean).copy_(mean)
@@ -48,12 +69,16 @@ def _calibrate(norm: nn.BatchNorm2d, x: Float[Tensor, "B C H W"]) -> None:
 @torch.no_grad()
 def fold_batch_norm(net: Network) -> Network:
     """Undo `insert_batch_norm`: each convolution takes over its normalisation's scale and shift, exactly."""
-    for name, layer in list(net.main.named_children()):
-        if isinstance(layer, nn.Sequential):
-            conv, norm = cast(nn.Conv2d, layer[0]), cast(nn.BatchNorm2d, layer[1])
-            assert conv.bias is not None and norm.running_mean is not None and norm.running_var is not None
-            scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-            conv.weight *= scale[:, None, None, None]
-            conv.bias.copy_((conv.bias - norm.running_mean) * scale + norm.bias)
-            setattr(net.main, name, conv)
+    for chain in _chains(net):
+        for name, layer in list(chain.named_children()):
+            if isinstance(layer, nn.Sequential):
+                setattr(chain, name, _folded(cast(nn.Conv2d, layer[0]), cast(nn.BatchNorm2d, layer[1])))
     return net
+
+
+def _folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
+    assert conv.bias is not None and norm.running_mean is not None and norm.running_var is not None
+    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    conv.weight *= scale[:, None, None, None]
+    conv.bias.copy_((conv.bias - norm.running_mean) * scale + norm.bias)
+    return conv

@@ -7,17 +7,31 @@ import hashlib
 import json
 import os
 import pickle
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
 from dlseg.datasets.memory import LabelledImages
 from dlseg.networks import Network
 from dlseg.training.recipe import Recipe
+from dlseg.training.team import team
 
-FORMAT = 1
+FORMAT = 2
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """A callback whose state belongs to the run."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values and tensors."""
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None:
+        """Take up what `state_dict` gave."""
 
 
 def fingerprint(net: Network, data: LabelledImages) -> str:
@@ -35,20 +49,36 @@ class Run:
     optimiser: torch.optim.Optimizer
     recipe: Recipe
     fingerprint: str
+    callbacks: Sequence[object] = ()
 
     def save(self, path: Path, iteration: int) -> None:
-        """Write the state after `iteration` iterations: to a draft, flushed to the disk, then renamed."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Write the state after `iteration` iterations: to a draft, flushed to the disk, then renamed.
+
+        Of several processes, which all have the same state, the first one writes.
+
+        Raises:
+            OSError: the disk is full or cannot be written; the last whole checkpoint stays.
+        """
+        if team().rank:
+            return
         state = {
             "format": FORMAT, "iteration": iteration, "recipe": self.recipe.to_json(), "run": self.fingerprint,
             "net": self.net.state_dict(), "optimiser": self.optimiser.state_dict(), "rng": torch.get_rng_state(),
+            "callbacks": [c.state_dict() for c in self._stateful()],
         }
         draft = path.with_name(path.name + ".tmp")
-        with draft.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with draft.open("wb") as file:
+                torch.save(state, file)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        except (OSError, RuntimeError) as error:  # torch says RuntimeError where its own writer fails
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
+            kept = "the last whole one stays" if path.exists() else "there is none yet"
+            raise OSError(f"checkpoint: cannot write {str(path)!r} ({error}); {kept}") from error
 
     def resume(self, path: Path) -> int:
         """Take up the state in `path`, if there is one; returns the number of iterations done.
@@ -63,15 +93,23 @@ class Run:
             if theirs != ours:
                 raise ValueError(f"checkpoint: {str(path)!r} belongs to another run "
                                  f"({_differences(theirs, ours)}); remove it to start afresh")
+        if len(state["callbacks"]) != len(self._stateful()):
+            raise ValueError(f"checkpoint: {str(path)!r} holds the state of {len(state['callbacks'])} callbacks, "
+                             f"expected that of {len(self._stateful())}; give the same ones, or remove it")
         self.net.load_state_dict(state["net"])
         self.optimiser.load_state_dict(state["optimiser"])
         torch.set_rng_state(state["rng"])
+        for callback, known in zip(self._stateful(), state["callbacks"], strict=True):
+            callback.load_state_dict(known)
         return int(state["iteration"])
+
+    def _stateful(self) -> list[Stateful]:
+        return [callback for callback in self.callbacks if isinstance(callback, Stateful)]
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
         raise ValueError(f"checkpoint: {str(path)!r} is no whole checkpoint; remove it to start afresh") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Integer
@@ -14,16 +16,17 @@ from torch.nn import functional as F
 
 from dlseg.datasets.memory import LabelledImages
 from dlseg.datasets.transforms import VOID
-from dlseg.networks import Network, ScoreGrid
-from dlseg.networks.batch_norm import fold_batch_norm, insert_batch_norm
+from dlseg.networks import Network
 from dlseg.training import checkpoint as checkpoints
 from dlseg.training.batches import batches
+from dlseg.training.prepare import default_workers, parameter_groups, prepared, refuse, resolve
 from dlseg.training.recipe import Recipe
+from dlseg.training.team import team, without_exchange
 
 
 @dataclass(frozen=True)
 class Step:
-    """What a callback is told after an iteration; `loss` is the batch's mean cross-entropy in nats."""
+    """What a callback is told after an iteration; `loss` is the batch's cross-entropy, mean (in nats) or sum."""
 
     iteration: int
     iterations: int
@@ -34,20 +37,17 @@ class Step:
 Callback = Callable[[Step], None]
 
 
+class StopTraining(Exception):
+    """Raised by a callback to end the training, in good order, before its last iteration."""
+
+
 def loss_at_stride(
     scores: Float[Tensor, "B C h w"], labels: Integer[Tensor, "B h w"],
+    reduction: Literal["mean", "sum"] = "mean",
 ) -> Float[Tensor, ""]:
-    """Mean cross-entropy over the positions of the score map that are not void; 0 where all are void."""
+    """Cross-entropy over the positions of the score map that are not void, mean or sum; 0 where all are void."""
     total = F.cross_entropy(scores, labels.long(), ignore_index=VOID, reduction="sum")
-    return total / (labels != VOID).sum().clamp(min=1)
-
-
-def parameter_groups(net: Network, recipe: Recipe) -> list[dict[str, object]]:
-    """All layers at the recipe's rate, the classifier fc8 at its own, higher one."""
-    classifier = [p for name, p in net.named_parameters() if "fc8" in name]
-    others = [p for name, p in net.named_parameters() if "fc8" not in name]
-    fast = recipe.lr * recipe.classifier_lr_factor
-    return [{"params": others, "base": recipe.lr}, {"params": classifier, "base": fast}]
+    return total if reduction == "sum" else total / (labels != VOID).sum().clamp(min=1)
 
 
 def train(
@@ -57,62 +57,87 @@ def train(
     callbacks: Sequence[Callback] = (),
     checkpoint: Path | None = None,
     every: int = 100,
+    *,
+    device: str | torch.device = "auto",
+    workers: int | None = None,
+    accumulate: int = 1,
+    keep_checkpoint: bool = False,
 ) -> Network:
     """Train a labeller in place and return it; each callback is told of every iteration.
 
     With `checkpoint`, the whole state is kept in that file, anew after every `every` iterations. A run that finds
     the file goes on from it and ends with the very weights of an uninterrupted one (on a CPU, with the same number
-    of threads). The file is removed when the run is complete.
+    of threads). The file is removed when the run is complete, unless `keep_checkpoint`.
+
+    Under torchrun (`dlseg.training.team.joined`) each process computes its share of every batch, and all end with
+    the same weights; every process calls its callbacks, with the same `Step`.
+
+    Args:
+        net: a labeller. Afterwards it is where it was, and plain: what the recipe put in is folded away.
+        data: labelled pictures with as many classes.
+        recipe: the solver's settings.
+        callbacks: one that raises `StopTraining` ends the run. Those with `state_dict` and `load_state_dict` are
+            part of the checkpoint.
+        checkpoint: the file that keeps the state.
+        every: iterations between checkpoints.
+        device: "auto" (a GPU where there is one), "cpu", "cuda:1", …
+        workers: processes that make batches ahead of time; None: as the device needs. The result is the same.
+        accumulate: compute each batch in this many parts, one after the other: less memory, the same gradient up
+            to rounding.
+        keep_checkpoint: leave the state after the last iteration in `checkpoint`.
 
     Raises:
-        ValueError: the net has no score map to train, classes differ, the data have no labels, or the checkpoint
-            belongs to another run.
+        ValueError: net, data and recipe do not go together, or the checkpoint belongs to another run.
         FloatingPointError: the loss is no longer finite (the learning rate is too high).
     """
-    grid = _grid(net, data)
-    torch.manual_seed(recipe.seed)  # dropout
-    _prepare(net, data, recipe)
-    optimiser = torch.optim.SGD(
-        parameter_groups(net, recipe), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
-    )
-    run = checkpoints.Run(net, optimiser, recipe, checkpoints.fingerprint(net, data))
-    first = run.resume(checkpoint) if checkpoint else 0
-    net.train()
-    for i, (images, labels) in zip(range(first, recipe.iterations), batches(data, recipe, first), strict=False):
-        for group in optimiser.param_groups:
-            group["lr"] = group["base"] * recipe.rate(i)
-        scores = net(images)
-        loss = loss_at_stride(scores, grid.decimate(labels, scores.shape[-2:]))
-        optimiser.zero_grad()
-        loss.backward()
-        value = _finite(float(loss.detach()), i)
-        optimiser.step()
-        if checkpoint and (i + 1) % every == 0:
-            run.save(checkpoint, i + 1)
-        step = Step(i + 1, recipe.iterations, value, recipe.rate(i))
-        for callback in callbacks:
-            callback(step)
-    if checkpoint:
+    grid = refuse(net, data, recipe, accumulate)
+    place, mine = resolve(device), team().share(recipe.batch)
+    torch.manual_seed(recipe.seed)
+    with prepared(net, data, recipe, place) as expect:
+        optimiser = torch.optim.SGD(parameter_groups(net, recipe), lr=recipe.lr, momentum=recipe.momentum)
+        run = checkpoints.Run(net, optimiser, recipe, checkpoints.fingerprint(net, data), callbacks)
+        first = run.resume(checkpoint) if checkpoint else 0
+        model = team().wrap(net.train())
+        stream = batches(data, recipe, first, default_workers(place, workers), mine, place.type == "cuda")
+        for i, (images, labels) in enumerate(stream, first):
+            for group in optimiser.param_groups:
+                group["lr"] = group["base"] * recipe.rate(i)
+            optimiser.zero_grad()
+            targets = grid.decimate(labels, net.score_size((recipe.crop, recipe.crop)))
+            numbers = [i * recipe.batch + j for j in mine]
+            loss = _add_gradients(model, images.to(place), targets.to(place), numbers, recipe, accumulate, expect)
+            step = Step(i + 1, recipe.iterations, _finite(loss, i), recipe.rate(i))
+            optimiser.step()
+            try:
+                for callback in callbacks:
+                    callback(step)
+            except StopTraining:
+                break
+            finally:  # after the callbacks, whose state belongs to it, and also where one of them raised
+                if checkpoint and ((i + 1) % every == 0 or (keep_checkpoint and i + 1 == recipe.iterations)):
+                    run.save(checkpoint, i + 1)
+    if checkpoint and not keep_checkpoint:
         checkpoint.unlink(missing_ok=True)
-    return fold_batch_norm(net).eval()
+    return net
 
 
-def _prepare(net: Network, data: LabelledImages, recipe: Recipe) -> None:
-    """What the recipe changes in the network before the first iteration."""
-    nn.utils.convert_conv2d_weight_memory_format(net, torch.channels_last)  # faster on CPUs, else the same
-    for layer in net.modules():
-        if isinstance(layer, nn.Dropout):
-            layer.p = recipe.dropout
-    if recipe.batch_norm:
-        insert_batch_norm(net, next(batches(data, recipe))[0])
-
-
-def _grid(net: Network, data: LabelledImages) -> ScoreGrid:
-    if net.grid is None:
-        raise ValueError(f"net: {net.spec.variant} gives one answer an image; expected a labeller (deeplab…)")
-    if net.spec.num_classes != data.num_classes:
-        raise ValueError(f"net: has {net.spec.num_classes} classes, expected the data's {data.num_classes}")
-    return net.grid
+def _add_gradients(
+    model: nn.Module, images: Tensor, targets: Tensor, numbers: Sequence[int], recipe: Recipe, parts: int,
+    expect: Callable[[Sequence[int]], None],
+) -> float:
+    """Forward and backward through each part of a batch; returns the loss over all parts and processes."""
+    count = targets.new_ones(()) if recipe.loss == "sum" else team().total((targets != VOID).sum()).clamp(min=1)
+    total, parts = torch.zeros((), device=images.device), min(parts, len(numbers))
+    for k in range(parts):
+        part = slice(len(numbers) * k // parts, len(numbers) * (k + 1) // parts)
+        expect(numbers[part])
+        with without_exchange(model) if k < parts - 1 else nullcontext():
+            with torch.autocast(images.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+                scores = model(images[part])
+            loss = loss_at_stride(scores.float(), targets[part], "sum") / count
+            (loss * team().size).backward()  # the mean of the processes' gradients is then their sum
+        total += loss.detach()
+    return float(team().total(total))
 
 
 def _finite(loss: float, iteration: int) -> float:

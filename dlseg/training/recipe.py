@@ -1,4 +1,4 @@
-"""The solver's settings, as in the paper (section 5) and scaled down to the embedded data set."""
+"""The solver's settings: the paper's (section 5), the released files', and some scaled down to the shapes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,35 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from dlseg.networks.tables import Geometry
+from dlseg.networks.variants import VARIANTS, Variant
+from dlseg.training import rules
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """The solver. The defaults are the paper's; `Recipe.shapes()` is scaled down to the embedded data set.
+    """The solver. A default is the paper's where the paper gives one.
 
-    `lr` is for all layers but the classifier fc8, which learns `classifier_lr_factor` times faster. The schedule
-    `"step"` multiplies the rate by `gamma` every `step_size` iterations; `"poly"` is (1 − i/iterations)^power.
-    `batch_norm` is not the paper's: it is put in for the training and folded away at its end.
+    Attributes:
+        crop: side of the square training window in pixels, 8k + 1 or 8k + 2 (see `label_offset`).
+        batch: images an iteration, over all processes.
+        iterations: the paper gives none; 6000 is the released solver's.
+        lr: learning rate of every layer but the classifier fc8, which learns `classifier_lr_factor` times faster.
+        bias_lr_factor, decay_biases: the release lets biases learn twice as fast, without weight decay.
+        schedule: "step" multiplies the rate by `gamma` every `step_size` iterations; "poly" is
+            (1 − i/iterations)^`power` (DeepLab v2's).
+        mirror: mirror every image half the time.
+        channels: the order of the network's input while it trains, with the mean pixel in the same order. The
+            network that comes back takes RGB all the same: only its first filters are turned round.
+        label_offset: 0 to decimate labels as `[::8]` (321 → 41), 1 as `[1::8]` (306 → 39), None for whatever the
+            network's score positions are. One that is not the network's is refused.
+        loss: "sum" of cross-entropy over positions is the paper's wording, "mean" over those not void what the
+            release computes, and what `lr` is meant for.
+        dropout: share of fc6's and fc7's units left out.
+        classifier_std: begin with fc8 drawn from N(0, this) and zero biases; None keeps the network's.
+        precision: "bfloat16" computes the network in it (autocast); weights and loss stay float32.
+        batch_norm: not the paper's: put in for the training and folded away at its end.
+        seed: of crops, mirroring, order and dropout.
     """
 
     crop: int = 321
@@ -32,19 +53,45 @@ class Recipe:
     dropout: float = 0.5
     batch_norm: bool = False
     seed: int = 0
+    bias_lr_factor: float = 1.0
+    decay_biases: bool = True
+    channels: Literal["rgb", "bgr"] = "rgb"
+    label_offset: Literal[0, 1] | None = None
+    loss: Literal["mean", "sum"] = "mean"
+    classifier_std: float | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
-        for name in ("crop", "batch", "iterations", "lr", "classifier_lr_factor", "step_size", "gamma", "power"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}: got {getattr(self, name)}, expected more than 0")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum: got {self.momentum}, expected 0 ≤ momentum < 1")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout: got {self.dropout}, expected 0 ≤ dropout < 1")
-        if self.weight_decay < 0:
-            raise ValueError(f"weight_decay: got {self.weight_decay}, expected 0 or more")
-        if self.schedule not in ("step", "poly"):
-            raise ValueError(f"schedule: got {self.schedule!r}, expected 'step' or 'poly'")
+        rules.check(self)
+        if self.label_offset is not None:
+            rules.check_crop(self.crop, 8, self.label_offset)
+
+    @classmethod
+    def paper(cls, variant: str = "deeplab-largefov", **changes: Any) -> Recipe:
+        """What the paper's text says: batch 20, 306 px crops, 1e-3 (classifier 1e-2), a tenth every 2000.
+
+        Not in the text, and taken from the released solver: 6000 iterations, the mean loss, fc8 from N(0, 0.01).
+        For networks of geometry "paper". Raises ValueError for a variant that is no labeller.
+        """
+        geometry = _labeller(variant).paper
+        said = cls(crop=geometry.crop, label_offset=_offset(geometry), classifier_std=0.01)
+        return dataclasses.replace(said, **changes)
+
+    @classmethod
+    def release(cls, variant: str = "deeplab-largefov", stage: Literal[1, 2] = 1, **changes: Any) -> Recipe:
+        """What the released solver and network files add: for networks of geometry "release".
+
+        Crops of 321 px (labels `[::8]`), batch 30 for LargeFOV (20 else), biases at twice the rate and without
+        decay. Stage 2 is the second solver, for train and val together: 1e-2, a tenth every 3000 of 12000.
+        """
+        if stage not in (1, 2):
+            raise ValueError(f"stage: got {stage!r}, expected 1 or 2")
+        geometry = _labeller(variant).release
+        said = cls(crop=geometry.crop, label_offset=_offset(geometry), classifier_std=0.01,
+                   batch=30 if variant.endswith("largefov") else 20, bias_lr_factor=2.0, decay_biases=False)
+        if stage == 2:
+            said = dataclasses.replace(said, lr=1e-2, step_size=3000, iterations=12_000, classifier_std=None)
+        return dataclasses.replace(said, **changes)
 
     @classmethod
     def shapes(cls, **changes: Any) -> Recipe:
@@ -57,18 +104,28 @@ class Recipe:
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
-        """Read what `to_json` wrote. An unknown key is an error that names the known ones."""
-        values = json.loads(text)
-        known = [field.name for field in dataclasses.fields(cls)]
-        if unknown := sorted(set(values) - set(known)):
-            raise ValueError(f"recipe: unknown {', '.join(unknown)}; known are {', '.join(known)}")
-        return cls(**values)
+        """Read what `to_json` wrote; what is left out keeps its default.
+
+        Raises ValueError: no JSON object, an unknown key (the nearest known one is named), or a wrong value.
+        """
+        return cls(**rules.read_object(text, [field.name for field in dataclasses.fields(cls)]))
 
     def rate(self, iteration: int) -> float:
         """The learning rate factor (times `lr`) of an iteration, counted from 0."""
         if self.schedule == "poly":
             return float((1 - iteration / self.iterations) ** self.power)
         return float(self.gamma ** (iteration // self.step_size))
+
+
+def _labeller(name: str) -> Variant:
+    known = [v.name for v in VARIANTS.values() if v.kind in ("labeller", "multi-scale")]
+    if name not in known:
+        raise ValueError(f"variant: got {name!r}, expected one of {', '.join(known)}{rules.nearest(name, known)}")
+    return VARIANTS[name]
+
+
+def _offset(geometry: Geometry) -> Literal[0, 1]:
+    return 1 if geometry.offset else 0
 
 
 SHAPES = Recipe(crop=130, batch=16, iterations=800, lr=0.05, classifier_lr_factor=1.0, schedule="poly",

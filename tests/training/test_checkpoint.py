@@ -60,7 +60,7 @@ def test_kill_minus_nine_at_any_moment(small_set: Callable[[int], Path], tmp_pat
                    "--no-evaluate")
         return [sys.executable, "-m", "dlseg", "train", "--data", str(root), "--out", str(out), *options.split()]
 
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
     subprocess.run(command(tmp_path / "whole.safetensors"), env=environment, check=True, capture_output=True)
     out = tmp_path / "killed.safetensors"
     kills = 0

@@ -11,7 +11,7 @@ from dlseg.datasets.transforms import crop_and_mirror, pad_to, to_input
 from dlseg.networks import create
 from dlseg.networks.batch_norm import fold_batch_norm, insert_batch_norm
 from dlseg.training import Recipe, Step, loss_at_stride, train
-from dlseg.training.batches import batches, training_samples
+from dlseg.training.batches import Samples, batches
 from dlseg.training.pretraining import pretrain
 
 RECIPE = Recipe(crop=42, batch=4, iterations=30, lr=2e-3, classifier_lr_factor=2.0, schedule="poly")
@@ -57,8 +57,8 @@ def test_the_same_seed_gives_the_same_weights() -> None:
 
 def test_samples_can_be_taken_up_anywhere() -> None:
     def some(first: int, count: int) -> list[torch.Tensor]:
-        stream = training_samples(TwoColours(), RECIPE, first)
-        return [next(stream)[0] for _ in range(count)]
+        samples = Samples(TwoColours(), RECIPE)
+        return [samples.make(k)[0] for k in range(first, first + count)]
 
     whole = some(0, 13)  # more than two rounds of the five images
     for first in (1, 4, 5, 11):
@@ -68,8 +68,8 @@ def test_samples_can_be_taken_up_anywhere() -> None:
 
 
 def test_each_image_comes_once_an_epoch() -> None:
-    stream = training_samples(TwoColours(), replace(RECIPE, mirror=False))
-    darkest = [int((next(stream)[0][0].min() + 122.675).round()) for _ in range(10)]
+    samples = Samples(TwoColours(), replace(RECIPE, mirror=False))
+    darkest = [int((samples.make(k)[0][0].min() + 122.675).round()) for k in range(10)]
     assert sorted(darkest[:5]) == sorted(darkest[5:]) == [30, 35, 40, 45, 50]
 
 

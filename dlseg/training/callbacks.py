@@ -1,0 +1,118 @@
+"""What is told of every iteration: a progress bar, a log, an early stop; anything callable with a `Step` will do."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+from tqdm.auto import tqdm
+
+from dlseg.training.loop import Step, StopTraining
+
+
+class ProgressBar:
+    """A bar with the loss, averaged over the last fifty iterations or so; to be used in a `with`."""
+
+    def __init__(self, total: int, what: str = "train", file: TextIO | None = None) -> None:
+        self.bar = tqdm(total=total, desc=what, unit="it", file=file or sys.stderr)
+        self.smooth = Smooth(0.04)
+
+    def __call__(self, step: Step) -> None:
+        self.bar.n = step.iteration - 1  # a run that was taken up does not start at 0
+        self.bar.set_postfix(loss=f"{self.smooth(step.loss):.3f}", refresh=False)
+        self.bar.update()
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.close()
+
+
+class Smooth:
+    """A running mean in which a new value weighs `share`."""
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+        self.value: float | None = None
+
+    def __call__(self, new: float) -> float:
+        self.value = new if self.value is None else self.value + self.share * (new - self.value)
+        return self.value
+
+
+class JsonLog:
+    """A JSON object a line: iteration, loss, rate, and seconds since this process began to train.
+
+    A run that was taken up writes on from where it goes on: lines of iterations that it repeats are dropped.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.start = time.perf_counter()
+        self.opened = False
+
+    def __call__(self, step: Step) -> None:
+        if not self.opened:
+            self._keep_before(step.iteration)
+        line = {"iteration": step.iteration, "loss": step.loss, "rate": step.rate,
+                "seconds": round(time.perf_counter() - self.start, 3)}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def _keep_before(self, iteration: int) -> None:
+        self.opened = True
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.path.with_name(self.path.name + ".tmp")
+        draft.write_text("".join(json.dumps(entry) + "\n" for entry in read_log(self.path)
+                                 if entry["iteration"] < iteration), encoding="utf-8")
+        draft.replace(self.path)
+
+
+def read_log(path: str | Path) -> list[dict[str, Any]]:
+    """The lines of a `JsonLog`; one that a kill cut short is left out, and no file is no lines."""
+    lines = Path(path).read_text(encoding="utf-8").splitlines() if Path(path).exists() else []
+    whole = []
+    for line in lines:
+        try:
+            whole.append(json.loads(line))
+        except ValueError:
+            continue
+    return whole
+
+
+class EarlyStop:
+    """Ends the training when the smoothed loss has not fallen by `least` for `patience` iterations.
+
+    Raises ValueError for a patience under 1 or a negative `least`.
+    """
+
+    def __init__(self, patience: int, least: float = 0.0) -> None:
+        if patience < 1:
+            raise ValueError(f"patience: got {patience}, expected 1 iteration or more")
+        if least < 0:
+            raise ValueError(f"least: got {least}, expected 0 or more")
+        self.patience, self.least = patience, least
+        self.smooth = Smooth(0.04)
+        self.best, self.since = float("inf"), 0
+
+    def __call__(self, step: Step) -> None:
+        loss = self.smooth(step.loss)
+        if loss < self.best - self.least:
+            self.best, self.since = loss, step.iteration
+        elif step.iteration - self.since >= self.patience:
+            raise StopTraining
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"smooth": self.smooth.value, "best": self.best, "since": self.since}
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None:
+        """Go on from `state_dict`."""
+        self.smooth.value, self.best, self.since = state["smooth"], state["best"], state["since"]

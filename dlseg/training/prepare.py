@@ -1,0 +1,122 @@
+"""What happens to a network around its training: where it computes, what the recipe puts in and takes out again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from dlseg.datasets.memory import LabelledImages
+from dlseg.networks import MultiScale, Network, ScoreGrid
+from dlseg.networks.batch_norm import fold_batch_norm, insert_batch_norm
+from dlseg.training.batches import batches
+from dlseg.training.dropout import drawn_by_sample
+from dlseg.training.recipe import Recipe
+from dlseg.training.rules import check_crop
+from dlseg.training.team import share_statistics, team
+
+MOST_WORKERS = 8
+
+
+def refuse(net: Network, data: LabelledImages, recipe: Recipe, accumulate: int) -> ScoreGrid:
+    """The net's score grid; ValueError where net, data and recipe do not go together."""
+    if net.grid is None:
+        raise ValueError(f"net: {net.spec.variant} gives one answer an image; expected a labeller (deeplab…)")
+    if net.spec.num_classes != data.num_classes:
+        raise ValueError(f"net: has {net.spec.num_classes} classes, expected the data's {data.num_classes}")
+    if recipe.label_offset not in (None, net.grid.offset):
+        raise ValueError(f"label_offset: got {recipe.label_offset}, expected {net.grid.offset}, where the scores "
+                         f"of {net.spec.variant} with geometry {net.spec.geometry!r} are (Recipe.paper and "
+                         "Recipe.release go with the geometry of that name)")
+    check_crop(recipe.crop, net.grid.stride, net.grid.offset)
+    if not 1 <= accumulate <= recipe.batch:
+        near = min(max(accumulate, 1), recipe.batch)
+        raise ValueError(f"accumulate: got {accumulate}, expected 1 to {recipe.batch} parts of a batch; "
+                         f"nearest: {near}")
+    if accumulate > 1 and recipe.batch_norm:
+        raise ValueError("accumulate: got more than 1 with batch_norm, whose statistics need the whole batch at "
+                         "once; switch one of them off")
+    return net.grid
+
+
+def resolve(device: str | torch.device) -> torch.device:
+    """A device by name; "auto" is this process's GPU, or the CPU where there is none."""
+    if str(device) != "auto":
+        try:
+            return torch.device(device)
+        except RuntimeError as error:
+            raise ValueError(f"device: got {device!r}, expected 'auto', 'cpu', 'cuda', 'cuda:1', …") from error
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+
+
+def default_workers(device: torch.device, workers: int | None) -> int:
+    """None: on a CPU 0, since the network keeps every core busy; beside a GPU, this process's part of the cores."""
+    if workers is not None:
+        return workers
+    return 0 if device.type == "cpu" else min(MOST_WORKERS, (os.cpu_count() or 1) // team().size)
+
+
+def parameter_groups(net: Network, recipe: Recipe) -> list[dict[str, object]]:
+    """What learns, by rate and decay: the classifiers faster than the rest, biases as the recipe has it."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in net.named_parameters():
+        if parameter.requires_grad:
+            fast = recipe.classifier_lr_factor if "fc8" in name or name.startswith("scores.") else 1.0
+            bias = name.endswith("bias")
+            base = recipe.lr * fast * (recipe.bias_lr_factor if bias else 1.0)
+            decay = recipe.weight_decay if recipe.decay_biases or not bias else 0.0
+            groups.setdefault((base, decay), []).append(parameter)
+    return [{"params": p, "base": base, "weight_decay": decay} for (base, decay), p in groups.items()]
+
+
+@contextmanager
+def prepared(
+    net: Network, data: LabelledImages, recipe: Recipe, device: torch.device
+) -> Iterator[Callable[[Sequence[int]], None]]:
+    """For a while, `net` is as the recipe wants it; then it is plain again, where it was, also after an error.
+
+    Yields what must be told the numbers of the samples that the network is to see next.
+    """
+    home = next(net.parameters()).device
+    net.to(device)
+    nn.utils.convert_conv2d_weight_memory_format(net, torch.channels_last)  # faster, else the same
+    turn_channels(net, recipe)
+    if recipe.classifier_std is not None:
+        _draw_classifier(net, recipe.classifier_std)
+    if recipe.batch_norm:
+        insert_batch_norm(net, next(batches(data, recipe))[0].to(device))
+        if team().size > 1:
+            share_statistics(net)
+    try:
+        with drawn_by_sample(net, recipe.dropout, recipe.seed) as layers:
+            def expect(numbers: Sequence[int]) -> None:
+                for layer in layers:
+                    layer.numbers = numbers
+
+            yield expect
+    finally:
+        fold_batch_norm(net).eval()
+        turn_channels(net, recipe)
+        net.to(home)
+
+
+@torch.no_grad()
+def turn_channels(net: Network, recipe: Recipe) -> None:
+    """For "bgr", turn round the input channels of every filter that sees the image; a second time undoes it."""
+    if recipe.channels == "bgr":
+        names = ["branches.image.layers.conv1"] if isinstance(net, MultiScale) else []
+        for conv in (next(net.main.children()), *map(net.get_submodule, names)):
+            assert isinstance(conv, nn.Conv2d)
+            conv.weight.copy_(conv.weight.flip(1))
+
+
+@torch.no_grad()
+def _draw_classifier(net: Network, deviation: float) -> None:
+    for name, parameter in net.main.named_parameters():
+        if name.startswith("fc8.") and parameter.requires_grad:
+            nn.init.normal_(parameter, std=deviation) if name.endswith("weight") else nn.init.zeros_(parameter)
