@@ -18,6 +18,7 @@ COMMANDS = {
     "pretrain": "pretrain",
     "train": "train",
     "evaluate": "evaluate",
+    "ablate": "ablate",
     "predict": "predict",
     "crf": "crf",
     "bench": "bench",

@@ -1,4 +1,4 @@
-"""What is told of every iteration: a progress bar, a log, an early stop; anything callable with a `Step` will do."""
+"""What is told of every iteration: a progress bar, a log, an early stop; anything that takes a `Step` will do."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from dlseg.datasets.transforms import VOID
 from dlseg.networks import Network
 from dlseg.training import checkpoint as checkpoints
 from dlseg.training.batches import batches
-from dlseg.training.prepare import default_workers, parameter_groups, prepared, refuse, resolve
+from dlseg.training.prepare import default_workers, number_type, parameter_groups, prepared, refuse, resolve
 from dlseg.training.recipe import Recipe
 from dlseg.training.team import team, without_exchange
 
@@ -91,7 +91,7 @@ def train(
         FloatingPointError: the loss is no longer finite (the learning rate is too high).
     """
     grid = refuse(net, data, recipe, accumulate)
-    place, mine = resolve(device), team().share(recipe.batch)
+    place, dtype, mine = resolve(device), number_type(recipe), team().share(recipe.batch)
     torch.manual_seed(recipe.seed)
     with prepared(net, data, recipe, place) as expect:
         optimiser = torch.optim.SGD(parameter_groups(net, recipe), lr=recipe.lr, momentum=recipe.momentum)
@@ -103,9 +103,9 @@ def train(
             for group in optimiser.param_groups:
                 group["lr"] = group["base"] * recipe.rate(i)
             optimiser.zero_grad()
-            targets = grid.decimate(labels, net.score_size((recipe.crop, recipe.crop)))
+            targets = grid.decimate(labels, net.score_size((recipe.crop, recipe.crop))).to(place)
             numbers = [i * recipe.batch + j for j in mine]
-            loss = _add_gradients(model, images.to(place), targets.to(place), numbers, recipe, accumulate, expect)
+            loss = _add_gradients(model, images.to(place, dtype), targets, numbers, recipe, accumulate, expect)
             step = Step(i + 1, recipe.iterations, _finite(loss, i), recipe.rate(i))
             optimiser.step()
             try:
@@ -127,14 +127,14 @@ def _add_gradients(
 ) -> float:
     """Forward and backward through each part of a batch; returns the loss over all parts and processes."""
     count = targets.new_ones(()) if recipe.loss == "sum" else team().total((targets != VOID).sum()).clamp(min=1)
-    total, parts = torch.zeros((), device=images.device), min(parts, len(numbers))
+    total, parts = images.new_zeros(()), min(parts, len(numbers))
     for k in range(parts):
         part = slice(len(numbers) * k // parts, len(numbers) * (k + 1) // parts)
         expect(numbers[part])
         with without_exchange(model) if k < parts - 1 else nullcontext():
             with torch.autocast(images.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-                scores = model(images[part])
-            loss = loss_at_stride(scores.float(), targets[part], "sum") / count
+                scores = model(images[part]).to(images.dtype)
+            loss = loss_at_stride(scores, targets[part], "sum") / count
             (loss * team().size).backward()  # the mean of the processes' gradients is then their sum
         total += loss.detach()
     return float(team().total(total))

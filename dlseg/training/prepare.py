@@ -54,6 +54,11 @@ def resolve(device: str | torch.device) -> torch.device:
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
+def number_type(recipe: Recipe) -> torch.dtype:
+    """Of the weights while they learn."""
+    return torch.float64 if recipe.precision == "float64" else torch.float32
+
+
 def default_workers(device: torch.device, workers: int | None) -> int:
     """None: on a CPU 0, since the network keeps every core busy; beside a GPU, this process's part of the cores."""
     if workers is not None:
@@ -82,14 +87,15 @@ def prepared(
 
     Yields what must be told the numbers of the samples that the network is to see next.
     """
-    home = next(net.parameters()).device
-    net.to(device)
+    first = next(net.parameters())
+    home = first.device, first.dtype
+    net.to(device, number_type(recipe))
     nn.utils.convert_conv2d_weight_memory_format(net, torch.channels_last)  # faster, else the same
     turn_channels(net, recipe)
     if recipe.classifier_std is not None:
         _draw_classifier(net, recipe.classifier_std)
     if recipe.batch_norm:
-        insert_batch_norm(net, next(batches(data, recipe))[0].to(device))
+        insert_batch_norm(net, next(batches(data, recipe))[0].to(device, number_type(recipe)))
         if team().size > 1:
             share_statistics(net)
     try:
@@ -102,7 +108,7 @@ def prepared(
     finally:
         fold_batch_norm(net).eval()
         turn_channels(net, recipe)
-        net.to(home)
+        net.to(*home)
 
 
 @torch.no_grad()

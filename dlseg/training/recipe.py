@@ -33,7 +33,8 @@ class Recipe:
             release computes, and what `lr` is meant for.
         dropout: share of fc6's and fc7's units left out.
         classifier_std: begin with fc8 drawn from N(0, this) and zero biases; None keeps the network's.
-        precision: "bfloat16" computes the network in it (autocast); weights and loss stay float32.
+        precision: "bfloat16" computes the network in it (autocast); weights and loss stay float32. "float64" is for
+            comparisons: training amplifies rounding, and in float64 hardly any is there to be amplified.
         batch_norm: not the paper's: put in for the training and folded away at its end.
         seed: of crops, mirroring, order and dropout.
     """
@@ -59,7 +60,7 @@ class Recipe:
     label_offset: Literal[0, 1] | None = None
     loss: Literal["mean", "sum"] = "mean"
     classifier_std: float | None = None
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "bfloat16", "float64"] = "float32"
 
     def __post_init__(self) -> None:
         rules.check(self)

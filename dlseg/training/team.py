@@ -39,7 +39,7 @@ class Team:
         """`net`, or what adds up its gradients over the processes."""
         if self.size == 1:
             return net
-        return nn.parallel.DistributedDataParallel(net, broadcast_buffers=False)
+        return nn.parallel.DistributedDataParallel(net)
 
 
 def team() -> Team:
@@ -86,7 +86,7 @@ class TeamBatchNorm2d(nn.BatchNorm2d):
         """As nn.BatchNorm2d on the whole batch."""
         if not self.training or self.running_mean is None or self.running_var is None:
             return super().forward(input)
-        count = team().total(torch.tensor(float(input.numel() // input.shape[1]), device=input.device))
+        count = team().total(input.new_tensor(input.numel() // input.shape[1]))
         mean = _Total.apply(input.sum((0, 2, 3))) / count
         centred = input - mean[:, None, None]
         variance = _Total.apply(centred.square().sum((0, 2, 3))) / count
@@ -104,5 +104,5 @@ def share_statistics(net: nn.Module) -> None:
         for name, child in list(parent.named_children()):
             if type(child) is nn.BatchNorm2d:
                 shared = TeamBatchNorm2d(child.num_features, child.eps, child.momentum or 0.1)
-                shared.load_state_dict(child.state_dict())
-                setattr(parent, name, shared.to(child.weight.device))
+                shared.to(child.weight).load_state_dict(child.state_dict())
+                setattr(parent, name, shared)
