@@ -14,11 +14,13 @@ from statistics import mean, stdev
 import torch
 from timing import machine, save
 
+from dlseg.training import Recipe
 from dlseg.training.ablation import Plan, Result, ablate
 from dlseg.training.ablation_table import table1
 from dlseg.training.callbacks import ProgressBar
 
-PLAN = Plan(variants=("deeplab", "deeplab-largefov"), seeds=(0, 1, 2))
+PLAN = Plan(variants=("deeplab", "deeplab-largefov"), seeds=(0, 1, 2), recipe=Recipe.shapes(iterations=500),
+            branch_recipe=Recipe.shapes(iterations=250))
 Measure = Callable[[dict], float]
 
 
@@ -37,9 +39,9 @@ def main() -> None:
 def introduction() -> str:
     return (f"{machine()}. Seeds {', '.join(map(str, PLAN.seeds))}; width {PLAN.width:g}; 2,000 training pictures, "
             f"{PLAN.recipe.iterations} iterations of {PLAN.recipe.batch} (the multi-scale branches "
-            f"{PLAN.branch_recipe.iterations}, on the finished network); measured on the 240 pictures of val. Every "
-            "network begins with the shapes classifier's convolutions and new fc6, fc7, fc8. The CRF's parameters "
-            f"are the same for all ({PLAN.crf}). In per cent; ± is the standard deviation over seeds.")
+            f"{PLAN.branch_recipe.iterations}, on the finished network); measured on the 240 pictures of val. "
+            "Every network begins with the shapes classifier's convolutions and new fc6, fc7, fc8. The CRF's "
+            f"parameters are the same for all ({PLAN.crf}). In per cent; ± is the standard deviation over seeds.")
 
 
 def relations(results: list[Result]) -> str:

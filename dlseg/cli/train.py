@@ -49,14 +49,14 @@ from dlseg.training.team import joined
 @click.option("--workers", type=click.IntRange(0), default=None, help="Processes that read pictures ahead.")
 @click.option("--accumulate", default=1, show_default=True, help="Compute each batch in this many parts.")
 @click.option("--every", default=100, show_default=True, type=click.IntRange(1), help="Iterations a checkpoint.")
-@click.option("--log", type=click.Path(path_type=Path), default=None, help="A file of JSON lines.")
+@click.option("--log-file", type=click.Path(path_type=Path), default=None, help="A file of JSON lines.")
 @click.option("--patience", type=int, default=None, help="Stop when the loss has not fallen for so long.")
 @click.option("--evaluate/--no-evaluate", "check", default=True, help="Measure on the val split at the end.")
 @options.threads
 @options.as_json
 def train(
     data: str, split: str, init: str, out: Path, variant: str, width: float, geometry: Any, source: str | None,
-    device: str, workers: int | None, accumulate: int, every: int, log: Path | None, patience: int | None,
+    device: str, workers: int | None, accumulate: int, every: int, log_file: Path | None, patience: int | None,
     check: bool, threads: int | None, as_json: bool, **asked: Any,
 ) -> None:
     """Fine-tune a classifier into a labeller at stride 8.
@@ -78,7 +78,7 @@ def train(
         callbacks: list[Callback] = [] if patience is None else [EarlyStop(patience)]
         if team.rank == 0:
             callbacks.append(stack.enter_context(ProgressBar(recipe.iterations)))
-            callbacks += [JsonLog(log)] if log else []
+            callbacks += [JsonLog(log_file)] if log_file else []
         train_net(net, dataset, recipe, callbacks, checkpoint, every, device=place, workers=workers,
                   accumulate=accumulate, keep_checkpoint=True)
     if team.rank:

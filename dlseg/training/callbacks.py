@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import sys
 import time
+from io import TextIOBase
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any
 
 from tqdm.auto import tqdm
 
@@ -17,7 +18,7 @@ from dlseg.training.loop import Step, StopTraining
 class ProgressBar:
     """A bar with the loss, averaged over the last fifty iterations or so; to be used in a `with`."""
 
-    def __init__(self, total: int, what: str = "train", file: TextIO | None = None) -> None:
+    def __init__(self, total: int, what: str = "train", file: TextIOBase | None = None) -> None:
         self.bar = tqdm(total=total, desc=what, unit="it", file=file or sys.stderr)
         self.smooth = Smooth(0.04)
 

@@ -55,7 +55,12 @@ def joined(device: torch.device) -> Iterator[Team]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    # torchrun starts everybody again when one is lost, with the same store: addresses of the last attempt are in it
+    public: Any = dist  # documented, though not declared as exported
+    store, rank, size = next(public.rendezvous("env://"))
+    attempt = public.PrefixStore(f"attempt {os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=attempt, rank=rank, world_size=size)
     try:
         yield team()
     finally:
