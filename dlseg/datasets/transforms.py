@@ -23,7 +23,8 @@ def to_input(
 
     With `channels="bgr"` as Caffe takes it: blue, green, red, less the mean pixel in that order.
     """
-    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float()
+    copy = np.array(image, order="C")  # torch warns of arrays that are read-only
+    pixels = torch.from_numpy(copy).permute(2, 0, 1).float()
     centred = pixels - torch.tensor(MEAN_PIXEL)[:, None, None]
     return centred if channels == "rgb" else centred.flip(0)
 

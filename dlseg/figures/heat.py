@@ -22,6 +22,11 @@ def scale_table(name: str = "viridis") -> UInt8[np.ndarray, "256 3"]:
     return table
 
 
+def faded_table(name: str = "viridis") -> UInt8[np.ndarray, "256 4"]:
+    """The scale as 256 rows of RGBA: clear at its low end, full from two fifths on."""
+    return np.column_stack([scale_table(name), np.clip(np.arange(256) * 2.5, 1, 255).astype(np.uint8)])
+
+
 def levels(values: Float[np.ndarray, "H W"], low: float | None = None,
            high: float | None = None) -> UInt8[np.ndarray, "H W"]:
     """Values as 0…255 steps between `low` and `high` (default: their own extremes); outside values are clipped."""
@@ -37,6 +42,14 @@ def heat(values: Float[np.ndarray, "H W"], low: float | None = None, high: float
          scale: str = "viridis") -> RGB:
     """Values (H, W) as colours (H, W, 3). Pictures that are compared must share `low` and `high`."""
     return scale_table(scale)[levels(values, low, high)]
+
+
+def heat_over(image: RGB, values: Float[np.ndarray, "H W"], low: float, high: float, scale: str = "magma") -> RGB:
+    """Values (H, W) as colours over an image (H, W, 3), which shows through where they are low."""
+    if values.shape != image.shape[:2]:
+        raise ValueError(f"values: expected the image's shape {image.shape[:2]}, got {values.shape}")
+    rows = faded_table(scale)[levels(values, low, high)].astype(np.float64)
+    return np.floor(image + (rows[..., :3] - image) * rows[..., 3:] / 255 + 0.5).astype(np.uint8)
 
 
 def confidence(probs: Float[np.ndarray, "C H W"]) -> Float[np.ndarray, "H W"]:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from dlseg.datasets.voc import palette
-from dlseg.figures.heat import heat
+from dlseg.figures.heat import faded_table, heat
 from dlseg.figures.labels import RGB, VOID, Labels, overlay, present
+from dlseg.figures.marks import Colour
 
 PANEL_INCHES = 3.2
 ENTRIES = 2  # of the legend that fit below one panel: names are up to a dozen letters long
@@ -52,12 +54,16 @@ class Still(Figure):
 
 @dataclass(frozen=True)
 class Bar:
-    """What the colours of a heat picture stand for: a scale from `low` to `high`, and what it measures."""
+    """What the colours of a heat picture stand for: a scale from `low` to `high`, and what it measures.
+
+    A scale that `fades` lies over an image, which shows through at its low end.
+    """
 
     label: str
     low: float
     high: float
     scale: str = "viridis"
+    fades: bool = False
 
     @classmethod
     def over(cls, label: str, values: Float[np.ndarray, "..."], scale: str = "viridis") -> Bar:
@@ -67,12 +73,22 @@ class Bar:
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture (H, W, 3) under its title, with the label values or the scale that its colours stand for."""
+    """One picture (H, W, 3) between title and note, with what its colours stand for: labels, marks or a scale."""
 
     title: str
     picture: RGB
     labels: tuple[int, ...] = ()
     bar: Bar | None = None
+    keys: tuple[tuple[str, Colour], ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Curves or bars among panels: `draw` puts them on the axes that it is given."""
+
+    title: str
+    draw: Callable[[Axes], None]
 
 
 def label_panel(title: str, image: RGB, labels: Labels, opacity: float = 0.75) -> Panel:
@@ -85,7 +101,7 @@ def heat_panel(title: str, values: Float[np.ndarray, "H W"], bar: Bar) -> Panel:
     return Panel(title, heat(values, bar.low, bar.high, bar.scale), bar=bar)
 
 
-def panels(pictures: Sequence[Panel], classes: Sequence[str] = (), columns: int | None = None) -> Still:
+def panels(pictures: Sequence[Panel | Chart], classes: Sequence[str] = (), columns: int | None = None) -> Still:
     """Panels side by side, `columns` a row (default: all in one), over a legend of the classes and scales in them.
 
     `classes` names the labels (index 0 background); a label without a name is shown as its number.
@@ -94,36 +110,49 @@ def panels(pictures: Sequence[Panel], classes: Sequence[str] = (), columns: int 
         raise ValueError("pictures: expected at least one panel, got none")
     wide = min(columns or len(pictures), len(pictures))
     rows = -(-len(pictures) // wide)
-    height, width = pictures[0].picture.shape[:2]
+    shown = [panel for panel in pictures if isinstance(panel, Panel)]
+    height, width = shown[0].picture.shape[:2] if shown else (3, 4)
     shape = min(max(height / width, 0.3), 2.0)
-    values = sorted({value for panel in pictures for value in panel.labels})
-    bars = list(dict.fromkeys(panel.bar for panel in pictures if panel.bar))
-    lines = -(-len(values) // (ENTRIES * wide))  # of the legend
-    below = (0.2 + 0.25 * lines if values else 0) + 0.65 * len(bars)
-    figure = Still(PANEL_INCHES * wide, (PANEL_INCHES * shape + 0.35) * rows + below)
+    handles = _handles(shown, classes)
+    bars = list(dict.fromkeys(panel.bar for panel in shown if panel.bar))
+    lines = -(-len(handles) // (ENTRIES * wide))  # of the legend
+    noted = max((panel.note.count("\n") + 1 for panel in shown if panel.note), default=0)
+    below = (0.2 + 0.25 * lines if handles else 0) + 0.65 * len(bars)
+    figure = Still(PANEL_INCHES * wide, (PANEL_INCHES * shape + 0.35 + 0.17 * noted) * rows + below)
     for index, panel in enumerate(pictures):
         axes = figure.add_subplot(rows, wide, index + 1)
-        axes.imshow(panel.picture, interpolation="nearest")
         axes.set_title(panel.title, color=INK, fontsize=11)
+        if isinstance(panel, Chart):
+            panel.draw(axes)
+            axes.set_box_aspect(shape)
+            continue
+        axes.imshow(panel.picture, interpolation="nearest")
         axes.set_axis_off()
+        if panel.note:
+            axes.text(0.5, -0.02, panel.note, transform=axes.transAxes, ha="center", va="top", fontsize=8,
+                      color=INK)
     for bar in bars:
-        colours = ScalarMappable(Normalize(bar.low, bar.high), bar.scale)
+        scale = ListedColormap(faded_table(bar.scale) / 255) if bar.fades else bar.scale
+        colours = ScalarMappable(Normalize(bar.low, bar.high), scale)
         figure.colorbar(colours, ax=figure.axes[:len(pictures)], location="bottom", shrink=0.45, aspect=35,
                         label=bar.label)
-    _legend(figure, values, classes, ENTRIES * wide)
+    if handles:
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), ENTRIES * wide),
+                      frameon=False, fontsize=10, labelcolor=INK)
     return figure
 
 
-def _legend(figure: Figure, values: Sequence[int], classes: Sequence[str], columns: int) -> None:
-    if not values:
-        return
+def _handles(shown: Sequence[Panel], classes: Sequence[str]) -> list[Patch]:
+    values = sorted({value for panel in shown for value in panel.labels})
+    keys = dict.fromkeys(key for panel in shown for key in panel.keys)
     colours = palette() / 255.0
     special = {0: PALE, VOID: "white"}  # as `overlay` draws them
-    handles = [Patch(facecolor=special.get(value, tuple(colours[value])), edgecolor="#606060",
-                     hatch="////" if value == VOID else None, label=class_name(value, classes))
-               for value in values]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), columns), frameon=False,
-                  fontsize=10, labelcolor=INK)
+    labels = [Patch(facecolor=special.get(value, tuple(colours[value])), edgecolor="#606060",
+                    hatch="////" if value == VOID else None, label=class_name(value, classes))
+              for value in values]
+    marks = [Patch(facecolor="#{:02x}{:02x}{:02x}".format(*colour), edgecolor="#606060", label=name)
+             for name, colour in keys]
+    return labels + marks
 
 
 def class_name(value: int, classes: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 // The label canvas: a photo, and over it one plane of bytes coloured by a table of 256 RGBA rows.
 // A new plane arrives deflated; opacity, the highlighted class and "photo only" need no kernel.
-// A table row with alpha 0 stands for the photo's own pale grey. A plane smaller than the photo is stretched over it.
+// A table row with alpha 0 stands for the photo's own pale grey; with another alpha it is laid over the photo that
+// strongly. A plane smaller than the photo is stretched over it.
 
 const VOID = 255, HATCH_DARK = 96, HATCH_LIGHT = 208, HATCH_PERIOD = 8, FADE = 0.4, PALE = "#d8d8d8";
 
@@ -33,7 +34,8 @@ function blend(out, photo, [height, width], { values, size, table, hatched }, hi
       const faded = table[row + 3] === 0 || (highlighted >= 0 && value !== highlighted);
       const stripe = (r + c) % HATCH_PERIOD < HATCH_PERIOD / 2 ? HATCH_LIGHT : HATCH_DARK;
       for (let k = 0; k < 3; k++) {
-        const colour = faded ? grey : hatched && value === VOID ? stripe : table[row + k];
+        const laid = photo[p + k] + ((table[row + k] - photo[p + k]) * table[row + 3]) / 255;
+        const colour = faded ? grey : hatched && value === VOID ? stripe : laid;
         out[p + k] = Math.floor(photo[p + k] + (colour - photo[p + k]) * opacity + 0.5);
       }
       out[p + 3] = 255;
@@ -49,7 +51,7 @@ function element(tag, cls, parent, text = "") {
   return made;
 }
 
-const css = (table, value) => `rgb(${table[value * 4]} ${table[value * 4 + 1]} ${table[value * 4 + 2]})`;
+const css = (table, value) => `rgba(${[0, 1, 2].map((k) => table[value * 4 + k])}, ${table[value * 4 + 3] / 255})`;
 
 function swatch(shown, value) {
   if (shown.hatched && value === VOID) return "repeating-linear-gradient(135deg, #d0d0d0 0 3px, #606060 3px 6px)";
@@ -82,9 +84,9 @@ function render({ model, el }) {
   status.setAttribute("role", "status");
   peek.title = "Show the photo alone";
 
-  let photo = null, shown = null, asked = 0, hovered = -1;
+  let photo = null, shown = null, asked = 0, loading = 0, hovered = -1;
   const set = (key, value) => { model.set(key, value); model.save_changes(); };
-  const name = (value) => (value === VOID ? "void" : shown.names[value] ?? `${value}`);
+  const name = (value) => (shown.hatched && value === VOID ? "void" : shown.names[value] ?? (shown.bar ? "" : `${value}`));
 
   function draw() {
     if (!photo || !shown) return;
@@ -99,7 +101,7 @@ function render({ model, el }) {
   function explain() {
     const counts = new Array(256).fill(0);
     for (const value of shown.values) counts[value]++;
-    const there = shown.names.length ? counts.flatMap((count, value) => (count ? [value] : [])) : [];
+    const there = shown.names.length ? counts.flatMap((count, value) => (count && name(value) ? [value] : [])) : [];
     const shares = there.map((value) => `${name(value)} ${Math.round((100 * counts[value]) / shown.values.length)} %`);
     canvas.setAttribute("aria-label", [model.get("title"), ...shares, shown.bar?.label ?? ""].join(", "));
     const key = JSON.stringify([there, shown.names, shown.bar]);
@@ -134,7 +136,9 @@ function render({ model, el }) {
     canvas.height = height;
     const widest = Math.max(Math.min(560, (420 * width) / height), Math.min(width, 560));
     frame.style.maxWidth = head.style.maxWidth = `${Math.round(widest)}px`;
-    photo = await pixels(model.get("photo"), width, height);
+    const mine = ++loading, fresh = await pixels(model.get("photo"), width, height);
+    if (mine < loading) return; // a newer photo is on its way
+    photo = fresh;
     draw();
   }
 
@@ -182,8 +186,9 @@ function render({ model, el }) {
     if (!step || !model.get("pickable")) return;
     event.preventDefault();
     event.stopPropagation();
-    const [row, column] = model.get("mark").length ? model.get("mark") : [0.5, 0.5], far = event.shiftKey ? 0.1 : 0.02;
-    pick(row + step[0] * far, column + step[1] * far);
+    const [row, column] = model.get("mark").length ? model.get("mark") : [0.5, 0.5], far = event.shiftKey ? 5 : 1;
+    const [down, right] = model.get("steps");
+    pick(row + step[0] * down * far, column + step[1] * right * far);
   };
   peek.onclick = () => set("photo_only", !model.get("photo_only"));
 

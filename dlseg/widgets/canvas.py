@@ -45,7 +45,7 @@ class LabelCanvas(anywidget.AnyWidget):  # type: ignore[misc]
     """A photo (H, W, 3) with a plane over it. `show` replaces the plane; it may be called from any thread.
 
     `picked` follows clicks on the picture: (row, column, how many clicks yet), the place in shares of height and
-    width. `mark` puts a ring there.
+    width. `mark` puts a ring there; an arrow key moves it by `steps` (down, right), with Shift by five of them.
     """
 
     _esm = HERE / "canvas.js"
@@ -65,6 +65,7 @@ class LabelCanvas(anywidget.AnyWidget):  # type: ignore[misc]
     pickable = traitlets.Bool(False).tag(sync=True)
     picked = traitlets.Tuple((0.5, 0.5, 0)).tag(sync=True)
     mark = traitlets.List(traitlets.Float()).tag(sync=True)
+    steps = traitlets.Tuple((0.02, 0.02)).tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)
     status = traitlets.Unicode().tag(sync=True)
     error = traitlets.Unicode().tag(sync=True)

@@ -1,0 +1,77 @@
+"""Marks on a picture: outlines, dots and grid lines, as masks with a colour and a name for the legend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Shaped, UInt8
+
+RGB = UInt8[np.ndarray, "H W 3"]
+Mask = Bool[np.ndarray, "H W"]
+Colour = tuple[int, int, int]
+Number = int | float
+Place = tuple[Number, Number]
+# Okabe and Ito's, which no colour vision confuses; white and black stand out on any photo
+ORANGE, BLUE, GREEN, PURPLE = (230, 159, 0), (0, 114, 178), (0, 158, 115), (204, 121, 167)
+VERMILION, SKY, WHITE, BLACK = (213, 94, 0), (86, 180, 233), (255, 255, 255), (0, 0, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Mark:
+    """Pixels (H, W) painted in one colour; what the legend calls them ("" leaves them out of it)."""
+
+    name: str
+    colour: Colour
+    mask: Mask
+
+
+def enlarged(values: Shaped[np.ndarray, "h w *C"], times: int) -> Shaped[np.ndarray, "H W *C"]:
+    """Every cell as `times` × `times` pixels: what a coarse map really knows."""
+    if times < 1:
+        raise ValueError(f"times: expected a whole number of at least 1, got {times}")
+    return values.repeat(times, axis=0).repeat(times, axis=1)
+
+
+def outline(size: tuple[int, int], box: tuple[Number, Number, Number, Number], thickness: int = 2) -> Mask:
+    """The rim of the box (top, left, bottom, right), in pixels, all four inside it; parts outside are cut off.
+
+    The rim lies within the box; it may be as thick as half of it.
+    """
+    top, left, bottom, right = box
+    if bottom < top or right < left:
+        raise ValueError(f"box: expected (top, left, bottom, right) with top ≤ bottom and left ≤ right, got {box}")
+    rows, columns = np.arange(size[0])[:, None], np.arange(size[1])[None]
+    inside = (rows >= top) & (rows <= bottom) & (columns >= left) & (columns <= right)
+    deep = ((rows >= top + thickness) & (rows <= bottom - thickness)
+            & (columns >= left + thickness) & (columns <= right - thickness))
+    return np.asarray(inside & ~deep)
+
+
+def dots(size: tuple[int, int], places: Sequence[Place], radius: Number = 3) -> Mask:
+    """Discs round places (row, column), in pixels; those outside the picture are left out."""
+    mask = np.zeros(size, dtype=bool)
+    rows, columns = np.arange(size[0])[:, None], np.arange(size[1])[None]
+    for row, column in places:
+        mask |= (rows - row) ** 2 + (columns - column) ** 2 <= radius**2
+    return mask
+
+
+def grid_lines(size: tuple[int, int], stride: Number, offset: Number = 0, thickness: int = 1) -> Mask:
+    """The lines between cells of `stride` pixels; cell 0 begins at pixel `offset`."""
+    if stride < 1:
+        raise ValueError(f"stride: expected at least 1 pixel, got {stride}")
+    rows, columns = (np.floor((np.arange(n) - offset) % stride) < thickness for n in size)
+    return np.asarray(rows[:, None] | columns[None])
+
+
+def paint(picture: RGB, marks: Sequence[Mark]) -> RGB:
+    """The picture (H, W, 3) with the marks on it, later ones over earlier ones; the picture stays as it was."""
+    painted = picture.copy()
+    for mark in marks:
+        if mark.mask.shape != picture.shape[:2]:
+            raise ValueError(f"marks: {mark.name!r} is {mark.mask.shape}; expected the picture's "
+                             f"{picture.shape[:2]}")
+        painted[mark.mask] = mark.colour
+    return painted

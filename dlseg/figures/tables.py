@@ -1,0 +1,55 @@
+"""Table 2 as a chart: what each network measures here beside what the paper prints (section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+
+from dlseg.figures.stills import INK, Still
+from dlseg.networks.table2 import Row
+
+OURS, PAPER_COLOUR, THIRD = "#0072b2", "#e69f00", "#56b4e9"  # Okabe and Ito's blue, orange and sky
+SHORT = {"deeplab-7x7": "7×7", "deeplab": "4×4", "deeplab-4x4": "4×4, wide", "deeplab-largefov": "LargeFOV"}
+
+
+def table2_chart(rows: Sequence[Row], chosen: str | None = None) -> Still:
+    """Five small charts over the rows of table 2: field, parameters, multiply-adds, the paper's mean IoU and speed.
+
+    Measured numbers are blue, the paper's orange; `chosen` (a variant's name) is set in bold.
+    """
+    if not rows:
+        raise ValueError("rows: expected at least one row of table 2, got none")
+    figure = Still(10.4, 2.9)
+    names = [SHORT.get(row.name, row.name) for row in rows]
+    field, size, work, score, speed = figure.subplots(1, 5)
+    _bars(field, "what fc6 sees (px)", [("as the paper counts, here", [r.view for r in rows], OURS),
+                                       ("paper", [r.paper.field for r in rows], PAPER_COLOUR),
+                                       ("truly", [r.field for r in rows], THIRD)], "{:.0f}")
+    _bars(size, "parameters (millions)", [("here", [r.parameters / 1e6 for r in rows], OURS),
+                                          ("paper", [r.paper.parameters for r in rows], PAPER_COLOUR)], "{:.1f}")
+    _bars(work, "multiply-adds (10⁹)", [("whole network", [r.macs / 1e9 for r in rows], OURS),
+                                        ("fc6 alone", [r.fc6_macs / 1e9 for r in rows], THIRD)], "{:.0f}")
+    _bars(score, "mean IoU with the CRF (%)", [("paper", [r.paper.mean_iou for r in rows], PAPER_COLOUR)], "{:.1f}")
+    _bars(speed, "training images a second",
+          [("paper, on a Titan", [r.paper.speed for r in rows], PAPER_COLOUR)], "{:.1f}")
+    for index, axes in enumerate((field, size, work, score, speed)):
+        axes.set_yticks(range(len(rows)), names if index == 0 else [""] * len(rows))
+    for label, row in zip(field.get_yticklabels(), rows, strict=True):
+        label.set_fontweight("bold" if row.name == chosen else "normal")
+    return figure
+
+
+def _bars(axes: Axes, title: str, series: Sequence[tuple[str, Sequence[int | float], str]], form: str) -> None:
+    height = 0.8 / len(series)
+    top = max(max(values) for _, values, _ in series)
+    for number, (name, values, colour) in enumerate(series):
+        places = [place + (number - (len(series) - 1) / 2) * height for place in range(len(values))]
+        bars = axes.barh(places, values, height * 0.9, color=colour, label=name)
+        axes.bar_label(bars, [form.format(value) for value in values], padding=2, fontsize=7, color=INK)
+    axes.set_title(title, fontsize=9, color=INK)
+    axes.set_xlim(0, top * 1.3)
+    axes.invert_yaxis()
+    axes.set_xticks([])
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    axes.legend(fontsize=7, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.02))

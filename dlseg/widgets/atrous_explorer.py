@@ -1,0 +1,203 @@
+"""The hole algorithm (section 3.1): a filter with holes on a feature map, in three forms; and the inexact pool5."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image
+
+from dlseg.atrous import Window
+from dlseg.datasets import load
+from dlseg.figures import Bar, Mark, enlarged, heat
+from dlseg.figures.marks import BLACK, ORANGE, PURPLE, SKY
+from dlseg.images import as_rgb
+from dlseg.widgets.drawing import Drawing
+from dlseg.widgets.explorer import Explorer, choice, shown, whole_slider
+from dlseg.widgets.holes import (
+    CONVOLUTION,
+    FILTERS,
+    LAYERS,
+    POOL5,
+    POOL_TAPS,
+    Form,
+    convolutions,
+    feature_map,
+    filter_taps,
+    pools,
+    window,
+)
+
+SIDE = 396  # pixels of a picture on the page, about
+SCENE = 5  # of the validation split: one hammer
+KERNELS, RATES, STRIDES = (1, 7), (1, 6), (1, 4)
+Cell = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """The filter that slides over the map: `kernel` taps along an axis, `rate` cells apart, one output every
+    `stride` cells; `name` is one of `FILTERS`. `row` and `column` (shares, 0 … 1) are the output looked at.
+
+    With the layer "pool5" the filter is conv5's, and the taps are the pool's.
+    """
+
+    kernel: int = 3
+    rate: int = 2
+    stride: int = 1
+    name: str = FILTERS[1]
+    layer: str = CONVOLUTION
+    row: float = 0.5
+    column: float = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Filtered:
+    """What the filter does.
+
+    Attributes:
+        map: what its taps read, (h, w).
+        forms: the output in three forms, each with its multiply-adds.
+        unit: the output looked at (row, column).
+        taps: the cells of the map that it reads, and `holes`, those that it steps over; also outside the map.
+        extra: cells that the released pool5 reads besides.
+    """
+
+    filter: Filter
+    map: Float[np.ndarray, "h w"]
+    forms: tuple[Form, Form, Form]
+    unit: Cell
+    taps: tuple[Cell, ...]
+    holes: tuple[Cell, ...]
+    extra: tuple[Cell, ...] = ()
+
+    @property
+    def difference(self) -> float:
+        """The largest difference between the first form and another."""
+        return max(form.difference(self.forms[0]) for form in self.forms[1:])
+
+
+class AtrousExplorer(Explorer[Filter, Filtered]):
+    """The explorer that `atrous_explorer` makes and shows; see there."""
+
+    def __init__(self, features: Float[np.ndarray, "h w"], image: UInt8[np.ndarray, "H W 3"]) -> None:
+        self._features, self._image = features, image
+        begin = Filter()
+        self.start(begin, {
+            "kernel": whole_slider("kernel (taps)", 3, *KERNELS, "Taps of the filter along an axis"),
+            "rate": whole_slider("rate (cells)", 2, *RATES, "Cells from one tap to the next: 1 is without holes"),
+            "stride": whole_slider("stride (cells)", 1, *STRIDES, "Cells from one output to the next"),
+            "name": choice("filter", begin.name, FILTERS, "What the filter computes", 220),
+            "layer": choice("layer", begin.layer, LAYERS,
+                            "A convolution, or pool5 behind one, which the release left without holes", 180)},
+            width=210)
+
+    def _answer(self, state: Filter) -> Filtered:
+        taps = filter_taps(state.name, state.kernel)
+        if state.layer == POOL5:
+            read, forms = pools(self._features, taps)
+            w = Window((POOL_TAPS,) * 2, rate=(2, 2))
+        else:
+            read, forms = self._features, convolutions(self._features, taps, state.rate, state.stride)
+            w = window(state.kernel, state.rate, state.stride)
+        shares = zip((state.row, state.column), forms[0].output.shape, strict=True)
+        row, column = (min(int(share * n), n - 1) for share, n in shares)
+        cells = reached(w, (row, column))
+        whole = reached(Window(w.extent, w.stride, w.padding), (row, column))
+        between, none = tuple(cell for cell in whole if cell not in cells), ()
+        holes, extra = (none, between) if state.layer == POOL5 else (between, none)
+        return Filtered(state, read, forms, (row, column), cells, holes, extra)
+
+    def _picked(self, index: int, row: float, column: float) -> dict[str, Any]:
+        return {"row": row, "column": column}
+
+    def _drawings(self, answer: Filtered) -> Sequence[Drawing]:
+        outputs = np.concatenate([form.output.ravel() for form in answer.forms])
+        bar = Bar.over("output", outputs)
+        return [self._map(answer), *(self._output(answer, form, bar) for form in answer.forms)]
+
+    def _map(self, answer: Filtered) -> Drawing:
+        (height, width), size = answer.map.shape, max(1, SIDE // max(answer.map.shape))
+        marks = [Mark("stepped over: a hole", SKY, cell_marks(answer.map.shape, answer.holes, size, 0.36)),
+                 Mark("read by the release alone", PURPLE, cell_marks(answer.map.shape, answer.extra, size, 0.3)),
+                 Mark("", BLACK, cell_marks(answer.map.shape, answer.taps, size, 0.0)),
+                 Mark("read by a tap", ORANGE, cell_marks(answer.map.shape, answer.taps, size, 0.12))]
+        outside = sum(not (0 <= r < height and 0 <= c < width) for r, c in answer.taps)
+        note = f" · {outside} of {len(answer.taps)} taps read zeros outside" if outside else ""
+        kept = [mark for mark in marks if mark.mask.any()]
+        title = "What pool5 reads" if answer.filter.layer == POOL5 else "The map, and the taps of one output"
+        return Drawing(title, self._image, kept, f"{height} × {width} cells{note}",
+                       values=enlarged(answer.map, size), bar=Bar.over("feature", answer.map, "gray"),
+                       **self._pointer(answer, ring=False))
+
+    def _output(self, answer: Filtered, form: Form, bar: Bar) -> Drawing:
+        size = max(1, SIDE // max(form.output.shape))
+        words = [form.note]
+        if form.macs:
+            words.append(f"{form.macs // form.output.size} multiply-adds an output, {form.macs:,} in all")
+        if form is not answer.forms[0]:
+            words.append(f"largest difference from {answer.forms[0].name}: {form.difference(answer.forms[0]):.2g}")
+        return Drawing(form.name, self._image, (), "\n".join(words), values=enlarged(form.output, size), bar=bar,
+                       **self._pointer(answer))
+
+    def _pointer(self, answer: Filtered, ring: bool = True) -> dict[str, Any]:
+        rows, columns = answer.forms[0].output.shape
+        place = ((answer.unit[0] + 0.5) / rows, (answer.unit[1] + 0.5) / columns)
+        return {"ring": place if ring else None, "steps": (1 / rows, 1 / columns)}
+
+
+def reached(window: Window, unit: Cell) -> tuple[Cell, ...]:
+    """The cells (row, column) that the taps of an output read; those below 0 or beyond the map are padding."""
+    rows, columns = ([unit[a] * window.stride[a] - window.padding[a] + tap * window.rate[a]
+                      for tap in range(window.kernel[a])] for a in (0, 1))
+    return tuple(product(rows, columns))
+
+
+def cell_marks(shape: tuple[int, ...], cells: Sequence[Cell], size: int, inset: float) -> np.ndarray:
+    """The cells, `size` pixels wide, as a mask; `inset` is the share of a cell left free at each side."""
+    mask = np.zeros((shape[0], shape[1]), dtype=bool)
+    for row, column in cells:
+        if 0 <= row < shape[0] and 0 <= column < shape[1]:
+            mask[row, column] = True
+    free = max(1, round(inset * size)) if inset else 0
+    inside = np.zeros((size, size), dtype=bool)
+    inside[free:size - free, free:size - free] = True
+    return np.asarray(enlarged(mask, size) & np.tile(inside, mask.shape))
+
+
+def atrous_explorer(image: Any = None) -> AtrousExplorer:
+    """Slide a filter with holes over a feature map: taps, three equal forms side by side, and what each costs.
+
+    Args:
+        image: uint8 RGB, (H, W, 3), of which the shapes labeller makes the map; or a map of numbers (h, w) of your
+            own; default: a hammer of the shapes. Of maps above 99 cells the middle is shown.
+
+    Returns: the explorer: `.state` (a `Filter`) and `.answer` (a `Filtered`, with the arrays) follow the controls.
+
+    Raises:
+        ValueError: neither an image nor a map, or one too small; it says which.
+    """
+    if image is None:
+        image = load("shapes", "val")[SCENE].image
+    given = np.asarray(image)
+    if given.ndim == 2 and given.dtype.kind in "fiu":
+        features = _middle(given.astype(np.float32))
+        picture = heat(features, scale="gray")
+    else:
+        features = _middle(feature_map(as_rgb(given)))
+        picture = given
+    if min(features.shape) < 24 or not np.isfinite(features).all():
+        raise ValueError("image: expected a map of at least 24×24 finite numbers, or at least 96×96 pixels; "
+                         f"got {given.shape}")
+    height, width = (round(SIDE / max(features.shape)) * n for n in features.shape)
+    photo = np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.NEAREST))
+    return shown(AtrousExplorer(features, photo))
+
+
+def _middle(features: Float[np.ndarray, "h w"], most: int = 99) -> Float[np.ndarray, "h w"]:
+    top, left = (max(0, (n - most) // 2) for n in features.shape)
+    return np.ascontiguousarray(features[top:top + most, left:left + most])

@@ -1,0 +1,178 @@
+"""fc6 is a choice of field and cost (section 3.2): click a unit; see its field, its taps, and what counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, get_args
+
+import ipywidgets
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from dlseg.datasets.photos import load_photo
+from dlseg.figures import Bar, Mark, dots, outline, table2_chart
+from dlseg.figures.marks import BLACK, ORANGE, WHITE
+from dlseg.images import as_rgb
+from dlseg.networks.variants import GeometryName
+from dlseg.widgets.drawing import Drawing
+from dlseg.widgets.explorer import Explorer, choice, shown
+from dlseg.widgets.fields import NETS, Seen, layers, narrow_net, rows, seen
+
+SIDE = 306  # of the paper's crop, px: the default image's; larger images of one's own are worked on at up to 400
+MARGIN = 60  # px of padding shown round the image: room for what a field covers beyond it
+SMOOTH = 5  # px: single pixels' gradients are too scattered to be seen
+GREY = (123, 117, 104)  # the mean pixel: what padding with zeros is like
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The unit of `layer` in network `net` whose field is nearest to (`row`, `column`), shares of the image."""
+
+    net: str = "deeplab-largefov"
+    geometry: GeometryName = "paper"
+    layer: str = "fc6"
+    row: float = 0.5
+    column: float = 0.5
+
+
+class FieldExplorer(Explorer[Unit, Seen]):
+    """The explorer that `field_explorer` makes and shows; see there."""
+
+    def __init__(self, image: UInt8[np.ndarray, "H W 3"], net: str) -> None:
+        self._image = image
+        self._framed = np.full((image.shape[0] + 2 * MARGIN, image.shape[1] + 2 * MARGIN, 3), GREY, np.uint8)
+        self._framed[MARGIN:-MARGIN, MARGIN:-MARGIN] = image
+        begin = Unit(net)
+        self.numbers = ipywidgets.HTML()
+        self.chart = ipywidgets.Image(format="png", layout={"width": "832px", "max_width": "100%"})
+        self._charted = ""
+        self.start(begin, {
+            "net": choice("network", net, NETS, "Variants of fc6: its taps and their rate", 230),
+            "geometry": choice("geometry", "paper", get_args(GeometryName),
+                               "Pools as the paper's text has them, or as the released files do", 180),
+            "layer": choice("layer", "fc6", layers(net, "paper"), "Whose unit is looked at", 150)})
+
+    def _answer(self, state: Unit) -> Seen:
+        return seen(state.net, state.geometry, state.layer, self._image, (state.row, state.column))
+
+    def _picked(self, index: int, row: float, column: float) -> dict[str, Any]:
+        shares = [min(max((share * (n + 2 * MARGIN) - MARGIN) / n, 0.0), 1.0)
+                  for share, n in zip((row, column), self._image.shape[:2], strict=True)]
+        return {"row": shares[0], "column": shares[1]}
+
+    def _fitted(self, state: Unit) -> Unit:
+        known = layers(state.net, state.geometry)
+        return state if state.layer in known else replace(state, layer="fc6")
+
+    def _put(self, state: Unit) -> None:
+        self._setting = True  # new options select their first one, which is not what anybody asked for
+        known = layers(state.net, state.geometry)
+        if tuple(self.controls["layer"].options) != known:
+            self.controls["layer"].options = known
+        super()._put(state)
+
+    def _boxed(self) -> Any:
+        row = {"flex_flow": "row wrap", "overflow": "hidden"}
+        return ipywidgets.VBox([ipywidgets.HBox(list(self.controls.values()), layout=row),
+                                ipywidgets.HBox([*self.pictures, self.numbers], layout=row), self.chart])
+
+    def _drawings(self, answer: Seen) -> Sequence[Drawing]:
+        size = self._framed.shape[:2]
+        top, left, bottom, right = (edge + MARGIN for edge in answer.box)
+        rim = outline(size, (top, left, bottom, right), 3)
+        taps = [(row + MARGIN, column + MARGIN) for row, column in answer.taps]
+        marks = [Mark("field in theory", ORANGE, rim), Mark("", BLACK, dots(size, taps, 5.0)),
+                 Mark("middles of what its taps see", WHITE, dots(size, taps, 3.5))]
+        field = np.zeros(size, np.float32)
+        field[MARGIN:-MARGIN, MARGIN:-MARGIN] = gaussian_filter(answer.field, SMOOTH)
+        pointer = self._pointer(answer)
+        height, width = answer.layer.size
+        return [
+            Drawing(f"A unit of {answer.layer.name} can see {height} × {width} px", self._framed, marks,
+                    f"unit ({answer.unit[0]}, {answer.unit[1]}) of {answer.units[0]} × {answer.units[1]}",
+                    **pointer),
+            Drawing("How much each pixel counts", self._framed, marks[:1],
+                    f"half of it lies within {answer.radius:.0f} px", values=field / max(float(field.max()), 1e-30),
+                    bar=Bar(f"|d unit / d pixel|, smoothed over {SMOOTH} px", 0.0, 1.0, "magma", True),
+                    **pointer),
+        ]
+
+    def _pointer(self, answer: Seen) -> dict[str, Any]:
+        whole = self._framed.shape[:2]
+        middle = [centre + stride * n + MARGIN for centre, stride, n
+                  in zip(answer.layer.centre, answer.layer.stride, answer.unit, strict=True)]
+        steps = [max(stride, 1.0) / n for stride, n in zip(answer.layer.stride, whole, strict=True)]
+        return {"ring": ((middle[0] + 0.5) / whole[0], (middle[1] + 0.5) / whole[1]), "steps": (steps[0], steps[1])}
+
+    def _beside(self) -> None:
+        """The numbers, and the chart where another network or geometry is looked at."""
+        state, answer = self._answered
+        self.numbers.value = numbers(state, answer)
+        key = f"{state.net} {state.geometry}"
+        if key != self._charted:
+            self._charted, self.chart.value = key, table2_chart(rows(state.geometry), state.net).png()
+
+    def close(self) -> None:
+        """End the explorer's thread and take its controls out of the page."""
+        super().close()
+        self.numbers.close()
+        self.chart.close()
+
+
+def numbers(state: Unit, answer: Seen) -> str:
+    """The layer's and the network's sizes and costs as an HTML table."""
+    field, cost = answer.layer, answer.cost
+    facts = [("field", f"{field.size[0]} px"), ("stride", f"{field.stride[0]:g} px"),
+             ("map", f"{answer.units[0]} × {answer.units[1]}"), ("parameters", f"{cost.parameters / 1e6:.2f} M"),
+             ("multiply-adds", f"{cost.macs / 1e9:.2f} · 10⁹")]
+    whole = [("parameters", f"{answer.parameters / 1e6:.1f} M"),
+             ("multiply-adds", f"{answer.macs / 1e9:.1f} · 10⁹")]
+    weights = narrow_net(state.net, state.geometry)[1]
+    cells = [f"<tr><th colspan=2>{state.layer}</th></tr>", *(_cells(*fact) for fact in facts),
+             "<tr><th colspan=2>the whole network</th></tr>", *(_cells(*fact) for fact in whole)]
+    return (f"<table style='line-height:1.5'>{''.join(cells)}</table>"
+            "<p style='line-height:1.4;max-width:190px'>"
+            f"Numbers: full width, 21 classes, this image. Gradients: an eighth as wide, {weights}.</p>")
+
+
+def _cells(name: str, value: str) -> str:
+    return f"<tr><td style='padding-right:10px'>{name}</td><td style='text-align:right'>{value}</td></tr>"
+
+
+def field_explorer(net: str = "deeplab-largefov", image: Any = None) -> FieldExplorer:
+    """Click a unit of any layer: its field, where its taps look, and by gradient how much each pixel counts.
+
+    Args:
+        net: the variant to begin with, one of `dlseg.widgets.fields.NETS`.
+        image: uint8 RGB, (H, W, 3), at least 64 × 64 pixels; default: a photograph of a cat at the paper's size,
+            306 × 306. Above 400 pixels it is worked on smaller.
+
+    Returns: the explorer: `.state` (a `Unit`) and `.answer` (a `Seen`, with the arrays) follow the controls.
+
+    Raises:
+        ValueError: an unknown network or an image of the wrong kind; it says which.
+    """
+    if net not in NETS:
+        raise ValueError(f"net: expected one of {', '.join(NETS)}; got {net!r}")
+    pixels = _square(load_photo("cat").image) if image is None else _at_most(400, as_rgb(np.asarray(image)))
+    if min(pixels.shape[:2]) < 64:
+        raise ValueError(f"image: expected at least 64×64 pixels, got {pixels.shape[0]}×{pixels.shape[1]}")
+    return shown(FieldExplorer(pixels, net))
+
+
+def _square(image: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "S S 3"]:
+    side = min(image.shape[:2])
+    top, left = ((n - side) // 2 for n in image.shape[:2])
+    square = Image.fromarray(image[top:top + side, left:left + side])
+    return np.asarray(square.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+
+
+def _at_most(side: int, image: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w 3"]:
+    share = side / max(image.shape[:2])
+    if share >= 1:
+        return image
+    size = max(1, round(image.shape[1] * share)), max(1, round(image.shape[0] * share))
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))

@@ -1,0 +1,212 @@
+"""A classifier becomes a dense labeller (section 5): train, pause, stop, take up again, and look back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ipywidgets
+import torch
+
+from dlseg.datasets import Dataset, Sample, load
+from dlseg.datasets.memory import InMemory, LabelledImages
+from dlseg.figures import Chart, Still, panels, training_curves
+from dlseg.figures.curves import draw_loss, draw_score
+from dlseg.networks import Network, create, load_trunk
+from dlseg.networks.saved import open_weights
+from dlseg.training import Recipe
+from dlseg.widgets.drawing import Drawing
+from dlseg.widgets.explorer import Explorer, choice, shown
+from dlseg.widgets.trainer import FAILED, PAUSED, READY, RUNNING, STOPPED, Snapshot, Trainer
+
+HELD_OUT = 12  # validation images that the mean IoU is of
+EVERY = 10  # iterations from snapshot to snapshot, and from checkpoint to checkpoint
+# the paper's tenfold rate for the new classifier: something to see within half a minute
+RECIPE = Recipe.shapes(batch=8, iterations=300, classifier_lr_factor=10.0, dropout=0.0)
+NEXT = {PAUSED: "go on", STOPPED: "take up again"}  # what the first button does then; else it trains
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Held-out image number `image`, as the network saw it after `iteration` iterations."""
+
+    iteration: int = 0
+    image: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What there is to see of a moment: the sample, what the network made of it, and how the run stands now."""
+
+    moment: Moment
+    sample: Sample
+    snapshot: Snapshot
+    status: str
+    losses: tuple[float, ...]
+    rates: tuple[float, ...]
+    scores: dict[int, float]
+
+
+class TrainingExplorer(Explorer[Moment, Learned]):
+    """The explorer that `training_explorer` makes and shows; see there."""
+
+    def __init__(self, make_net: Callable[[], Network], data: LabelledImages, held_out: Sequence[Sample],
+                 recipe: Recipe, first: int) -> None:
+        self.recipe, self._held_out, self._names = recipe, tuple(held_out), tuple(data.classes)
+        self.trainer = Trainer(make_net, data, held_out, recipe, EVERY)
+        if first:
+            self.trainer.go(first)
+            self.trainer.wait()
+        self.buttons = _buttons()
+        for name, act in (("train", self.trainer.go), ("pause", self.trainer.pause), ("stop", self.trainer.stop),
+                          ("start again", self.trainer.reset)):
+            self.buttons[name].on_click(partial(self._pressed, act))
+        self.chart = ipywidgets.Image(format="png", layout={"width": "336px", "height": "352px"})
+        last = self.trainer.snapshots[-1].iteration
+        self.start(Moment(last), {
+            "iteration": ipywidgets.SelectionSlider(
+                options=sorted({*range(0, recipe.iterations, EVERY), recipe.iterations, last}), value=last,
+                description="after iteration", tooltip="Look back at what the network said then",
+                style={"description_width": "110px"}, layout={"width": "auto", "flex": "1 1 300px"}),
+            "image": choice("image", 0, [(f"held-out {n + 1}", n) for n in range(len(self._held_out))],
+                            "One of the images that are never trained on", 180)})
+        self.trainer.changed = self._changed
+
+    @property
+    def net(self) -> Network:
+        """The network that is trained; pause or stop before you use it."""
+        return self.trainer.net
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """The loss of each iteration so far, in nats."""
+        return tuple(step.loss for step in self.trainer.steps)
+
+    @property
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """What the network made of the held-out images, every ten iterations."""
+        return self.trainer.snapshots
+
+    def still(self) -> Still:
+        """Truth, prediction, loss and mean IoU as a figure: what a page without widgets shows."""
+        answer = self.answer
+        charts = [Chart("the loss", partial(draw_loss, losses=answer.losses)),
+                  Chart(f"{len(self._held_out)} held-out images", partial(draw_score, scores=answer.scores))]
+        return panels([*(drawing.panel() for drawing in self._drawings(answer)), *charts], self._names)
+
+    def close(self) -> None:
+        """End the run and the explorer's thread, and take its controls out of the page."""
+        self.trainer.close()
+        super().close()
+        for widget in (self.chart, *self.buttons.values()):
+            widget.close()
+
+    def _answer(self, state: Moment) -> Learned:
+        steps, snapshots, recipe = self.trainer.steps, self.trainer.snapshots, self.recipe
+        snapshot = [s for s in snapshots if s.iteration <= state.iteration][-1]
+        status = f"{self.trainer.status}: {len(steps)} of {recipe.iterations} iterations"
+        return Learned(state, self._held_out[state.image], snapshot, status, tuple(step.loss for step in steps),
+                       tuple(recipe.lr * step.rate for step in steps), {s.iteration: s.mean_iou for s in snapshots})
+
+    def _drawings(self, answer: Learned) -> Sequence[Drawing]:
+        sample, snapshot = answer.sample, answer.snapshot
+        title = f"After {snapshot.iteration} iterations" if snapshot.iteration else "Before training"
+        words = f"mean IoU {100 * snapshot.mean_iou:.1f} % on {len(self._held_out)} held-out images"
+        drawings = [Drawing(title, sample.image, labels=snapshot.labels[answer.moment.image], names=self._names,
+                            status=words)]
+        if sample.label is not None:
+            drawings.insert(0, Drawing("The truth", sample.image, labels=sample.label, names=self._names,
+                                       status=answer.status))
+        return drawings
+
+    def _fitted(self, state: Moment) -> Moment:
+        newest = self.trainer.snapshots[-1].iteration
+        return replace(state, iteration=min(state.iteration, newest))
+
+    def _boxed(self) -> Any:
+        row = {"flex_flow": "row wrap", "overflow": "hidden"}
+        return ipywidgets.VBox([ipywidgets.HBox([*self.buttons.values(), *self.controls.values()], layout=row),
+                                ipywidgets.HBox([*self.pictures, self.chart], layout=row)])
+
+    def _pressed(self, act: Callable[[], None], button: Any) -> None:
+        act()
+        self._changed()
+
+    def _changed(self) -> None:
+        """The run went on: whoever looked at its newest snapshot goes with it."""
+        newest = self.trainer.snapshots[-1].iteration
+        with self._lock:
+            before = max(self._answered[1].scores)
+            follows = self.state.iteration >= min(before, newest)
+            self.state = replace(self.state, iteration=newest if follows else self.state.iteration)
+
+    def _beside(self) -> None:
+        answer, status = self._answered[1], self.trainer.status
+        self.buttons["train"].description = NEXT.get(status, "train")
+        self.buttons["train"].disabled = status not in (READY, *NEXT)
+        self.buttons["pause"].disabled = status != RUNNING
+        self.buttons["stop"].disabled = status not in (RUNNING, PAUSED)
+        self.buttons["start again"].disabled = status == READY
+        if status == FAILED:
+            self.pictures[-1].error = self.trainer.error
+        self.chart.value = training_curves(answer.losses, answer.rates, answer.scores, answer.snapshot.iteration,
+                                           self.recipe.iterations).png()
+
+
+def _buttons() -> dict[str, Any]:
+    words = {"train": ("Start, or go on where it is", 120), "pause": ("Wait; the whole state stays in memory", 80),
+             "stop": ("End it as a crash would: what is left is the last checkpoint", 80),
+             "start again": ("Throw everything away", 100)}
+    return {name: ipywidgets.Button(description=name, tooltip=tip, layout={"width": f"{width}px"})
+            for name, (tip, width) in words.items()}
+
+
+def _data(name: str | Path) -> tuple[LabelledImages, Dataset]:
+    if name != "shapes":
+        return load(name, "train"), load(name, "val")
+    try:
+        return InMemory(load(name, "train_sample")), load(name, "val")  # what the checkout carries
+    except FileNotFoundError:
+        return InMemory(load(name, "train")), load(name, "val")
+
+
+def _labeller(classes: int, seed: int, shapes: bool) -> Network:
+    """LargeFOV, an eighth as wide; for shapes, poured from their classifier, as the paper pours VGG-16."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = create("deeplab-largefov", classes, 1 / 8)
+    if shapes:
+        load_trunk(net, open_weights("shapes", "vgg16-20m")[0])
+    return net
+
+
+def training_explorer(recipe: Recipe | None = None, data: str | Path = "shapes", *,
+                      first: int = 10) -> TrainingExplorer:
+    """Train a labeller live: loss and learning rate, and what it makes of held-out images as it learns.
+
+    Pause it, stop it as a crash would and take it up from its checkpoint, or look back at any tenth iteration.
+
+    Args:
+        recipe: the solver; default: 300 iterations with batches of 8, a minute or so.
+        data: "shapes" (the sample of it that comes with the checkout), or what `dlseg.datasets.load` takes, with a
+            "train" and a "val" split.
+        first: iterations to run before anything is shown, so that there is something to see; 0 for none.
+
+    Returns: the explorer: `.state` (a `Moment`), `.answer` (a `Learned`), `.losses`, `.snapshots` and `.net` follow
+        the run; `.trainer` starts, pauses and stops it from code.
+
+    Raises:
+        FileNotFoundError: no such data. TypeError, ValueError: an argument of the wrong kind; it says which.
+    """
+    if recipe is not None and not isinstance(recipe, Recipe):
+        raise TypeError(f"recipe: expected a dlseg.training.Recipe, got {type(recipe).__name__}")
+    recipe = recipe or RECIPE
+    if not 0 <= first <= recipe.iterations:
+        raise ValueError(f"first: expected 0 … {recipe.iterations} iterations, got {first}")
+    train, val = _data(data)
+    chosen = range(0, len(val), max(1, len(val) // HELD_OUT))[:HELD_OUT]
+    make = partial(_labeller, train.num_classes, recipe.seed, data == "shapes")
+    return shown(TrainingExplorer(make, train, [val[n] for n in chosen], recipe, first))
