@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dlseg.grading import frames
-from dlseg.grading.sandbox import bubblewrap, kernel, namespaces
+from dlseg.grading.sandbox import bubblewrap, kernel, leftovers, namespaces
 from dlseg.grading.sandbox.confine import LEVELS
 from dlseg.grading.sandbox.drain import Drain
 from dlseg.grading.sandbox.job import MB, Ended, Limits
@@ -71,7 +71,7 @@ class Sandbox:
         """Start the template and wait until it is warm. Raises SandboxError where the level is refused."""
         if sys.platform == "linux":  # this process knows the answers: let nobody look into it
             kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
-        scratch = Path(tempfile.mkdtemp(prefix="dlseg-grading-"))
+        scratch = leftovers.new_folder()
         self._open.callback(shutil.rmtree, scratch, ignore_errors=True)
         scratch.chmod(0o711)
         self._link, theirs = socket.socketpair()
