@@ -117,9 +117,11 @@ class DenseCRF:
         """The inference one iteration at a time, from iteration 0, the unary alone, without shortcuts.
 
         The free energy counts every pair once. Parallel updates surely lower it only with Potts, the self
-        term and a symmetric kernel ("symmetric", "none"); one pixel after another (update="sequential", exact
-        kernel) lowers it for any symmetric kernel without the self term. "after" and "before" make the kernel
-        unsymmetric: no energy goes with them, and this one may rise.
+        term and a symmetric kernel ("symmetric", "none"); elsewhere it may rise. Two ways never raise it: one
+        pixel after another (update="sequential", exact kernel without the self term), for any symmetric kernel;
+        and damped, relax <= 2 / (1 + (w1 + w2) r), r the largest absolute eigenvalue of the compatibility (1
+        for Potts), with "symmetric". "after" and "before" make the kernel unsymmetric: no energy goes with
+        them, and this one may rise.
         """
         if update not in ("parallel", "sequential"):
             raise ValueError(f'update: got {update!r}, expected "parallel" or "sequential"')

@@ -74,9 +74,14 @@ class CRFParams:
         return cls(**values)
 
     def scaled(self, factor: Number) -> CRFParams:
-        """The same CRF for an image resized by `factor`: sigma_alpha, sigma_gamma are lengths in pixels."""
+        """The same CRF for an image resized by `factor`: sigma_alpha, sigma_gamma are lengths in pixels.
+
+        A length that would leave the range allowed stays at its end.
+        """
         factor = _number("factor", factor, low=SMALLEST_SIGMA)
-        return replace(self, sigma_alpha=self.sigma_alpha * factor, sigma_gamma=self.sigma_gamma * factor)
+        alpha, gamma = (min(max(sigma * factor, SMALLEST_SIGMA), LARGEST)
+                        for sigma in (self.sigma_alpha, self.sigma_gamma))
+        return replace(self, sigma_alpha=alpha, sigma_gamma=gamma)
 
     @staticmethod
     def presets() -> dict[str, CRFParams]:

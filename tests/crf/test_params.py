@@ -49,5 +49,6 @@ def test_presets_keep_the_papers_smoothness_kernel() -> None:
 def test_scaled_changes_lengths_only() -> None:
     p = CRFParams(4, 121, 5, 3, 3)
     assert p.scaled(0.5) == CRFParams(4, 60.5, 5, 3, 1.5)
+    assert CRFParams(sigma_gamma=0.001).scaled(0.5) == CRFParams(sigma_alpha=25, sigma_gamma=0.001)
     with pytest.raises(ValueError, match="factor"):
         p.scaled(0)
