@@ -1,4 +1,4 @@
-"""`dlseg data make` and `dlseg data check`."""
+"""`dlseg data`: make, check, download and merge data sets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dlseg.datasets.whole import tree_hash
 
 @click.group()
 def data() -> None:
-    """Make and check data sets."""
+    """Make, check, download and merge data sets."""
 
 
 @data.command()
@@ -32,10 +32,7 @@ def make(name: str, seed: int, out: Path | None, jobs: int, train: int, val: int
     What the same command made before is left as it is, and its files are hashed again.
     """
     out = out or cache_folder() / shapes.folder_name(seed, train, val)
-    try:
-        shapes.make(out, seed=seed, train=train, val=val, jobs=jobs)
-    except (OSError, ValueError) as error:
-        raise click.ClickException(str(error)) from error
+    shapes.make(out, seed=seed, train=train, val=val, jobs=jobs)
     click.echo(f"{name}: {train} train and {val} val pictures in {out}")
     click.echo(f"tree hash {tree_hash(out)}")
 
@@ -46,13 +43,49 @@ def make(name: str, seed: int, out: Path | None, jobs: int, train: int, val: int
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def check(folder: Path, classes: int | None, as_json: bool) -> None:
     """Read every file of a data set in VOC's layout and list every fault; exit status 1 if there is any."""
-    try:
-        report = check_folder(folder, classes)
-    except (OSError, ValueError) as error:
-        raise click.ClickException(str(error)) from error
+    report = check_folder(folder, classes)
     click.echo(_json(report) if as_json else _text(report))
     if report.faults:
         raise SystemExit(1)
+
+
+@data.command()
+@click.argument("name", type=click.Choice(["voc2012", "sbd"]))
+@click.option("--out", type=click.Path(path_type=Path), help="Where to; by default the cache, where it is found.")
+@click.option("--mirror", "mirrors", multiple=True, help="An address of the archive to try first; repeatable.")
+@click.option("--hash", "hashes", multiple=True, help="sha256:…, sha1:… or md5:… instead of the known ones.")
+@click.option("--timeout", default=30.0, show_default=True, help="Seconds without a byte that mean a stall.")
+@click.option("--keep", is_flag=True, help="Keep the archive.")
+def download(
+    name: str, out: Path | None, mirrors: tuple[str, ...], hashes: tuple[str, ...], timeout: float, keep: bool
+) -> None:
+    """Fetch and unpack VOC 2012 (2 GB) or SBD from the first mirror that has it.
+
+    An interrupted download goes on where it was. Nothing is used whose hash is not right.
+    """
+    from dlseg.datasets.sources import fetch
+
+    place = fetch(name, out or cache_folder(), mirrors=mirrors, hashes=hashes, timeout=timeout, keep=keep)
+    click.echo(f"{name}: in {place}")
+
+
+@data.command()
+@click.argument("sbd", type=click.Path(path_type=Path), required=False)
+@click.option("--voc", type=click.Path(path_type=Path), help="The folder VOC2012; else DLSEG_VOC or the cache.")
+@click.option("--jobs", default=-1, show_default=True, help="Processes; -1 for one per core.")
+def merge(sbd: Path | None, voc: Path | None, jobs: int) -> None:
+    """Merge SBD's labels into VOC 2012: the lists train_aug (10,582) and trainval_aug of "voc2012-aug".
+
+    SBD is a folder with `cls/*.mat` or `cls/*.png`; by default the downloaded one.
+    """
+    from dlseg.datasets.sbd import merge as merge_labels
+    from dlseg.datasets.voc2012 import LENGTHS, find
+
+    root = voc or find()
+    lengths = merge_labels(root, sbd or cache_folder() / "benchmark_RELEASE", jobs)
+    for split, length in lengths.items():
+        note = "" if length == LENGTHS[split] else f" (the published one has {LENGTHS[split]})"
+        click.echo(f"{split}: {length} images in {root}{note}")
 
 
 def _json(report: Report) -> str:

@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from dlseg.images import read_image
 
 VOID = 255
+LABELS = "SegmentationClass"
 CLASSES: tuple[str, ...] = (
     "background",
     "aeroplane",
@@ -61,16 +62,16 @@ class Dataset:
     """The pictures that one list of a VOC folder names, read from disk when asked for.
 
     A folder may say what its classes are called in `classes.json` ({"classes": ["background", …]}); without it they
-    are VOC's twenty-one.
+    are VOC's twenty-one. `labels` is the folder of the labels.
     """
 
-    def __init__(self, root: str | Path, split: str) -> None:
-        self.root, self.split = Path(root), split
+    def __init__(self, root: str | Path, split: str, labels: str = LABELS) -> None:
+        self.root, self.split, self.labels = Path(root), split, labels
         if not self.root.is_dir():
             raise FileNotFoundError(f"{self.root}: no such folder; expected a data set in VOC's layout")
         self.names = read_list(self.root, split)
         self.classes = read_classes(self.root)
-        self.labelled = has_labels(self.root, self.names)
+        self.labelled = has_labels(self.root, self.names, labels)
 
     @property
     def num_classes(self) -> int:
@@ -85,7 +86,7 @@ class Dataset:
         image = read_image(image_path(self.root, name))
         if not self.labelled:
             return Sample(name, image, None)
-        path = label_path(self.root, name)
+        path = label_path(self.root, name, self.labels)
         label = read_indices(path)
         refuse_values(path, label, self.num_classes)
         if label.shape != image.shape[:2]:
@@ -101,14 +102,14 @@ def image_path(root: Path, name: str) -> Path:
     return root / "JPEGImages" / f"{name}.jpg"
 
 
-def label_path(root: Path, name: str) -> Path:
+def label_path(root: Path, name: str, labels: str = LABELS) -> Path:
     """Where a picture's label is, if it has one."""
-    return root / "SegmentationClass" / f"{name}.png"
+    return root / labels / f"{name}.png"
 
 
-def has_labels(root: Path, names: list[str]) -> bool:
+def has_labels(root: Path, names: list[str], labels: str = LABELS) -> bool:
     """Whether any of these has a label; where none has, they are a list without labels, as VOC's own test list."""
-    return any(label_path(root, name).is_file() for name in names)
+    return any(label_path(root, name, labels).is_file() for name in names)
 
 
 def size(array: np.ndarray) -> str:
@@ -147,8 +148,8 @@ def read_classes(root: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def read_indices(path: Path) -> UInt8[np.ndarray, "H W"]:
-    """The indices stored in a palette PNG: never a conversion of its colours.
+def read_indices(path: Path, modes: tuple[str, ...] = ("P",)) -> UInt8[np.ndarray, "H W"]:
+    """The indices stored in a palette PNG: never a conversion of its colours. Mode "L" allows grey ones.
 
     Raises:
         FileNotFoundError: no such file.
@@ -161,9 +162,18 @@ def read_indices(path: Path) -> UInt8[np.ndarray, "H W"]:
         raise FileNotFoundError(f"{path}: missing label; the list names it") from None
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise ValueError(f"{path}: not a whole PNG file ({error})") from error
-    if mode != "P":
+    if mode not in modes:
         raise ValueError(f"{path}: expected a palette PNG (mode P), whose indices are the classes; got mode {mode}")
     return indices
+
+
+def write_indices(label: UInt8[np.ndarray, "H W"], path: Path) -> None:
+    """Write class numbers as a PNG with VOC's palette, whole or not at all."""
+    picture = Image.fromarray(label, mode="P")
+    picture.putpalette(palette().tobytes())
+    draft = path.with_name(path.name + ".tmp")
+    picture.save(draft, format="PNG")
+    draft.replace(path)
 
 
 def refuse_values(path: Path, label: UInt8[np.ndarray, "H W"], num_classes: int) -> None:

@@ -151,16 +151,3 @@ def test_class_names_of_the_folder(folder: Path) -> None:
 def test_unknown_names() -> None:
     with pytest.raises(FileNotFoundError, match="'shades' is neither a folder nor a known data set"):
         load("shades", "val")
-
-
-def test_voc_is_looked_for(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DLSEG_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("DLSEG_VOC", raising=False)
-    with pytest.raises(FileNotFoundError, match=r"voc2012: not found in .*cache.*set DLSEG_VOC"):
-        load("voc2012", "val")
-    place = tmp_path / "somewhere" / "VOCdevkit" / "VOC2012"
-    place.parent.mkdir(parents=True)
-    folder.rename(place)
-    for named in (place, place.parent, place.parent.parent):
-        monkeypatch.setenv("DLSEG_VOC", str(named))
-        assert load("voc2012", "val").root == place

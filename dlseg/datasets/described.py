@@ -1,0 +1,109 @@
+"""Data sets in other layouts, such as CamVid's, by a small description: `dataset.json` in their folder.
+
+    {"classes": ["sky", "building", …], "void": [11],
+     "splits": {"train": {"images": "train", "labels": "trainannot"},
+                "val": {"images": "val", "labels": "valannot", "list": "val.txt"}}}
+
+Labels are palette or grey PNG files whose values are the classes, called as their image; `void` names values that
+are not annotated, beside 255. Without `list` (a file of names) a split is every image of its folder.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from dlseg.datasets import voc
+from dlseg.datasets.voc import VOID, Dataset, Sample
+from dlseg.images import read_image
+
+FILE = "dataset.json"
+ENDINGS = (".png", ".jpg", ".jpeg")
+KEYS = {"classes", "void", "splits", "label_ending"}
+
+
+class Described(Dataset):
+    """A split of a data set that `dataset.json` describes."""
+
+    def __init__(self, root: str | Path, split: str) -> None:
+        self.root, self.split = Path(root), split
+        self._note = self.root / FILE
+        said = self._read()
+        self.classes: tuple[str, ...] = tuple(said["classes"])
+        self.void: list[int] = said.get("void", [])
+        self.labels = said["splits"].get(split, {}).get("labels", "")
+        if split not in said["splits"]:
+            raise FileNotFoundError(f"split {split!r}: {self._note} names {', '.join(said['splits'])}")
+        parts = said["splits"][split]
+        self._images = self._folder(parts, "images")
+        self._labels = self._folder(parts, "labels") if "labels" in parts else None
+        self._ending = said.get("label_ending", ".png")
+        self.labelled = self._labels is not None
+        self._files = self._list(parts.get("list"))
+        self.names = [path.stem for path in self._files]
+
+    def __getitem__(self, index: int) -> Sample:
+        path = self._files[index]
+        image = read_image(path)
+        if self._labels is None:
+            return Sample(path.stem, image, None)
+        place = self._labels / f"{path.stem}{self._ending}"
+        label = self._with_void(voc.read_indices(place, modes=("P", "L")))
+        voc.refuse_values(place, label, self.num_classes)
+        if label.shape != image.shape[:2]:
+            raise ValueError(f"{place}: the label is {voc.size(label)} pixels, its image {voc.size(image)}")
+        return Sample(path.stem, image, label)
+
+    def _with_void(self, label: UInt8[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W"]:
+        return np.where(np.isin(label, self.void), VOID, label).astype(np.uint8)
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            said = json.loads(self._note.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{self._note}: not JSON ({error})") from error
+        if not isinstance(said, dict) or not {"classes", "splits"} <= set(said) or set(said) - KEYS:
+            raise ValueError(f"{self._note}: expected an object with classes, splits and perhaps "
+                             f"void, label_ending; got {sorted(said) if isinstance(said, dict) else said!r}")
+        void, names = said.get("void", []), said["classes"]
+        if not isinstance(names, list) or not 2 <= len(names) <= VOID or not all(isinstance(n, str) for n in names):
+            raise ValueError(f"{self._note}: classes: expected a list of 2 to {VOID} names, got {names!r}")
+        if not isinstance(void, list) or not all(type(v) is int and len(names) <= v <= VOID for v in void):
+            raise ValueError(f"{self._note}: void: expected values from {len(names)}, the first that is no class, "
+                             f"to {VOID}, got {void!r}")
+        if not isinstance(said["splits"], dict) or not all(isinstance(s, dict) for s in said["splits"].values()):
+            raise ValueError(f'{self._note}: splits: expected {{"train": {{"images": …, "labels": …}}, …}}')
+        return said
+
+    def _folder(self, parts: dict[str, Any], key: str) -> Path:
+        name = parts.get(key)
+        if not isinstance(name, str) or not self._inside(name).is_dir():
+            raise FileNotFoundError(f"{self._note}: split {self.split}: {key}: no folder {name!r} in {self.root}")
+        return self._inside(name)
+
+    def _inside(self, name: str) -> Path:
+        if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
+            raise ValueError(f"{self._note}: {name!r} leads out of the data set's folder")
+        return self.root / name
+
+    def _list(self, name: str | None) -> list[Path]:
+        if name is None:
+            files = sorted(path for path in self._images.iterdir() if path.suffix.lower() in ENDINGS)
+        else:
+            names = self._inside(name).read_text(encoding="utf-8").split()
+            files = [self._image(entry) for entry in names]
+        if not files:
+            raise ValueError(f"{self._note}: split {self.split}: no image in {self._images}")
+        return files
+
+    def _image(self, name: str) -> Path:
+        """A listed name's file: with or without its ending or folder."""
+        stem = PurePath(name).name
+        for ending in ("", *ENDINGS):
+            if (path := self._images / f"{stem}{ending}").is_file():
+                return path
+        raise FileNotFoundError(f"{self._images / stem}: missing image; the list of {self.split} names it")
