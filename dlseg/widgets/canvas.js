@@ -58,6 +58,8 @@ function swatch(shown, value) {
   return shown.table[value * 4 + 3] === 0 ? PALE : css(shown.table, value);
 }
 
+const inside = (share) => Math.min(Math.max(share, 0), 1);
+
 const number = (value) => (Math.abs(value) >= 0.01 || value === 0 ? `${+value.toPrecision(3)}` : value.toExponential(1));
 
 function colourBar(legend, shown) {
@@ -84,16 +86,18 @@ function render({ model, el }) {
   status.setAttribute("role", "status");
   peek.title = "Show the photo alone";
 
-  let photo = null, shown = null, asked = 0, loading = 0, hovered = -1;
+  let photo = null, extent = [0, 0], shown = null, asked = 0, loading = 0, hovered = -1;
   const set = (key, value) => { model.set(key, value); model.save_changes(); };
   const name = (value) => (shown.hatched && value === VOID ? "void" : shown.names[value] ?? (shown.bar ? "" : `${value}`));
 
   function draw() {
     if (!photo || !shown) return;
-    const [height, width] = model.get("size");
+    const [height, width] = extent;
     const context = canvas.getContext("2d"), image = context.createImageData(width, height);
     const opacity = model.get("photo_only") ? 0 : shown.bar ? 1 : model.get("opacity");
-    blend(image.data, photo, [height, width], shown, hovered >= 0 ? hovered : model.get("highlighted"), opacity);
+    const over = brush.map && shown.scribbled ? { ...shown, values: brush.map, size: extent } : shown;
+    blend(image.data, photo, extent, over, hovered >= 0 ? hovered : model.get("highlighted"), opacity);
+    if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
     context.putImageData(image, 0, 0);
     canvas.dataset.frame = shown.frame;
   }
@@ -132,20 +136,21 @@ function render({ model, el }) {
 
   async function load() {
     const [height, width] = model.get("size");
-    canvas.width = width;
-    canvas.height = height;
     const widest = Math.max(Math.min(560, (420 * width) / height), Math.min(width, 560));
     frame.style.maxWidth = head.style.maxWidth = `${Math.round(widest)}px`;
     const mine = ++loading, fresh = await pixels(model.get("photo"), width, height);
     if (mine < loading) return; // a newer photo is on its way
-    photo = fresh;
+    [photo, extent] = [fresh, [height, width]];
+    await brush.restart();
     draw();
   }
 
   async function arrive() {
     const mine = ++asked, bar = model.get("bar"), isBar = "label" in bar;
     const fresh = { frame: mine, size: model.get("plane_size"), table: bytes(model.get("table")).slice(),
-      names: model.get("names"), bar: isBar ? bar : null, hatched: !isBar };
+      names: model.get("names"), bar: isBar ? bar : null };
+    fresh.scribbled = !isBar && fresh.table[4 * VOID + 3] < 255;
+    fresh.hatched = !isBar && !fresh.scribbled;
     fresh.values = await inflate(model.get("plane"));
     if (shown && mine < shown.frame) return; // a newer one was quicker
     shown = fresh;
@@ -165,13 +170,13 @@ function render({ model, el }) {
   }
 
   function pick(row, column) {
-    const inside = (share) => Math.min(Math.max(share, 0), 1);
     set("picked", [inside(row), inside(column), model.get("picked")[2] + 1]);
   }
 
   function pickable() {
-    const can = model.get("pickable"), mark = model.get("mark");
+    const can = model.get("pickable") || brush.on(), mark = model.get("mark");
     canvas.classList.toggle("dlseg-pickable", can);
+    canvas.classList.toggle("dlseg-brush", brush.on());
     canvas.setAttribute("role", can ? "application" : "img");
     canvas.tabIndex = can ? 0 : -1;
     ring.hidden = !mark.length;
@@ -183,17 +188,22 @@ function render({ model, el }) {
   };
   canvas.onkeydown = (event) => {
     const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-    if (!step || !model.get("pickable")) return;
+    const dab = brush.on() && (event.key === " " || event.key === "Enter");
+    if (!(step && (model.get("pickable") || brush.on())) && !dab) return;
     event.preventDefault();
     event.stopPropagation();
     const [row, column] = model.get("mark").length ? model.get("mark") : [0.5, 0.5], far = event.shiftKey ? 5 : 1;
     const [down, right] = model.get("steps");
-    pick(row + step[0] * down * far, column + step[1] * right * far);
+    if (dab) brush.dab([row, column]);
+    else if (brush.on()) set("mark", [inside(row + step[0] * down * far), inside(column + step[1] * right * far)]);
+    else pick(row + step[0] * down * far, column + step[1] * right * far);
   };
+  const brush = makeBrush({ model, canvas, redraw: draw, size: () => extent });
   peek.onclick = () => set("photo_only", !model.get("photo_only"));
 
   const listeners = {
-    "change:photo": load, "change:frame": arrive, "change:pickable change:mark": pickable,
+    "change:photo": load, "change:frame": arrive, "change:pickable change:mark change:brush": pickable,
+    "change:drawn": () => brush.restart().then(draw),
     "change:opacity change:highlighted change:photo_only": () => { pressed(); draw(); },
     "change:title change:status change:error change:busy change:settled": words,
   };

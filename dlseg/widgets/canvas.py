@@ -46,13 +46,16 @@ class LabelCanvas(anywidget.AnyWidget):  # type: ignore[misc]
 
     `picked` follows clicks on the picture: (row, column, how many clicks yet), the place in shares of height and
     width. `mark` puts a ring there; an arrow key moves it by `steps` (down, right), with Shift by five of them.
+
+    With a `brush` (label, radius in pixels) the mouse paints labels, in the page at once; so do arrow keys and the
+    space bar. `scribbles` (height, width; 255 where nothing is said) are all of them; `strokes` counts.
     """
 
-    _esm = HERE / "canvas.js"
+    _esm = (HERE / "canvas.js").read_text(encoding="utf-8") + (HERE / "brush.js").read_text(encoding="utf-8")
     _css = HERE / "canvas.css"
 
     photo = traitlets.Bytes().tag(sync=True)
-    size = traitlets.Tuple(traitlets.Int(), traitlets.Int()).tag(sync=True)
+    size = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=(1, 1)).tag(sync=True)
     plane = traitlets.Bytes().tag(sync=True)
     plane_size = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=(0, 0)).tag(sync=True)
     table = traitlets.Bytes().tag(sync=True)
@@ -66,6 +69,9 @@ class LabelCanvas(anywidget.AnyWidget):  # type: ignore[misc]
     picked = traitlets.Tuple((0.5, 0.5, 0)).tag(sync=True)
     mark = traitlets.List(traitlets.Float()).tag(sync=True)
     steps = traitlets.Tuple((0.02, 0.02)).tag(sync=True)
+    brush = traitlets.List(traitlets.Int()).tag(sync=True)
+    drawn = traitlets.Bytes().tag(sync=True, from_json=lambda value, widget: bytes(value))
+    strokes = traitlets.Int(0).tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)
     status = traitlets.Unicode().tag(sync=True)
     error = traitlets.Unicode().tag(sync=True)
@@ -74,11 +80,29 @@ class LabelCanvas(anywidget.AnyWidget):  # type: ignore[misc]
 
     def __init__(self, image: UInt8[np.ndarray, "H W 3"], plane: Plane, title: str = "", **traits: Any) -> None:
         self._lock = threading.RLock()
+        super().__init__(title=title, **traits)
+        self.take(image)
+        self.show(plane)
+
+    def take(self, image: UInt8[np.ndarray, "H W 3"]) -> None:
+        """Another photo, without scribbles."""
         size = shown_size(*image.shape[:2])
         if size != image.shape[:2]:
             image = np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.LANCZOS))
-        super().__init__(photo=encode_photo(image), size=size, title=title, **traits)
-        self.show(plane)
+        with self._lock, self.hold_sync():
+            self.size, self.photo, self.drawn = size, encode_photo(image), b""
+
+    @property
+    def scribbles(self) -> UInt8[np.ndarray, "h w"]:
+        """What was drawn, at the size shown; 255 where nothing was."""
+        height, width = self.size
+        if not self.drawn:
+            return np.full((height, width), 255, np.uint8)
+        return np.frombuffer(zlib.decompress(self.drawn), np.uint8).reshape(height, width)
+
+    @scribbles.setter
+    def scribbles(self, labels: UInt8[np.ndarray, "h w"]) -> None:
+        self.drawn = deflate(decimated(labels, self.size))
 
     def show(self, plane: Plane, *, title: str | None = None, status: str = "", settled: bool = True) -> None:
         """Put a plane (h, w) over the photo with a line of text under it, in one message to the browser.

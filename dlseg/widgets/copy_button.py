@@ -23,7 +23,7 @@ class CopyButton(anywidget.AnyWidget):  # type: ignore[misc]
     export default { render({ model, el }) {
       const button = document.createElement("button");
       button.className = "jupyter-button widget-button";
-      button.style.cssText = "width: 100%; margin: 0";
+      button.style.cssText = "width: calc(100% - 4px); margin: 2px";
       const name = () => { button.textContent = model.get("label"); button.title = model.get("text"); };
       button.onclick = async () => {
         await copy(model.get("text"));

@@ -12,12 +12,15 @@ from dlseg.datasets.voc import palette
 from dlseg.figures import Bar, entropy, scale_table
 from dlseg.figures.heat import levels
 
-PHOTO = 0  # in a label plane: nothing to paint, the photo's own pale grey
+UNSAID = 255  # in a map of scribbles: no label was given here
+BARELY = 1  # alpha in a plane's table: the photo shows through as it is
 
 
 @dataclass(frozen=True)
 class Plane:
-    """One byte a pixel (h, w), coloured by `table`: 256 rows of RGBA; alpha 0 stands for the photo's pale grey.
+    """One byte a pixel (h, w), coloured by `table`: 256 rows of RGBA.
+
+    Alpha 0 stands for the photo's pale grey; another says how strongly the colour is laid over the photo.
 
     A plane of labels has `names` for its legend and hatches 255; a plane of numbers has a `bar`.
     """
@@ -34,6 +37,15 @@ def label_plane(labels: Integer[np.ndarray, "h w"], names: Sequence[str]) -> Pla
     table[:, :3] = palette()
     table[0, 3] = 0
     return Plane(labels.astype(np.uint8), table, tuple(names))
+
+
+def scribble_plane(labels: Integer[np.ndarray, "h w"], names: Sequence[str]) -> Plane:
+    """Scribbles in VOC's colours, background's black; where nothing is said (255), the photo as it is."""
+    table = np.full((256, 4), 255, dtype=np.uint8)
+    table[:, :3] = palette()
+    table[UNSAID] = (128, 128, 128, BARELY)
+    blank = [""] * (UNSAID - len(names))
+    return Plane(labels.astype(np.uint8), table, (*names, *blank, "nothing said"))
 
 
 def heat_plane(values: Float[np.ndarray, "h w"], bar: Bar) -> Plane:
@@ -71,7 +83,7 @@ def difference_plane(labels: Integer[np.ndarray, "h w"], before: Integer[np.ndar
 
 
 def decimated(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A plane (H, W) read at the centres of (h, w) equal cells: labels have no averages."""
-    rows = (2 * np.arange(size[0]) + 1) * values.shape[0] // (2 * size[0])
-    columns = (2 * np.arange(size[1]) + 1) * values.shape[1] // (2 * size[1])
-    return values[rows[:, None], columns]
+    """A plane (…, H, W) read at the centres of (h, w) equal cells, more or fewer: labels have no averages."""
+    rows = (2 * np.arange(size[0]) + 1) * values.shape[-2] // (2 * size[0])
+    columns = (2 * np.arange(size[1]) + 1) * values.shape[-1] // (2 * size[1])
+    return values[..., rows[:, None], columns]

@@ -1,0 +1,223 @@
+"""The studio's inputs: scribbles, own photos, kernels, large and tiny pictures; and what is worked out of them."""
+
+import io
+import threading
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dlseg.crf import CRFParams, DenseCRF
+from dlseg.widgets import CRFStudio, crf_studio
+from dlseg.widgets.canvas import LabelCanvas, deflate
+from dlseg.widgets.planes import decimated
+from dlseg.widgets.refiner import EXACT_PIXELS, WHOLE_PIXELS, Refiner, smaller
+from dlseg.widgets.studio_inputs import HAND, NET
+from dlseg.widgets.subject import CONFIDENCE, SCRIBBLE_NAMES
+
+NAMES = ("background", "box", "ball")
+
+
+def scene(height: int = 24, width: int = 32) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two things on a ground: image, a scribble on each, truth."""
+    truth = np.zeros((height, width), np.uint8)
+    truth[height // 4 : 3 * height // 4, width // 8 : width // 3] = 1
+    truth[height // 3 : 2 * height // 3, width // 2 : -width // 8] = 2
+    noise = np.random.default_rng(0).normal(0, 4, (height, width, 3))
+    image = np.clip(np.array([[90, 120, 80], [200, 120, 60], [80, 80, 200]])[truth] + noise, 0, 255).astype(np.uint8)
+    scribbles = np.full_like(truth, 255)
+    scribbles[height // 2, width // 8 + 1 : width // 3 - 1] = 1
+    scribbles[height // 2, width // 2 + 1 : -width // 8 - 1] = 2
+    scribbles[1] = 0
+    return image, scribbles, truth
+
+
+IMAGE, SCRIBBLES, TRUTH = scene()
+
+
+def hand(params: CRFParams, scribbles: np.ndarray = SCRIBBLES) -> np.ndarray:
+    """What the CRF itself makes of scribbles."""
+    return DenseCRF(IMAGE, labels=scribbles, num_classes=3, confidence=CONFIDENCE, kernel="exact").infer(params)
+
+
+def draws(studio: CRFStudio, scribbles: np.ndarray) -> None:
+    """What the page does after a stroke."""
+    studio.before.set_state({"drawn": memoryview(deflate(scribbles)), "strokes": studio.before.strokes + 1})
+
+
+def loads(studio: CRFStudio, image: np.ndarray, original: tuple[int, int] | None = None) -> None:
+    """What the page does when a file was chosen."""
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, format="PNG")
+    studio.inputs.photo.set_state({"data": memoryview(stream.getvalue()), "count": studio.inputs.photo.count + 1,
+                                   "original": list(original or image.shape[:2]), "name": "mine.png"})
+
+
+def seen(canvas: LabelCanvas) -> np.ndarray:
+    return np.frombuffer(zlib.decompress(canvas.plane), np.uint8).reshape(canvas.plane_size)
+
+
+@pytest.fixture
+def studio() -> Iterator[CRFStudio]:
+    made = crf_studio(IMAGE, scribbles=SCRIBBLES, truth=TRUTH, classes=NAMES, kernel="exact")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def net() -> Iterator[CRFStudio]:
+    made = crf_studio(IMAGE, probs=hand(CRFParams(w1=0)), classes=NAMES, kernel="exact")
+    yield made
+    made.close()
+
+
+def test_scribbles_are_a_unary(studio: CRFStudio) -> None:
+    assert np.array_equal(studio.marginals, hand(CRFParams()))
+    assert np.array_equal(studio.scribbles, SCRIBBLES) and np.array_equal(studio.before.scribbles, SCRIBBLES)
+    assert np.array_equal(seen(studio.before), SCRIBBLES) and studio.before.title == "Before: your scribbles"
+    assert (studio.labels == TRUTH).mean() > 0.95, "a line on each thing is enough in this scene"
+    assert studio.before.names[255] == "nothing said"
+
+
+def test_a_stroke_changes_the_answer(studio: CRFStudio) -> None:
+    more = SCRIBBLES.copy()
+    more[20:, 2:9] = 1
+    draws(studio, more)
+    assert np.array_equal(studio.scribbles, more) and np.array_equal(studio.marginals, hand(CRFParams(), more))
+    studio.inputs.clear.click()
+    assert (studio.scribbles == 255).all() and np.allclose(studio.marginals, 1 / 3)  # nothing said, nothing known
+    assert "scribble" in studio.before.status and (studio.before.scribbles == 255).all()
+
+
+def test_what_is_handed_out_does_not_lead_back(studio: CRFStudio) -> None:
+    studio.scribbles[:] = 1
+    studio.image[:] = 0
+    assert np.array_equal(studio.scribbles, SCRIBBLES) and np.array_equal(studio.image, IMAGE)
+
+
+def test_the_brush_is_held_where_it_paints_what_is_seen(studio: CRFStudio) -> None:
+    assert studio.before.brush == [1, 4]
+    studio.inputs.label.value, studio.inputs.radius.value = 255, 9
+    assert studio.before.brush == [255, 9]
+    studio.tools.view.value = "entropy"
+    assert studio.before.brush == []
+    studio.tools.view.value = "labels"
+    assert studio.before.brush == [255, 9]
+
+
+def test_from_the_nets_scores_to_scribbles_and_back(net: CRFStudio) -> None:
+    first = net.marginals
+    assert net.before.brush == [] and net.scribbles is None and net.inputs.label.layout.display == "none"
+    net.inputs.source.value = HAND
+    assert net.before.brush == [1, 4] and net.inputs.label.layout.display is None
+    draws(net, SCRIBBLES)
+    assert np.array_equal(net.marginals, hand(CRFParams()))
+    net.inputs.source.value = NET
+    assert np.array_equal(net.marginals, first) and net.scribbles is None and net.before.brush == []
+
+
+def test_an_own_photo_is_scribbled_on(net: CRFStudio) -> None:
+    net.tools.view.value = "probability of a class"
+    net.tools.index.value = 2
+    net.tools.pin.value = True
+    mine = np.ascontiguousarray(IMAGE[:10, ::-1])
+    loads(net, mine, original=(1000, 3200))
+    assert net.inputs.source.value == HAND and not net.tools.pin.value
+    assert np.array_equal(net.image, mine) and net.labels.shape == (10, 32) and net.after.size == (10, 32)
+    assert "3200 × 1000 pixels, used at 32 × 10" in net.after.status
+    drawn = np.full((10, 32), 255, np.uint8)
+    drawn[2:5, 3:9], drawn[8] = 3, 0
+    draws(net, drawn)
+    direct = DenseCRF(mine, labels=drawn, num_classes=len(SCRIBBLE_NAMES), confidence=CONFIDENCE, kernel="exact")
+    assert np.array_equal(net.marginals, direct.infer(net.params))
+    net.inputs.source.value = NET
+    assert np.array_equal(net.image, IMAGE)
+
+
+@pytest.mark.parametrize("kernel", ["lattice", "local", "pydensecrf"])
+def test_kernels_are_chosen_by_name(net: CRFStudio, kernel: str) -> None:
+    if kernel == "pydensecrf":
+        pytest.importorskip("pydensecrf")
+    net.inputs.kernel.value = kernel
+    direct = DenseCRF(IMAGE, probs=hand(CRFParams(w1=0)), kernel=kernel).infer(net.params)
+    assert np.array_equal(net.marginals, direct) and net.kernel == kernel
+
+
+def test_the_exact_kernel_works_on_a_smaller_picture_and_says_so() -> None:
+    image, scribbles, _ = scene(120, 160)
+    studio = crf_studio(image, scribbles=scribbles, classes=NAMES)
+    studio.inputs.kernel.value = "exact"
+    full = DenseCRF(image, labels=scribbles, num_classes=3, confidence=CONFIDENCE)
+    photo, probs = smaller(image, full._probs.reshape(3, 120, 160), 3)
+    assert photo.shape[0] * photo.shape[1] <= EXACT_PIXELS and np.allclose(probs.sum(0), 1, atol=1e-6)
+    direct = DenseCRF(photo, probs=probs, kernel="exact").infer(CRFParams().scaled(1 / 3))
+    assert np.array_equal(studio.labels, decimated(direct.argmax(0), (120, 160)))
+    assert "computed on 54 × 40 of 160 × 120 pixels" in studio.after.status
+    studio.close()
+
+
+def test_a_photo_of_twelve_million_pixels_is_worked_on_smaller() -> None:
+    image, scribbles, truth = (np.repeat(np.repeat(x, 125, 0), 125, 1) for x in scene())
+    studio = crf_studio(image, scribbles=scribbles, truth=truth, classes=NAMES, params=CRFParams(sigma_alpha=400))
+    assert studio.labels.shape == (3000, 4000) and studio.marginals.shape == (3, 3000, 4000)
+    assert "computed on 1000 × 750 of 4000 × 3000 pixels" in studio.after.status
+    assert studio.after.size[0] * studio.after.size[1] <= 1.01 * WHOLE_PIXELS
+    assert (studio.labels == truth).mean() > 0.95
+    assert studio.still().axes
+    studio.close()
+
+
+@pytest.mark.parametrize("view", ["labels", "what changed", "entropy", "step by step", "affinity of a pixel"])
+def test_a_photo_of_one_pixel(view: str) -> None:
+    studio = crf_studio(IMAGE[:1, :1], probs=np.array([[[0.25]], [[0.75]]], np.float32))
+    studio.tools.view.value = view
+    assert studio.labels.tolist() == [[1]] and studio.after.error == ""
+    studio.close()
+
+
+@pytest.mark.parametrize("kernel", ["lattice", "exact"])
+def test_a_trace_is_what_the_steps_are(kernel: str) -> None:
+    probs = hand(CRFParams(w1=0))
+    refiner = Refiner(IMAGE, probs, kernel)
+    assert refiner.kept_trace(CRFParams()) is None
+    trace = refiner.trace(CRFParams(), lambda: False)
+    steps = list(DenseCRF(IMAGE, probs=probs, kernel=kernel).steps(CRFParams()))
+    assert np.array_equal(trace.labels, [step.q.argmax(0) for step in steps])
+    assert trace.free_energy == tuple(step.free_energy for step in steps)
+    assert trace.change == tuple(step.change for step in steps)
+    assert refiner.kept_trace(CRFParams()) is trace and refiner.kept_trace(CRFParams(w1=1)) is None
+    assert refiner.trace(CRFParams(w1=1), lambda: True) is None
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"probs": hand(CRFParams())}, "probs, scribbles: got both"),
+    ({"scribbles": SCRIBBLES[:-1]}, r"scribbles: expected whole numbers of shape \(24, 32\), got uint8 \(23, 32\)"),
+    ({"scribbles": SCRIBBLES / 2}, "scribbles: expected whole numbers"),
+    ({"classes": ("ground", "box")}, "scribbles: got label 2, expected 0 … 1"),
+    ({"classes": ("ground",)}, "classes: got .* expected two names"),
+    ({"image": IMAGE[..., :2]}, r"image: expected uint8 of shape \(H, W, 3\)"),
+])
+def test_mistakes_are_named_and_leave_no_thread(change: dict[str, object], message: str) -> None:
+    before = threading.active_count()
+    with pytest.raises((ValueError, TypeError), match=message):
+        crf_studio(**{"image": IMAGE, "scribbles": SCRIBBLES, "classes": NAMES, **change})
+    assert threading.active_count() == before
+
+
+def test_a_broken_photo_is_told_in_place_and_the_next_one_works(net: CRFStudio,
+                                                                capfd: pytest.CaptureFixture[str]) -> None:
+    button = net.inputs.photo
+    button.set_state({"data": memoryview(b"no picture"), "count": button.count + 1, "original": [1, 1]})
+    assert "is not a picture that can be read" in net.after.error
+    loads(net, IMAGE)
+    assert net.labels.shape == (24, 32) and net.after.error == ""
+    assert capfd.readouterr().err == ""
+
+
+def test_settings_survive_another_photo(net: CRFStudio) -> None:
+    net.sliders["w1"].value = 2.5
+    loads(net, IMAGE)
+    assert net.params == replace(CRFParams(), w1=2.5)
