@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import base64
-import threading
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
 from typing import Any
 
-import ipywidgets
 import numpy as np
 from jaxtyping import UInt8
 
@@ -17,15 +13,13 @@ from dlseg.crf import CRFParams
 from dlseg.figures import Still, label_panel, panels
 from dlseg.widgets.canvas import shown_size
 from dlseg.widgets.cell import adopt, run_number, shell
-from dlseg.widgets.controls import CONTROLS, put, slider
+from dlseg.widgets.controls import CONTROLS
 from dlseg.widgets.live import Live
 from dlseg.widgets.planes import decimated
+from dlseg.widgets.refiner import Refined
 from dlseg.widgets.studio_bench import Answer, Asked, Bench
-from dlseg.widgets.studio_inputs import HAND, NET, StudioInputs
-from dlseg.widgets.studio_screen import StudioScreen
-from dlseg.widgets.studio_tools import StudioTools
-from dlseg.widgets.studio_views import AFFINITY, LABELS
-from dlseg.widgets.subject import SCRIBBLE_NAMES, Subject, blank, make_subject
+from dlseg.widgets.studio_desk import Desk
+from dlseg.widgets.subject import Subject, make_subject
 
 
 class CRFStudio:
@@ -35,35 +29,24 @@ class CRFStudio:
                  kernel: str, **options: Any) -> None:
         self._bench = Bench(options)
         self._bench.refiner(subject, kernel)  # the caller's mistakes come out here, before there is a thread
-        self._first = subject
-        self._asked, self._lock, self._setting = Asked(subject, params, kernel), threading.RLock(), False
         self._answer: Answer | None = None
         self._shown_in = 0
-        self.sliders = {name: slider(CONTROLS[name], getattr(params, name)) for name in sliders}
-        has_net = subject.probs is not None
-        self.tools = StudioTools(subject.names, subject.truth is not None, params) if tools else None
-        self.inputs = StudioInputs(subject.names, has_net, kernel) if tools else None
-        self.screen = StudioScreen(subject)
+        self._desk = Desk(Asked(subject, params, kernel), sliders, tools, self._submit, self._whole)
+        self.sliders, self.tools, self.inputs = self._desk.sliders, self._desk.tools, self._desk.inputs
+        self.screen, self.box = self._desk.screen, self._desk.box
         self.before, self.after = self.screen.before, self.screen.after
-        self.box = self._connected()
-        self._live = Live(partial(Bench.answers, self._bench), self._show, self._fail, self._busy)
-        self._place(subject)
-        self._ask()
+        self._live = Live(self._bench.answers, self._show, self._fail, self._busy)
+        self._desk.place(subject)
         self._live.wait_idle()
 
     @property
     def params(self) -> CRFParams:
         """The settings as the sliders stand now; set them, and the sliders follow."""
-        return self._asked.params
+        return self._desk.asked.params
 
     @params.setter
     def params(self, params: CRFParams) -> None:
-        with self._lock:
-            self._setting = True
-            for name, control in self.sliders.items():
-                put(control, getattr(params, name))
-            self._setting = False
-            self._ask(params=params)
+        self._desk.set_params(params)
 
     @property
     def labels(self) -> UInt8[np.ndarray, "H W"]:
@@ -80,18 +63,18 @@ class CRFStudio:
     @property
     def image(self) -> UInt8[np.ndarray, "H W 3"]:
         """The image worked on: the one given, or the user's own."""
-        return self._asked.subject.image.copy()
+        return self._desk.asked.subject.image.copy()
 
     @property
     def scribbles(self) -> UInt8[np.ndarray, "H W"] | None:
         """What was drawn by hand, 255 where nothing was; None while a network's scores are the unary."""
-        drawn = self._asked.subject.scribbles
+        drawn = self._desk.asked.subject.scribbles
         return None if drawn is None else drawn.copy()
 
     @property
     def kernel(self) -> str:
         """The kernel that the pairwise terms are computed by."""
-        return self._asked.kernel
+        return self._desk.asked.kernel
 
     def still(self) -> Still:
         """Photo, coarse labels and refined labels side by side, as a figure: what a page without widgets shows."""
@@ -110,114 +93,15 @@ class CRFStudio:
     def close(self) -> None:
         """End the explorer's thread and take its controls out of the page."""
         self._live.close()
-        extra = [*self.tools.all, *self.inputs.all] if self.tools and self.inputs else []
-        for widget in (*self.sliders.values(), *extra, *self.screen.all, self.box):
+        for widget in self._desk.all:
             widget.close()
 
-    def _connected(self) -> Any:
-        for name, control in self.sliders.items():
-            control.observe(partial(self._moved, name), "value")
-        for picture in (self.before, self.after):
-            picture.observe(self._picked, "picked")
-        self.before.observe(self._stroked, "strokes")
-        sliders = ipywidgets.HBox(list(self.sliders.values()), layout={"flex_flow": "row wrap"})
-        rows = [sliders, self.screen.pictures]
-        if self.tools and self.inputs:
-            self.tools.say(self.params)
-            self.tools.connect(self._looked, partial(setattr, self, "params"), self._pin)
-            self.inputs.connect(self._sourced, self._loaded, self._cleared, self._kerneled, self._hold_brush)
-            rows[1:1] = [self.tools.settings, self.tools.looks, self.inputs.row]
-            rows.append(self.screen.charts)
-        return ipywidgets.VBox(rows)
+    def _submit(self, asked: Asked) -> None:
+        self._live.submit(asked)
 
-    def _ask(self, **changes: Any) -> None:
-        with self._lock:  # two controls may call back on two threads
-            self._asked = replace(self._asked, **changes)
-            self._live.submit(self._asked)
-
-    def _moved(self, name: str, change: Any) -> None:
-        with self._lock:
-            if not self._setting:
-                value = change["new"]  # six digits: a slider's steps and powers of ten leave dust behind
-                clean: Any = value if name == "iterations" else float(f"{value:.6g}")
-                self._ask(params=replace(self.params, **{name: clean}))
-
-    def _looked(self) -> None:
-        assert self.tools is not None
-        view = replace(self._asked.view, name=self.tools.view.value, index=self.tools.index.value,
-                       step=self.tools.step.value)
-        for picture in (self.before, self.after):
-            picture.pickable = view.name == AFFINITY
-            picture.mark = list(view.place) if view.name == AFFINITY else []
-        self._ask(view=view, curves=self.tools.curves.value)
-        self._hold_brush()
-
-    def _picked(self, change: Any) -> None:
-        place = (float(change["new"][0]), float(change["new"][1]))
-        self.before.mark = self.after.mark = list(place)
-        self._ask(view=replace(self._asked.view, place=place))
-
-    def _pin(self, on: bool) -> None:
-        answer = self._answer  # what is on show; a preview, or nothing yet, cannot be kept
-        whole = answer.refined if answer is not None and answer.refined.full else None
-        if on and whole is None and self.tools:
-            self.tools.pin.value = False
-        self._ask(pinned=whole if on else None)
-        self._hold_brush()
-
-    def _kerneled(self, kernel: str) -> None:
-        self._ask(kernel=kernel)
-
-    def _stroked(self, _: Any) -> None:
-        with self._lock:
-            subject = self._asked.subject
-            if subject.scribbles is not None:
-                self._ask(subject=replace(subject, scribbles=decimated(self.before.scribbles, subject.size)))
-
-    def _cleared(self) -> None:
-        subject = self._asked.subject
-        self._place(replace(subject, scribbles=blank(subject.image)))
-
-    def _sourced(self, source: str) -> None:
-        now, first = self._asked.subject, self._first
-        if source == NET and now.probs is None:
-            self._place(first)
-        if source == HAND and now.probs is not None:
-            self._place(replace(now, probs=None, scribbles=blank(now.image)))
-
-    def _loaded(self) -> None:
-        assert self.inputs is not None
-        try:
-            image, (height, width) = self.inputs.photo.image, self.inputs.photo.original
-        except (OSError, ValueError) as error:
-            self.after.error = f"{self.inputs.photo.name} is not a picture that can be read ({error})"
-            return
-        names = SCRIBBLE_NAMES if self._first.probs is not None else self._first.names
-        note = "" if image.shape[:2] == (height, width) else (
-            f"{width} × {height} pixels, used at {image.shape[1]} × {image.shape[0]}")
-        self._place(Subject(image, names, None, blank(image), None, note))
-        self.inputs.source.value = HAND
-
-    def _place(self, subject: Subject) -> None:
-        """Take up another subject: its photo, scribbles and names."""
-        with self._lock:
-            if subject.image is not self._asked.subject.image:
-                self.screen.take(subject.image)
-                if self.tools:
-                    self.tools.pin.value = False
-            if subject.scribbles is not None:
-                self.before.scribbles = subject.scribbles
-            if self.tools and self.inputs:
-                self.tools.offer(subject.names, subject.truth is not None)
-                self.inputs.offer(subject.names, subject.scribbles is not None)
-            self._ask(subject=subject)
-            self._hold_brush()
-
-    def _hold_brush(self) -> None:
-        asked = self._asked
-        paints = self.inputs is not None and asked.subject.scribbles is not None
-        free = asked.pinned is None and asked.view.name == LABELS
-        self.before.brush = self.inputs.brush if self.inputs is not None and paints and free else []
+    def _whole(self) -> Refined | None:
+        answer = self._answer
+        return answer.refined if answer is not None and answer.refined.full else None
 
     def _show(self, answer: Answer) -> None:
         if self.tools:
