@@ -15,9 +15,10 @@ function makeBrush({ model, canvas, size, redraw }) {
   // take up the kernel's map, or a blank one where it has none of this photo's size
   brush.restart = async () => {
     const drawn = model.get("drawn"), pixels = size()[0] * size()[1];
-    if (drawn === mine && brush.map?.length === pixels) return;
+    const wanted = brush.on() || drawn.byteLength > 0;
+    if (wanted && drawn === mine && brush.map?.length === pixels) return;
     const map = drawn.byteLength ? await inflate(drawn) : null;
-    brush.map = map?.length === pixels ? map : new Uint8Array(pixels).fill(UNSAID);
+    brush.map = map?.length === pixels ? map : wanted ? new Uint8Array(pixels).fill(UNSAID) : null;
   };
 
   function stamp(row, column) {

@@ -138,6 +138,7 @@ function render({ model, el }) {
     const [height, width] = model.get("size");
     const widest = Math.max(Math.min(560, (420 * width) / height), Math.min(width, 560));
     frame.style.maxWidth = head.style.maxWidth = `${Math.round(widest)}px`;
+    if (!photo) [canvas.width, canvas.height] = [width, height]; // its place on the page, before it is decoded
     const mine = ++loading, fresh = await pixels(model.get("photo"), width, height);
     if (mine < loading) return; // a newer photo is on its way
     [photo, extent] = [fresh, [height, width]];
@@ -203,7 +204,7 @@ function render({ model, el }) {
 
   const listeners = {
     "change:photo": load, "change:frame": arrive, "change:pickable change:mark change:brush": pickable,
-    "change:drawn": () => brush.restart().then(draw),
+    "change:drawn change:brush": () => brush.restart().then(draw),
     "change:opacity change:highlighted change:photo_only": () => { pressed(); draw(); },
     "change:title change:status change:error change:busy change:settled": words,
   };

@@ -10,8 +10,8 @@ from scipy.ndimage import gaussian_filter
 from dlseg.crf import CRFParams, DenseCRF
 from dlseg.evaluation import ConfusionMatrix, trimap_curve
 from dlseg.widgets import CRFStudio, crf_studio
-from dlseg.widgets.studio_curves import WIDTHS
 from dlseg.widgets.canvas import LabelCanvas
+from dlseg.widgets.studio_curves import WIDTHS
 from dlseg.widgets.studio_views import STEPS
 
 NAMES = ("background", "box", "ball")
@@ -20,7 +20,7 @@ VOID_TRUTH[6:18, 4:10], VOID_TRUTH[8:16, 16:28], VOID_TRUTH[5] = 1, 2, 255
 NOISE = np.random.default_rng(0).normal(0, 4, (24, 32, 3))
 COLOURS = np.array([[90, 120, 80], [200, 120, 60], [80, 80, 200]])[VOID_TRUTH % 255]
 IMAGE = np.clip(COLOURS + NOISE, 0, 255).astype(np.uint8)
-MAPS = np.stack([gaussian_filter((VOID_TRUTH == c).astype(np.float32), 2.0) for c in range(3)]) + 0.02
+MAPS = np.stack([gaussian_filter((c == VOID_TRUTH).astype(np.float32), 2.0) for c in range(3)]) + 0.02
 PROBS = (MAPS / MAPS.sum(axis=0)).astype(np.float32)
 TRUE_STEPS = list(DenseCRF(IMAGE, probs=PROBS, kernel="exact").steps(CRFParams()))
 

@@ -27,7 +27,8 @@ def scene(height: int = 24, width: int = 32) -> tuple[np.ndarray, np.ndarray, np
     truth[height // 4 : 3 * height // 4, width // 8 : width // 3] = 1
     truth[height // 3 : 2 * height // 3, width // 2 : -width // 8] = 2
     noise = np.random.default_rng(0).normal(0, 4, (height, width, 3))
-    image = np.clip(np.array([[90, 120, 80], [200, 120, 60], [80, 80, 200]])[truth] + noise, 0, 255).astype(np.uint8)
+    colours = np.array([[90, 120, 80], [200, 120, 60], [80, 80, 200]])
+    image = np.clip(colours[truth] + noise, 0, 255).astype(np.uint8)
     scribbles = np.full_like(truth, 255)
     scribbles[height // 2, width // 8 + 1 : width // 3 - 1] = 1
     scribbles[height // 2, width // 2 + 1 : -width // 8 - 1] = 2

@@ -113,9 +113,10 @@ class Notebook:
         cells: list[str] = self.page.evaluate(CELL_ERRORS) if self._shown() else []
         return cells + heard + self.console
 
-    def slider(self, label: str) -> Slider:
-        """The slider with this text beside it."""
-        return Slider(self.page, self.page.locator(".widget-slider").filter(has_text=label))
+    def slider(self, label: str, *, exact: bool = False, number: int = 0) -> Slider:
+        """The slider with this text beside it; of several the one of this number."""
+        beside = self.page.locator(".widget-label").get_by_text(label, exact=exact)
+        return Slider(self.page, self.page.locator(".widget-slider").filter(has=beside).nth(number))
 
     def picture(self, title: str) -> Picture:
         """The label canvas whose title begins with this text."""
@@ -126,6 +127,22 @@ class Notebook:
         """Start one cell; does not wait for it."""
         self.page.evaluate(f"(index) => {{ {CURRENT}.content.activeCellIndex = index; }}", index)
         self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-cell'); }")
+
+    def says(self, index: int) -> str:
+        """Run one cell, wait for it, and return what it printed."""
+        self.page.evaluate(f"""async (index) => {{
+            {CURRENT}.content.activeCellIndex = index;
+            await window.jupyterapp.commands.execute("notebook:run-cell");
+        }}""", index)
+        lines: list[str] = self.page.evaluate(f"""(index) => {CURRENT}.content.widgets[index].model.outputs.toJSON()
+            .filter((output) => output.output_type === "stream")
+            .map((output) => [output.text].flat().join(""))""", index)
+        return "".join(lines).strip()
+
+    def restart_kernel(self) -> None:
+        """Restart the kernel, as the menu does, and wait for it."""
+        self.page.evaluate(f"async () => {{ await {CURRENT}.sessionContext.session.kernel.restart(); }}")
+        self.page.wait_for_function(OPENED, timeout=PATIENCE)
 
     def choose(self, label: str, option: str) -> None:
         """Choose from the drop-down list with this text beside it."""
@@ -214,6 +231,18 @@ class Picture:
             last = digest
             self.page.wait_for_timeout(400)
         raise AssertionError(f"the picture did not come to rest in {timeout} s")
+
+    def stroke(self, *places: tuple[float, float]) -> None:
+        """Draw with the mouse through places, in shares of width and height."""
+        self.element.scroll_into_view_if_needed()
+        box = self.element.bounding_box()
+        assert box is not None
+        points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in places]
+        self.page.mouse.move(*points[0])
+        self.page.mouse.down()
+        for point in points[1:]:
+            self.page.mouse.move(*point, steps=8)
+        self.page.mouse.up()
 
     def changed_from(self, old: Any, timeout: float = 60) -> list[int]:
         """Wait until the pixels differ from an earlier digest; the new one."""
