@@ -1,8 +1,10 @@
-"""Predict every image of a labelled split and compare: mean IoU, accuracies, and the trimap near boundaries."""
+"""Predict every image of a split and compare: mean IoU, accuracies, the trimap; result files for VOC's server."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,13 @@ from jaxtyping import Integer
 from tqdm.auto import tqdm
 
 from dlseg.crf import CRFParams
-from dlseg.datasets.memory import LabelledImages
-from dlseg.evaluation import VOID, ConfusionMatrix, trimap_band
+from dlseg.datasets import voc
+from dlseg.datasets.memory import LabelledImages, names_of
+from dlseg.datasets.whole import claim
+from dlseg.evaluation import CONVENTIONS, ConfusionMatrix, Trimap
 from dlseg.networks import Network
 from dlseg.predict import predict
+from dlseg.predict.folder import digest
 
 WIDTHS = (1, 3, 8)
 
@@ -24,38 +29,51 @@ class Score:
     def __init__(self, classes: Sequence[str], widths: Sequence[int] = WIDTHS) -> None:
         self.classes = tuple(classes)
         self.whole = ConfusionMatrix(len(classes))
-        self.bands = {width: ConfusionMatrix(len(classes)) for width in widths}
+        self.trimap = Trimap(len(classes), widths)
 
     def update(self, labels: Integer[np.ndarray, "H W"], truth: Integer[np.ndarray, "H W"]) -> None:
         """Add one image."""
         self.whole.update(labels, truth)
-        for width, band in self.bands.items():
-            band.update(labels, np.where(trimap_band(truth, width), truth, VOID))
+        self.trimap.update(labels, truth)
 
     def summary(self) -> dict[str, Any]:
         """Plain numbers, shares in 0 … 1, ready for JSON; a class that never occurs is null."""
-        iou = self.whole.iou()
         return {
             "mean_iou": self.whole.mean_iou(),
+            "mean_iou_by_convention": {name: self.whole.mean_iou(name) for name in CONVENTIONS},
             "pixel_accuracy": self.whole.pixel_accuracy(),
             "mean_accuracy": self.whole.mean_accuracy(),
-            "trimap_mean_iou": {str(width): band.mean_iou("nan") for width, band in self.bands.items()},
-            "iou": {c: None if np.isnan(v) else float(v) for c, v in zip(self.classes, iou, strict=True)},
+            "trimap_mean_iou": {str(width): share for width, share in self.trimap.mean_iou().items()},
+            "trimap_pixel_accuracy": {str(width): share for width, share in self.trimap.pixel_accuracy().items()},
+            "iou": self._by_class(self.whole.iou()),
+            "accuracy": self._by_class(self.whole.accuracy()),
         }
+
+    def _by_class(self, values: np.ndarray) -> dict[str, float | None]:
+        return {c: None if np.isnan(v) else float(v) for c, v in zip(self.classes, values, strict=True)}
+
+    def measures(self) -> dict[str, float | None]:
+        """The same as the lines of a table: measure → share."""
+        found = self.summary()
+        by = found["mean_iou_by_convention"]
+        lines = {"mean IoU": found["mean_iou"], "mean IoU, classes in the truth": by["present"],
+                 "mean IoU, classes in either": by["nan"],
+                 "pixel accuracy": found["pixel_accuracy"], "mean accuracy": found["mean_accuracy"]}
+        lines |= {f"mean IoU within {width} px": share for width, share in found["trimap_mean_iou"].items()}
+        return lines | {f"  {name}": share for name, share in found["iou"].items()}
 
 
 def evaluate(
     net: Network, data: LabelledImages, crf: CRFParams | None = None, kernel: str | None = None,
-    progress: bool = False,
+    progress: bool = False, widths: Sequence[int] = WIDTHS,
 ) -> dict[str, Score]:
     """Scores of the network alone, `"net"`, and with the CRF, `"crf"`, where parameters are given.
 
     Raises:
         ValueError: a sample has no labels, or the network has another number of classes.
     """
-    if net.spec.num_classes != data.num_classes:
-        raise ValueError(f"net: has {net.spec.num_classes} classes, expected the data's {data.num_classes}")
-    scores = {name: Score(data.classes) for name in (["net"] if crf is None else ["net", "crf"])}
+    _check_classes(net, data)
+    scores = {name: Score(data.classes, widths) for name in (["net"] if crf is None else ["net", "crf"])}
     for i in tqdm(range(len(data)), unit="image", leave=False, disable=not progress):
         sample = data[i]
         if sample.label is None:
@@ -65,3 +83,67 @@ def evaluate(
         if crf is not None:
             scores["crf"].update(prediction.labels, sample.label)
     return scores
+
+
+def score_results(folder: str | Path, data: LabelledImages, widths: Sequence[int] = WIDTHS) -> Score:
+    """The score of result files, one NAME.png (palette or grey, class numbers) for each image of `data`.
+
+    The authors' script skips results that are missing, and the mean is then over fewer images than it says; here
+    they are an error.
+
+    Raises:
+        FileNotFoundError: results are missing; the message counts and names them.
+        ValueError: a result of another size than its image, a value that is no class, or data without labels.
+    """
+    paths = [Path(folder) / f"{name}.png" for name in names_of(data)]
+    missing = [path.name for path in paths if not path.is_file()]
+    if missing:
+        raise FileNotFoundError(f"results: {len(missing)} of {len(data)} are missing in {str(folder)!r}: "
+                                f"{', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}")
+    score = Score(data.classes, widths)
+    for i, path in enumerate(paths):
+        truth, labels = data[i].label, voc.read_indices(path, modes=("P", "L"))
+        if truth is None:
+            raise ValueError(f"data: {path.stem} has no labels to compare with")
+        if labels.shape != truth.shape:
+            raise ValueError(f"{path}: is {voc.size(labels)} pixels, should be {voc.size(truth)}")
+        score.update(labels, truth)
+    return score
+
+
+def export_results(
+    net: Network, data: LabelledImages, root: str | Path, split: str, crf: CRFParams | None = None,
+    kernel: str | None = None, own_data: bool = True, progress: bool = False,
+) -> Path:
+    """Write the result of every image as VOC's evaluation server wants it; results that are there are kept.
+
+    Args:
+        net: the network.
+        data: images; labels are not needed.
+        root: where `results/VOC2012/Segmentation/…` begins; that folder, packed, is what is handed in.
+        split: "val" or "test", part of the folder's name.
+        crf: parameters of the CRF, or None.
+        kernel: the CRF's.
+        own_data: True for comp6 (trained on other data than VOC's too, as train_aug is), False for comp5.
+        progress: show a progress bar.
+
+    Returns:
+        The folder that holds the PNGs.
+
+    Raises:
+        ValueError: the folder holds results made with something else; net and data have other classes.
+    """
+    _check_classes(net, data)
+    folder = Path(root) / "results" / "VOC2012" / "Segmentation" / f"comp{6 if own_data else 5}_{split}_cls"
+    claim(folder.parent, f"{folder.name}.json", {
+        "net": digest(net), "crf": None if crf is None else asdict(crf), "kernel": kernel})
+    folder.mkdir(exist_ok=True)
+    for i, name in enumerate(tqdm(names_of(data), unit="image", leave=False, disable=not progress)):
+        if not (folder / f"{name}.png").exists():
+            voc.write_indices(predict(net, data[i].image, crf, kernel).labels, folder / f"{name}.png")
+    return folder
+
+
+def _check_classes(net: Network, data: LabelledImages) -> None:
+    if net.spec.num_classes != data.num_classes:
+        raise ValueError(f"net: has {net.spec.num_classes} classes, expected the data's {data.num_classes}")

@@ -1,25 +1,38 @@
-"""`dlseg evaluate`: mean IoU of a network on a labelled split, with and without the CRF."""
+"""`dlseg evaluate`: mean IoU of a network on a labelled split, with and without the CRF; or of result files."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from dlseg.cli import options
 from dlseg.crf import CRFParams
 from dlseg.datasets import load
+from dlseg.evaluation import render
+from dlseg.evaluation.published import TRIMAP, WIDTHS
+from dlseg.evaluation.tables import Format
 from dlseg.networks.saved import open_weights
-from dlseg.scoring import Score
+from dlseg.scoring import Score, export_results, score_results
 from dlseg.scoring import evaluate as score
+
+HEADS = {"net": "network", "crf": "with CRF", "results": "results"}
 
 
 @click.command()
-@click.option("--data", default="shapes", show_default=True, help="'shapes', 'voc2012' or a VOC-layout folder.")
+@click.option("--data", default="shapes", show_default=True, help=options.DATA)
 @click.option("--split", default="val", show_default=True)
+@click.option("--results", type=click.Path(path_type=Path), default=None,
+              help="A folder of NAME.png to measure, instead of a network.")
+@click.option("--export", type=click.Path(path_type=Path), default=None,
+              help="Write the results there, in the folders that VOC's evaluation server wants.")
+@click.option("--only-voc", is_flag=True, help="For --export: trained on VOC's images alone (comp5, not comp6).")
+@click.option("--trimap", is_flag=True, help="The widths of the paper's figure 5, its curves beside.")
+@click.option("--format", "form", type=click.Choice(get_args(Format)), default="text", show_default=True)
 @options.weights
 @options.crf
 @options.crf_params
@@ -27,48 +40,48 @@ from dlseg.scoring import evaluate as score
 @options.threads
 @options.as_json
 def evaluate(
-    data: str, split: str, weights: str, crf: bool, crf_params: Path | None, kernel: str | None,
-    threads: int | None, as_json: bool,
+    data: str, split: str, results: Path | None, export: Path | None, only_voc: bool, trimap: bool, form: Format,
+    weights: str, crf: bool, crf_params: Path | None, kernel: str | None, threads: int | None, as_json: bool,
 ) -> None:
     """Mean IoU over all classes (VOC's convention), accuracies, and the trimap near boundaries."""
     options.use_threads(threads)
-    net, info = open_weights(weights)
-    dataset = load(data, split)
-    params = options.params_for(crf, crf_params, info)
-    start = time.perf_counter()
-    scores = score(net, dataset, params, kernel, progress=True)
-    report = describe(scores, params) | {
-        "data": data, "split": split, "images": len(dataset), "weights": weights,
-        "seconds": round(time.perf_counter() - start, 2),
-    }
-    if as_json:
-        options.show_json(report)
+    dataset, start, params = load(data, split), time.perf_counter(), None
+    widths = WIDTHS if trimap else (1, 3, 8)
+    if results is not None:
+        scores = {"results": score_results(results, dataset, widths)}
     else:
-        click.echo(table(scores, report))
+        net, info = open_weights(weights)
+        params = options.params_for(crf, crf_params, info)
+        if export is not None:
+            folder = export_results(net, dataset, export, split, params, kernel, not only_voc, progress=True)
+            click.echo(f"{len(dataset)} results in {folder}", err=True)
+            if not dataset.labelled:
+                return
+            scores = {"results": score_results(folder, dataset, widths)}
+        else:
+            scores = score(net, dataset, params, kernel, progress=True, widths=widths)
+    seconds = round(time.perf_counter() - start, 2)
+    if as_json:
+        options.show_json(describe(scores, params) | {
+            "data": data, "split": split, "images": len(dataset), "seconds": seconds,
+            "weights": weights if results is None else None})
+    else:
+        head = f"{data} {split}, {len(dataset)} images, {seconds:.1f} s\n" if form == "text" else ""
+        click.echo(head + render({HEADS[name]: s.measures() for name, s in scores.items()}, form))
+        if trimap:
+            click.echo("\n" + render(curves(scores, widths), form))
 
 
 def describe(scores: dict[str, Score], params: CRFParams | None) -> dict[str, Any]:
     """The final labelling's numbers, and beside them those of the network alone where a CRF followed."""
-    if params is None:
-        return scores["net"].summary()
-    parameters = dataclasses.asdict(params)
-    return scores["crf"].summary() | {"crf": parameters, "without_crf": scores["net"].summary()}
+    last = list(scores.values())[-1].summary()
+    if params is None or "crf" not in scores:
+        return last
+    return last | {"crf": dataclasses.asdict(params), "without_crf": scores["net"].summary()}
 
 
-def table(scores: dict[str, Score], report: dict[str, Any]) -> str:
-    """The same for reading: a line a measure, a column a labelling, in percent."""
-    columns = {"net": "network", "crf": "with CRF"}
-    found = {columns[name]: s.summary() for name, s in scores.items()}
-    rows: list[tuple[str, list[float]]] = [
-        ("mean IoU", [f["mean_iou"] for f in found.values()]),
-        ("pixel accuracy", [f["pixel_accuracy"] for f in found.values()]),
-    ]
-    for width in next(iter(found.values()))["trimap_mean_iou"]:
-        rows.append((f"mean IoU within {width} px", [f["trimap_mean_iou"][width] for f in found.values()]))
-    for name in next(iter(found.values()))["iou"]:
-        rows.append((f"  {name}", [f["iou"][name] for f in found.values()]))
-    head = f"{report['data']} {report['split']}, {report['images']} images, {report['seconds']:.1f} s\n"
-    lines = [f"{'percent':24}" + "".join(f"{c:>10}" for c in found)]
-    for name, values in rows:
-        lines.append(f"{name:24}" + "".join(f"{'–' if v is None else f'{100 * v:.1f}':>10}" for v in values))
-    return head + "\n".join(lines)
+def curves(scores: dict[str, Score], widths: Sequence[int]) -> dict[str, dict[str, float | int | None]]:
+    """Mean IoU by the width of the band: ours, and what the paper plots for VOC 2012 val."""
+    ours = {HEADS[name]: s.trimap.mean_iou() for name, s in scores.items()}
+    paper = {f"paper: {name}": {w: share / 100 for w, share in curve.items()} for name, curve in TRIMAP.items()}
+    return {name: {f"within {w} px": curve[w] for w in widths} for name, curve in (ours | paper).items()}

@@ -1,4 +1,4 @@
-"""`dlseg predict IMAGE`: a palette PNG of labels, and an overlay to look at."""
+"""`dlseg predict`: a palette PNG of labels for an image, or for every image of a folder."""
 
 from __future__ import annotations
 
@@ -6,19 +6,26 @@ from pathlib import Path
 
 import click
 import numpy as np
-from PIL import Image
 
 from dlseg.cli import options
-from dlseg.datasets.voc import palette
+from dlseg.crf import CRFParams
+from dlseg.datasets.voc import write_indices
+from dlseg.figures.labels import overlay as draw_overlay
 from dlseg.images import read_image
+from dlseg.networks import Network
 from dlseg.networks.saved import open_weights
 from dlseg.predict import predict as predict_image
+from dlseg.predict.folder import images_in, label_all, save_picture, save_scores
 
 
 @click.command()
 @click.argument("image", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), default=None,
-              help="Where the label PNG goes; default IMAGE's name + '_labels.png' in this folder.")
+              help="Where the label PNG goes (for a folder: a folder); default IMAGE's name + '_labels'.")
+@click.option("--overlay", is_flag=True, help="Also a picture of the labels over the image: NAME_overlay.png.")
+@click.option("--scores", is_flag=True, help="Also the score maps: NAME.npz.")
+@click.option("--tile", type=click.IntRange(1), default=None,
+              help="Largest side, in pixels, of what the network sees at once; default: what memory allows.")
 @options.weights
 @options.crf
 @options.crf_params
@@ -26,20 +33,32 @@ from dlseg.predict import predict as predict_image
 @options.threads
 @options.as_json
 def predict(
-    image: Path, out: Path | None, weights: str, crf: bool, crf_params: Path | None, kernel: str | None,
-    threads: int | None, as_json: bool,
+    image: Path, out: Path | None, overlay: bool, scores: bool, tile: int | None, weights: str, crf: bool,
+    crf_params: Path | None, kernel: str | None, threads: int | None, as_json: bool,
 ) -> None:
-    """Label every pixel of IMAGE: a PNG whose pixel values are class numbers, coloured by VOC's palette."""
+    """Label every pixel of IMAGE: a PNG whose pixel values are class numbers, coloured by VOC's palette.
+
+    If IMAGE is a folder, every image in it is labelled; a run that was stopped goes on where it was.
+    """
     options.use_threads(threads)
-    out = out or Path(f"{image.stem}_labels.png")
-    if out.suffix.lower() != ".png":
+    many = image.is_dir()
+    out = out or Path(f"{image.resolve().stem}_labels{'' if many else '.png'}")
+    if not many and out.suffix.lower() != ".png":
         raise ValueError(f"--out: got {out.name!r}, expected a name that ends in .png")
     if not out.parent.is_dir():
         raise FileNotFoundError(f"--out: no folder {str(out.parent)!r}")
-    pixels = read_image(image)
+    pixels = None if many else read_image(image)
     net, info = open_weights(weights)
-    found = predict_image(net, pixels, options.params_for(crf, crf_params, info), kernel)
-    save_labels(found.labels, out)
+    params = options.params_for(crf, crf_params, info)
+    if pixels is None:
+        _folder(net, image, out, params, kernel, tile, overlay, scores, as_json)
+        return
+    found = predict_image(net, pixels, params, kernel, tile)
+    if scores:
+        save_scores(found, net, out.with_suffix(".npz"))
+    if overlay:
+        save_picture(draw_overlay(pixels, found.labels), out.with_name(f"{out.stem}_overlay.png"))
+    write_indices(found.labels, out)
     classes = info.get("classes") or [str(i) for i in range(net.spec.num_classes)]
     shares = {classes[c]: float((found.labels == c).mean()) for c in np.unique(found.labels)}
     if as_json:
@@ -50,10 +69,18 @@ def predict(
         click.echo(f"{out}: {parts}")
 
 
-def save_labels(labels: np.ndarray, path: Path) -> None:
-    """Write (H, W) labels as a palette PNG, whole or not at all."""
-    picture = Image.fromarray(labels.astype(np.uint8), mode="P")
-    picture.putpalette(palette().tobytes())
-    draft = path.with_name(path.name + ".tmp")
-    picture.save(draft, format="PNG")
-    draft.replace(path)
+def _folder(
+    net: Network, folder: Path, out: Path, crf: CRFParams | None, kernel: str | None, tile: int | None,
+    overlay: bool, scores: bool, as_json: bool,
+) -> None:
+    images = images_in(folder)
+    faults = label_all(net, images, out, crf, kernel, tile=tile, overlay=draw_overlay if overlay else None,
+                       scores=scores, progress=True)
+    if as_json:
+        options.show_json({"images": len(images), "labelled": len(images) - len(faults), "out": str(out),
+                           "faults": faults})
+    else:
+        click.echo("\n".join([f"{out}: {len(images) - len(faults)} of {len(images)} images labelled",
+                              *(f"{name}: {what}" for name, what in faults.items())]))
+    if faults:
+        raise SystemExit(1)

@@ -38,3 +38,9 @@ class InMemory:
         if index not in self._kept:
             self._kept[index] = self.data[index]
         return self._kept[index]
+
+
+def names_of(data: LabelledImages) -> list[str]:
+    """The names of all samples, without reading the pictures where the data have a list of them."""
+    names: list[str] | None = getattr(data, "names", None)
+    return [data[i].name for i in range(len(data))] if names is None else list(names)

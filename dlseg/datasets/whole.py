@@ -123,3 +123,25 @@ def _locked(out: Path) -> FileLock:
     except OSError as error:
         raise type(error)(f"cannot write to {out.parent} ({error.strerror})") from error
     return lock
+
+
+def claim(folder: Path, note: str, settings: dict[str, Any]) -> None:
+    """Write in a folder, in the file `note`, what made or will make its files; make the folder where it is missing.
+
+    Raises:
+        ValueError: it says so of other settings; the message names those that differ.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path, here = folder / note, json.loads(json.dumps(settings))
+    if not path.exists():
+        draft = path.with_name(path.name + ".tmp")
+        draft.write_text(json.dumps(here, indent=2) + "\n", encoding="utf-8")
+        draft.replace(path)
+        return
+    try:
+        there = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"folder: {str(path)!r} does not say what the folder holds ({error})") from error
+    if differing := [key for key in {**here, **there} if here.get(key) != there.get(key)]:
+        raise ValueError(f"folder: {str(folder)!r} holds what was made with other {', '.join(differing)}; "
+                         "name another folder, or remove this one first")

@@ -21,6 +21,7 @@ from torch import nn
 from dlseg.crf import CRFParams
 from dlseg.datasets import load
 from dlseg.datasets.memory import InMemory, LabelledImages
+from dlseg.datasets.whole import claim
 from dlseg.networks import Network, create, load_trunk, save_weights
 from dlseg.networks.saved import open_weights
 from dlseg.networks.variants import VARIANTS, GeometryName
@@ -127,7 +128,7 @@ def ablate(plan: Plan, folder: str | Path, watch: Watch | None = None) -> list[R
         ValueError: the folder belongs to another plan.
     """
     folder = Path(folder)
-    _claim(folder, plan)
+    claim(folder, "plan.json", json.loads(plan.to_json()))
     data = InMemory(load(plan.data, plan.train_split))
     val = _First(load(plan.data, plan.val_split), plan.images)
     return [_result(plan, folder, name, seed, data, val, watch) for seed in plan.seeds for name in _names(plan)]
@@ -184,19 +185,6 @@ def _classifier(plan: Plan) -> nn.Module:
     if plan.pour == "all":
         return classifier
     return nn.Sequential(OrderedDict((n, m) for n, m in classifier.main.named_children() if n.startswith("conv")))
-
-
-def _claim(folder: Path, plan: Plan) -> None:
-    """Note in the folder what it is for; ValueError if it is for something else."""
-    folder.mkdir(parents=True, exist_ok=True)
-    note = folder / "plan.json"
-    if not note.exists():
-        note.write_text(plan.to_json() + "\n", encoding="utf-8")
-    there = json.loads(note.read_text(encoding="utf-8"))
-    here = json.loads(plan.to_json())
-    if differing := [key for key in here if here[key] != there.get(key)]:
-        raise ValueError(f"folder: {str(folder)!r} belongs to a plan with other {', '.join(differing)}; "
-                         "name another one")
 
 
 class _First:

@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 
-from dlseg.datasets.memory import LabelledImages
+from dlseg.datasets.memory import LabelledImages, names_of
 from dlseg.networks import Network
 from dlseg.training.recipe import Recipe
 from dlseg.training.team import team
@@ -36,8 +36,7 @@ class Stateful(Protocol):
 
 def fingerprint(net: Network, data: LabelledImages) -> str:
     """What a run must have in common with the checkpoint it goes on from: the network and the data's names."""
-    names = getattr(data, "names", None) or [data[i].name for i in range(len(data))]
-    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+    digest = hashlib.sha256("\n".join(names_of(data)).encode()).hexdigest()[:16]
     return json.dumps(dataclasses.asdict(net.spec) | {"images": len(data), "names": digest}, sort_keys=True)
 
 

@@ -60,7 +60,7 @@ def test_another_plan_needs_another_folder(plan: Plan, tmp_path: Path) -> None:
     small = replace(plan, seeds=(0,), multiscale=False, crf=None)
     results = ablate(small, tmp_path / "out")
     assert len(results) == 1 and results[0].crf is None
-    with pytest.raises(ValueError, match=r"folder: .*out' belongs to a plan with other seeds, images; name "):
+    with pytest.raises(ValueError, match=r"folder: .*out' holds what was made with other seeds, images; name "):
         ablate(replace(small, images=1, seeds=(1,)), tmp_path / "out")
 
 

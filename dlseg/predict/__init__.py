@@ -13,6 +13,7 @@ from dlseg.crf import CRFParams, DenseCRF
 from dlseg.datasets.transforms import to_input
 from dlseg.images import as_rgb
 from dlseg.networks import Network
+from dlseg.predict.tiles import coarse_map
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ def predict(
     image: UInt8[np.ndarray, "H W 3"],
     crf: CRFParams | None = None,
     kernel: str | None = None,
+    tile: int | None = None,
 ) -> Prediction:
     """Label every pixel of an RGB image of any size.
 
@@ -47,12 +49,15 @@ def predict(
         image: (H, W, 3) uint8, not changed.
         crf: parameters of the fully connected CRF, or None to stop at the upsampled scores.
         kernel: the CRF's kernel, see `dlseg.crf.DenseCRF`; None is its default.
+        tile: the largest side, in pixels, of what the network sees at once; the scores are those of the whole image
+            up to rounding. None: the whole image, unless its maps would take more than half of the free memory.
 
     Raises:
-        ImageError: not an RGB image. ValueError: the net is a classifier.
+        ImageError: not an RGB image. ValueError: the net is a classifier, or a tile is smaller than the network's
+            field needs.
     """
     image = as_rgb(image)
-    coarse, scores = score_maps(net, image)
+    coarse, scores = score_maps(net, image, tile)
     probs = torch.softmax(scores, 0).numpy()
     marginals = None
     if crf is not None:
@@ -64,17 +69,15 @@ def predict(
 
 @torch.inference_mode()
 def score_maps(
-    net: Network, image: UInt8[np.ndarray, "H W 3"]
+    net: Network, image: UInt8[np.ndarray, "H W 3"], tile: int | None = None
 ) -> tuple[Float32[torch.Tensor, "C h w"], Float32[torch.Tensor, "C H W"]]:
     """Raw scores at stride 8 and upsampled to the image; the image is first grown by the mean pixel to fit."""
     if net.grid is None:
         raise ValueError(f"net: {net.spec.variant} gives one answer an image; expected a labeller (deeplab…)")
     size = (image.shape[0], image.shape[1])
     below, right = (fitting_size(n, net.grid.stride, net.grid.offset) - n for n in size)
-    device = next(net.parameters()).device
-    x = F.pad(to_input(image), (0, right, 0, below))[None].to(device)
-    coarse = net.eval()(x)
-    return coarse[0].cpu(), net.grid.upsample(coarse, size)[0].cpu()
+    coarse = coarse_map(net.eval(), F.pad(to_input(image), (0, right, 0, below))[None], tile)
+    return coarse[0], net.grid.upsample(coarse, size)[0]
 
 
 def fitting_size(n: int, stride: int, offset: int) -> int:
@@ -84,4 +87,3 @@ def fitting_size(n: int, stride: int, offset: int) -> int:
     """
     n = max(n, stride + offset + 1)
     return n + (offset + 1 - n) % stride
-

@@ -1,16 +1,11 @@
-"""How good is a labelling? One confusion matrix over all images, IoU in three conventions, the trimap curve.
-
-Paper, section 5: intersection over union of pixels, averaged over the 21 classes; its trimap figure.
-"""
+"""One confusion matrix over all images, and what is read off it (section 5)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer
-from scipy.ndimage import distance_transform_cdt
+from jaxtyping import Float, Integer
 
 VOID = 255
 Convention = Literal["voc", "present", "nan"]
@@ -87,49 +82,16 @@ class ConfusionMatrix:
         total = self.counts.sum()
         return float(np.diag(self.counts).sum() / total) if total else float("nan")
 
+    def accuracy(self) -> Float[np.ndarray, " C"]:
+        """Share of each class's pixels that were found, (C,) in 0 … 1; NaN for a class that is not in the truth."""
+        with np.errstate(invalid="ignore"):
+            return np.diag(self.counts) / self.counts.sum(1)
+
     def mean_accuracy(self) -> float:
-        """Mean over the classes in the truth of the share of their pixels found."""
-        of_class = self.counts.sum(1)
-        present = of_class > 0
-        return _mean(np.diag(self.counts)[present] / of_class[present])
+        """The mean of `accuracy()` over the classes in the truth."""
+        of_class = self.accuracy()
+        return _mean(of_class[~np.isnan(of_class)])
 
 
 def _mean(values: Float[np.ndarray, " N"]) -> float:
     return float(values.mean()) if values.size else float("nan")
-
-
-def trimap_band(truth: Integer[np.ndarray, "H W"], width: int) -> Bool[np.ndarray, "H W"]:
-    """The band of the trimap curve: pixels at most `width` px (chessboard distance) from a void pixel.
-
-    Void pixels themselves are not in it. This is the authors' `MyVOCevalsegBoundary.m`: the void pixels
-    dilated by a square of side 2·width + 1, less the void pixels. The width is one-sided.
-    """
-    if width < 1:
-        raise ValueError(f"width: got {width}, expected at least 1 pixel")
-    truth = np.asarray(truth)
-    void = truth == VOID
-    if not void.any():
-        return np.zeros(truth.shape, dtype=bool)
-    distance = distance_transform_cdt(~void, metric="chessboard")
-    return (distance > 0) & (distance <= width)
-
-
-def trimap_curve(
-    predictions: Iterable[Integer[np.ndarray, "_ _"]],
-    truths: Iterable[Integer[np.ndarray, "_ _"]],
-    widths: Sequence[int] = (1, 5, 10),
-    num_classes: int = 21,
-    convention: Convention = "nan",
-) -> dict[int, float]:
-    """Mean IoU near object boundaries over all images: `{width in px: mean IoU in the band}` (section 5).
-
-    The default convention leaves out classes that no band holds: the authors' code gives NaN for them.
-
-    Raises:
-        ValueError: more predictions than truths or the reverse; shapes or labels as in `ConfusionMatrix`.
-    """
-    matrices = {width: ConfusionMatrix(num_classes) for width in widths}
-    for prediction, truth in zip(predictions, truths, strict=True):
-        for width, matrix in matrices.items():
-            matrix.update(prediction, np.where(trimap_band(truth, width), truth, VOID))
-    return {width: matrix.mean_iou(convention) for width, matrix in matrices.items()}

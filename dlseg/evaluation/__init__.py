@@ -1,0 +1,12 @@
+"""How good is a labelling? One confusion matrix over all images, IoU in three conventions, the trimap curve.
+
+Paper, section 5: intersection over union of pixels, averaged over the 21 classes; its trimap figure.
+"""
+
+from dlseg.evaluation.matrix import CONVENTIONS, VOID, ConfusionMatrix, Convention
+from dlseg.evaluation.published import TRIMAP
+from dlseg.evaluation.tables import FORMATS, render
+from dlseg.evaluation.trimap import Trimap, trimap_band, trimap_curve
+
+__all__ = ["CONVENTIONS", "FORMATS", "TRIMAP", "VOID", "ConfusionMatrix", "Convention", "Trimap", "render",
+           "trimap_band", "trimap_curve"]
