@@ -96,13 +96,24 @@ class DenseCRF:
         with self._lock:
             if self._tensor is not None:
                 return self._infer_traced(self._tensor, params, relax, cancel)
-            run = self._start(params, relax, thorough=False)
-            for _ in range(params.iterations):
-                if cancel is not None and cancel():
-                    raise Cancelled(f"stopped by cancel before {params.iterations} iterations were done")
-                if run.advance(relax) == 0:
-                    break
-            return self._out(run)
+            return self._out(self._run(params, relax, cancel))
+
+    def label(self, params: CRFParams, *, cancel: Callable[[], bool] | None = None) -> Int64[np.ndarray, "H W"]:
+        """The most probable label of every pixel, (H, W) int64: `infer` and argmax, a little faster."""
+        with self._lock:
+            if self._tensor is not None:
+                q = self._infer_traced(self._tensor, params, 1.0, cancel)
+                return inputs.to_numpy("q", q).argmax(axis=0).astype(np.int64)
+            return self._run(params, 1.0, cancel).labels().reshape(self.height, self.width)
+
+    def _run(self, params: CRFParams, relax: Number, cancel: Callable[[], bool] | None) -> Run:
+        run = self._start(params, relax, thorough=False)
+        for _ in range(params.iterations):
+            if cancel is not None and cancel():
+                raise Cancelled(f"stopped by cancel before {params.iterations} iterations were done")
+            if run.advance(relax) == 0:
+                break
+        return run
 
     def _infer_traced(self, probs: Tensor, params: CRFParams, relax: Number,
                       cancel: Callable[[], bool] | None) -> Tensor:
@@ -187,5 +198,4 @@ class DenseCRF:
 def refine(image: Any, *, probs: Any = None, logits: Any = None, labels: Any = None,
            params: CRFParams | None = None, kernel: str = "lattice") -> Int64[np.ndarray, "H W"]:
     """Labels (H, W) int64 after the CRF, in one call; arguments as for DenseCRF, `params` as CRFParams()."""
-    crf = DenseCRF(image, probs=probs, logits=logits, labels=labels, kernel=kernel)
-    return inputs.to_numpy("q", crf.infer(params or CRFParams())).argmax(axis=0).astype(np.int64)
+    return DenseCRF(image, probs=probs, logits=logits, labels=labels, kernel=kernel).label(params or CRFParams())

@@ -9,7 +9,7 @@ from dlseg.crf.compiled import passes, update
 from dlseg.crf.energy import pairwise_energy
 from dlseg.crf.folding import Folding, fold
 from dlseg.crf.lattice import Lattice
-from dlseg.crf.mean_field import Compatibility, Marginals
+from dlseg.crf.mean_field import Compatibility, Labels, Marginals
 from dlseg.crf.params import CRFParams, Number
 from dlseg.crf.team import parts, room, share
 
@@ -179,6 +179,11 @@ class LatticeRun:
         out = np.empty_like(self.probs)
         share(update.unpack, [(self.q, self.folding.live, self.folding.folded, self.probs, self.rest, out,
                                self.width, *part) for part in self.parts])
+        return out
+
+    def labels(self) -> Labels:
+        out = np.empty(self.probs.shape[1], np.int64)
+        share(update.winners, [(self.q, self.folding.live, out, self.width, *part) for part in self.parts])
         return out
 
     def pairwise_energy(self) -> float:

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
 from dlseg.crf.energy import pairwise_energy, penalty
 from dlseg.crf.inputs import softmax
 from dlseg.crf.params import CRFParams, Number
 
 Marginals = Float[np.ndarray, "C N"]
+Labels = Int64[np.ndarray, " N"]
 Compatibility = Float[np.ndarray, "C C"] | None
 
 
@@ -29,6 +30,9 @@ class Run(Protocol):
 
     def marginals(self) -> Marginals:
         """Q now: (C, N), every pixel's labels sum to one."""
+
+    def labels(self) -> Labels:
+        """Every pixel's most probable label, the first of equals."""
 
     def pairwise_energy(self) -> float:
         """The pair terms of the free energy at Q."""
@@ -64,6 +68,9 @@ class ParallelRun:
 
     def marginals(self) -> Marginals:
         return self.q
+
+    def labels(self) -> Labels:
+        return self.q.argmax(axis=0).astype(np.int64)
 
     def pairwise_energy(self) -> float:
         return pairwise_energy(self.q, self.messages(self.q), self.compatibility)

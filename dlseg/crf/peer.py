@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from dlseg.crf.fused import LatticeKernel
-from dlseg.crf.mean_field import Compatibility, Marginals
+from dlseg.crf.mean_field import Compatibility, Labels, Marginals
 from dlseg.crf.params import CRFParams, Number
 
 
@@ -78,6 +78,9 @@ class PydensecrfRun:
 
     def marginals(self) -> Marginals:
         return np.array(self.state, order="C")
+
+    def labels(self) -> Labels:
+        return np.asarray(self.state).argmax(axis=0).astype(np.int64)
 
     def pairwise_energy(self) -> float:
         pairs = self._applied(self.marginals())

@@ -162,3 +162,18 @@ def test_preview_is_near_and_full_size(scene):
     np.testing.assert_array_equal(crf.preview(p, factor=1).argmax(0), crf.infer(p).argmax(0))
     with pytest.raises(ValueError, match="factor"):
         crf.preview(p, factor=0)
+
+
+@pytest.mark.parametrize("kernel", ["lattice", "exact", "local", "pydensecrf"])
+def test_label_is_the_argmax_of_infer(scene, kernel):
+    if kernel == "pydensecrf":
+        pytest.importorskip("pydensecrf", reason='pydensecrf is not installed: kernel="pydensecrf" is not tested')
+    for seed, classes in ((0, 2), (1, 5), (2, 21)):
+        image, _, probs = scene(seed, 30, 34, min(classes, 8), 20.0, 0.5)
+        probs = np.concatenate([probs, np.full((classes - len(probs), 30, 34), 0.003, np.float32)])
+        crf = DenseCRF(image, probs=probs / probs.sum(axis=0), kernel=kernel)
+        labels = crf.label(CRFParams(4, 20, 10))
+        assert labels.dtype == np.int64 and labels.shape == (30, 34)
+        np.testing.assert_array_equal(labels, crf.infer(CRFParams(4, 20, 10)).argmax(axis=0))
+    even = DenseCRF(image, probs=np.full((3, 30, 34), 1 / 3), kernel=kernel)
+    np.testing.assert_array_equal(even.label(CRFParams()), even.infer(CRFParams()).argmax(axis=0))

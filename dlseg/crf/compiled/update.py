@@ -75,6 +75,17 @@ def unpack(q, live, folded, probs, rest, out, width, start, stop):
                 out[label, pixel] = mass * probs[label, pixel]
 
 
+@jit
+def winners(q, live, labels, width, start, stop):
+    """labels (N,): each pixel's most probable label, the first of equals. No folded label can win."""
+    for pixel in range(start, stop):
+        at, best = pixel * width, 0
+        for lane in range(1, len(live)):
+            if q[at + lane] > q[at + best]:
+                best = lane
+        labels[pixel] = live[best]
+
+
 @inlined
 def _listen(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, row, width, pixel):
     """row[:width] = both kernels' messages to one pixel."""

@@ -66,7 +66,7 @@ def run_group(samples: Readable, indices: Sequence[int], group: Sequence[CRFPara
     for index in indices:
         _, image, probs, truth = _read(samples, index)
         band, crf = _band(truth, trimap), DenseCRF(image, probs=probs, kernel=kernel, threads=threads)
-        counts = [_count(crf.infer(params).argmax(axis=0), truth, band, len(probs)) for params in group]
+        counts = [_count(crf.label(params), truth, band, len(probs)) for params in group]
         sums = [a + b for a, b in zip(sums, counts, strict=True)] if sums else counts
     return sums
 
