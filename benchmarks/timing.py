@@ -12,16 +12,17 @@ Work = Callable[[], object]
 SIDE = 2048
 
 
-def machine() -> str:
-    """Processor, threads and torch, for the head of a table."""
+def machine(clock: str | None = None) -> str:
+    """Processor, threads (or what `clock` says was measured) and torch, for the head of a table."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
     features = next((line for line in lines if line.startswith("flags")), "")
     wide = ", ".join(f for f in ("avx512f", "amx_bf16") if f in features)
     threads = torch.get_num_threads()
-    clock = ("one thread, processor time: what others take of a busy machine does not count" if threads == 1
-             else f"{threads} threads, wall-clock time")
+    if clock is None:
+        clock = ("one thread, processor time: what others take of a busy machine does not count" if threads == 1
+                 else f"{threads} threads, wall-clock time")
     return (f"{name or platform.processor() or platform.machine()} ({wide or 'no wide vectors seen'}), "
             f"torch {torch.__version__}, Python {platform.python_version()}; {clock}")
 
@@ -37,6 +38,13 @@ def seconds(work: Work) -> float:
     start = clock()
     work()
     return clock() - start
+
+
+def clocked(work: Work) -> float:
+    """Wall-clock seconds, whatever the number of threads."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
 
 
 def rounds(candidates: dict[str, Work], count: int, warm: int = 1) -> dict[str, list[float]]:
