@@ -15,7 +15,7 @@ from dlseg.crf.team import parts, room, share
 
 TINY = np.float32(1e-20)  # K&K's guard against dividing by nothing
 STILL = 1e-4  # a pixel none of whose marginals moved further than this is not splatted again
-QUIET = np.float32(1e-4)
+QUIET = np.float32(1e-4)  # a pixel none of whose messages changed by more than this share of all is left alone
 ROOM = 3  # up to a third of the pixels are splatted as moves, more of them by splatting all anew
 
 

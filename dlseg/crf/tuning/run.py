@@ -20,6 +20,7 @@ from dlseg.crf.tuning.trial import Counts, Samples, run_group, survey
 from dlseg.crf.tuning.workers import Workers
 
 CHUNK = 4  # images per task: small enough to keep all workers busy to the end of a round
+LATTICES = 4  # pairs of lattices per task: an image is read, and its smoothness lattice built, once for so many
 
 
 def search(samples: Samples, space: Space | None = None, *, subset: int = 100, seed: int = 10,
@@ -138,7 +139,8 @@ class _Rounds:
     def _try(self, settings: list[CRFParams]) -> None:
         """Runs the settings that no log knows, those with the same lattices together."""
         self.order.extend(settings)
-        groups = sharing_lattices([params for params in settings if params not in self.known])
+        waiting = [params for params in settings if params not in self.known]
+        groups = in_tasks(sharing_lattices(waiting), self.task.workers.count())
         self.bar.total = len(self.order)
         self.bar.update(len(self.known) - self.bar.n)
         tasks = [(portion, chunk, group, self.task.kernel, self.task.workers.threads, self.task.trimap)
@@ -161,6 +163,12 @@ class _Rounds:
         self.known[trial.params] = trial
         self.done += 1
         self.bar.update()
+
+
+def in_tasks(groups: list[list[CRFParams]], workers: int) -> list[list[CRFParams]]:
+    """A few groups for each task, but work for every worker."""
+    size = max(1, min(LATTICES, len(groups) // workers))
+    return [[params for group in groups[at : at + size] for params in group] for at in range(0, len(groups), size)]
 
 
 def sharing_lattices(settings: Sequence[CRFParams]) -> list[list[CRFParams]]:
