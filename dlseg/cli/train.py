@@ -44,7 +44,7 @@ from dlseg.training.team import joined
 @click.option("--batch", type=int, default=None)
 @click.option("--crop", type=int, default=None)
 @click.option("--seed", type=int, default=None)
-@click.option("--precision", type=click.Choice(["float32", "bfloat16"]), default=None)
+@click.option("--precision", type=click.Choice(["float32", "bfloat16", "float64"]), default=None)
 @click.option("--device", default="auto", show_default=True, help="'cpu', 'cuda', 'cuda:1', …")
 @click.option("--workers", type=click.IntRange(0), default=None, help="Processes that read pictures ahead.")
 @click.option("--accumulate", default=1, show_default=True, help="Compute each batch in this many parts.")
