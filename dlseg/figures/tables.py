@@ -20,19 +20,19 @@ def table2_chart(rows: Sequence[Row], chosen: str | None = None) -> Still:
     """
     if not rows:
         raise ValueError("rows: expected at least one row of table 2, got none")
-    figure = Still(10.4, 2.9)
+    figure = Still(10.4, 3.3)
     names = [SHORT.get(row.name, row.name) for row in rows]
     field, size, work, score, speed = figure.subplots(1, 5)
-    _bars(field, "what fc6 sees (px)", [("as the paper counts, here", [r.view for r in rows], OURS),
+    _bars(field, "what fc6 sees (px)", [("as the paper counts", [r.view for r in rows], OURS),
                                        ("paper", [r.paper.field for r in rows], PAPER_COLOUR),
-                                       ("truly", [r.field for r in rows], THIRD)], "{:.0f}")
+                                       ("its whole field", [r.field for r in rows], THIRD)], "{:.0f}")
     _bars(size, "parameters (millions)", [("here", [r.parameters / 1e6 for r in rows], OURS),
                                           ("paper", [r.paper.parameters for r in rows], PAPER_COLOUR)], "{:.1f}")
     _bars(work, "multiply-adds (10⁹)", [("whole network", [r.macs / 1e9 for r in rows], OURS),
                                         ("fc6 alone", [r.fc6_macs / 1e9 for r in rows], THIRD)], "{:.0f}")
-    _bars(score, "mean IoU with the CRF (%)", [("paper", [r.paper.mean_iou for r in rows], PAPER_COLOUR)], "{:.1f}")
-    _bars(speed, "training images a second",
-          [("paper, on a Titan", [r.paper.speed for r in rows], PAPER_COLOUR)], "{:.1f}")
+    _bars(score, "mean IoU, CRF (%)", [("paper", [r.paper.mean_iou for r in rows], PAPER_COLOUR)], "{:.1f}")
+    _bars(speed, "images a second",
+          [("paper: training, Titan", [r.paper.speed for r in rows], PAPER_COLOUR)], "{:.1f}")
     for index, axes in enumerate((field, size, work, score, speed)):
         axes.set_yticks(range(len(rows)), names if index == 0 else [""] * len(rows))
     for label, row in zip(field.get_yticklabels(), rows, strict=True):
@@ -46,10 +46,10 @@ def _bars(axes: Axes, title: str, series: Sequence[tuple[str, Sequence[int | flo
     for number, (name, values, colour) in enumerate(series):
         places = [place + (number - (len(series) - 1) / 2) * height for place in range(len(values))]
         bars = axes.barh(places, values, height * 0.9, color=colour, label=name)
-        axes.bar_label(bars, [form.format(value) for value in values], padding=2, fontsize=7, color=INK)
-    axes.set_title(title, fontsize=9, color=INK)
-    axes.set_xlim(0, top * 1.3)
+        axes.bar_label(bars, [form.format(value) for value in values], padding=2, fontsize=8.5, color=INK)
+    axes.set_title(title, fontsize=10.5, color=INK)
+    axes.set_xlim(0, top * 1.42)
     axes.invert_yaxis()
     axes.set_xticks([])
     axes.spines[["top", "right", "bottom"]].set_visible(False)
-    axes.legend(fontsize=7, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.02))
+    axes.legend(fontsize=9, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.02))

@@ -94,7 +94,7 @@ class AtrousExplorer(Explorer[Filter, Filtered]):
             "name": choice("filter", begin.name, FILTERS, "What the filter computes", 220),
             "layer": choice("layer", begin.layer, LAYERS,
                             "A convolution, or pool5 behind one, which the release left without holes", 180)},
-            width=210)
+            width=200)
 
     def _answer(self, state: Filter) -> Filtered:
         taps = filter_taps(state.name, state.kernel)
@@ -122,14 +122,14 @@ class AtrousExplorer(Explorer[Filter, Filtered]):
 
     def _map(self, answer: Filtered) -> Drawing:
         (height, width), size = answer.map.shape, max(1, SIDE // max(answer.map.shape))
-        marks = [Mark("stepped over: a hole", SKY, cell_marks(answer.map.shape, answer.holes, size, 0.36)),
-                 Mark("read by the release alone", PURPLE, cell_marks(answer.map.shape, answer.extra, size, 0.3)),
+        marks = [Mark("hole", SKY, cell_marks(answer.map.shape, answer.holes, size, 0.36)),
+                 Mark("only the release reads it", PURPLE, cell_marks(answer.map.shape, answer.extra, size, 0.3)),
                  Mark("", BLACK, cell_marks(answer.map.shape, answer.taps, size, 0.0)),
-                 Mark("read by a tap", ORANGE, cell_marks(answer.map.shape, answer.taps, size, 0.12))]
+                 Mark("tap", ORANGE, cell_marks(answer.map.shape, answer.taps, size, 0.12))]
         outside = sum(not (0 <= r < height and 0 <= c < width) for r, c in answer.taps)
         note = f" · {outside} of {len(answer.taps)} taps read zeros outside" if outside else ""
         kept = [mark for mark in marks if mark.mask.any()]
-        title = "What pool5 reads" if answer.filter.layer == POOL5 else "The map, and the taps of one output"
+        title = "what pool5 reads" if answer.filter.layer == POOL5 else "taps on the map"
         return Drawing(title, self._image, kept, f"{height} × {width} cells{note}",
                        values=enlarged(answer.map, size), bar=Bar.over("feature", answer.map, "gray"),
                        **self._pointer(answer, ring=False))

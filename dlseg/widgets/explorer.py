@@ -29,7 +29,7 @@ class Explorer(ABC, Generic[State, Answer]):
     A subclass says what a state's answer is and how it is drawn. `start` is called last in its `__init__`.
     """
 
-    def start(self, state: State, controls: Mapping[str, Any], width: int = 300) -> None:
+    def start(self, state: State, controls: Mapping[str, Any], width: int = 250) -> None:
         """Compute and draw the first answer, then listen to the controls.
 
         Args:
@@ -41,10 +41,11 @@ class Explorer(ABC, Generic[State, Answer]):
         self.controls = dict(controls)
         self._answered: tuple[State, Answer] = (state, self._answer(state))  # errors of the caller come out here
         drawings = self._drawings(self._answered[1])
-        self.pictures = [LabelCanvas(d.image, d.plane(), d.title, status=d.status) for d in drawings]
+        self.pictures = [LabelCanvas(d.image, d.plane(), d.title) for d in drawings]
         self._images = [d.image for d in drawings]
         for index, picture in enumerate(self.pictures):
             picture.opacity = 1.0 if drawings[index].labels is None else picture.opacity
+            picture.status = drawings[index].status
             _point(picture, drawings[index])
             picture.layout = {"flex": f"1 1 {width}px", "min_width": "0", "max_width": "568px"}
             picture.observe(partial(self._picked_on, index), "picked")
@@ -184,7 +185,7 @@ def shown(explorer: Made) -> Made:
 def whole_slider(label: str, value: int, low: int, high: int, meaning: str) -> Any:
     """A labelled slider over whole numbers."""
     return ipywidgets.IntSlider(value, low, high, description=label, tooltip=meaning, continuous_update=True,
-                                style={"description_width": "110px"}, layout={"width": "auto", "flex": "1 1 270px"})
+                                style={"description_width": "110px"}, layout={"width": "auto", "flex": "1 1 220px"})
 
 
 def choice(label: str, value: Any, options: Any, meaning: str, width: int = 230) -> Any:

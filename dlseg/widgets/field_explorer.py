@@ -10,11 +10,10 @@ import ipywidgets
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 
 from dlseg.datasets.photos import load_photo
-from dlseg.figures import Bar, Mark, dots, outline, table2_chart
-from dlseg.figures.marks import BLACK, ORANGE, WHITE
+from dlseg.figures import field_marks, table2_chart
+from dlseg.figures.fields import field_bar, framed, smoothed
 from dlseg.images import as_rgb
 from dlseg.networks.variants import GeometryName
 from dlseg.widgets.drawing import Drawing
@@ -23,8 +22,6 @@ from dlseg.widgets.fields import NETS, Seen, layers, narrow_net, rows, seen
 
 SIDE = 306  # of the paper's crop, px: the default image's; larger images of one's own are worked on at up to 400
 MARGIN = 60  # px of padding shown round the image: room for what a field covers beyond it
-SMOOTH = 5  # px: single pixels' gradients are too scattered to be seen
-GREY = (123, 117, 104)  # the mean pixel: what padding with zeros is like
 
 
 @dataclass(frozen=True)
@@ -43,8 +40,7 @@ class FieldExplorer(Explorer[Unit, Seen]):
 
     def __init__(self, image: UInt8[np.ndarray, "H W 3"], net: str) -> None:
         self._image = image
-        self._framed = np.full((image.shape[0] + 2 * MARGIN, image.shape[1] + 2 * MARGIN, 3), GREY, np.uint8)
-        self._framed[MARGIN:-MARGIN, MARGIN:-MARGIN] = image
+        self._framed = framed(image, MARGIN)
         begin = Unit(net)
         self.numbers = ipywidgets.HTML()
         self.chart = ipywidgets.Image(format="png", layout={"width": "832px", "max_width": "100%"})
@@ -82,22 +78,17 @@ class FieldExplorer(Explorer[Unit, Seen]):
     def _drawings(self, answer: Seen) -> Sequence[Drawing]:
         size = self._framed.shape[:2]
         top, left, bottom, right = (edge + MARGIN for edge in answer.box)
-        rim = outline(size, (top, left, bottom, right), 3)
         taps = [(row + MARGIN, column + MARGIN) for row, column in answer.taps]
-        marks = [Mark("field in theory", ORANGE, rim), Mark("", BLACK, dots(size, taps, 5.0)),
-                 Mark("middles of what its taps see", WHITE, dots(size, taps, 3.5))]
-        field = np.zeros(size, np.float32)
-        field[MARGIN:-MARGIN, MARGIN:-MARGIN] = gaussian_filter(answer.field, SMOOTH)
+        marks = field_marks(size, (top, left, bottom, right), taps)
         pointer = self._pointer(answer)
         height, width = answer.layer.size
         return [
-            Drawing(f"A unit of {answer.layer.name} can see {height} × {width} px", self._framed, marks,
+            Drawing(f"{answer.layer.name} sees {height} × {width} px", self._framed, marks,
                     f"unit ({answer.unit[0]}, {answer.unit[1]}) of {answer.units[0]} × {answer.units[1]}",
                     **pointer),
             Drawing("How much each pixel counts", self._framed, marks[:1],
-                    f"half of it lies within {answer.radius:.0f} px", values=field / max(float(field.max()), 1e-30),
-                    bar=Bar(f"|d unit / d pixel|, smoothed over {SMOOTH} px", 0.0, 1.0, "magma", True),
-                    **pointer),
+                    f"half of it lies within {answer.radius:.0f} px", values=smoothed(answer.field, MARGIN),
+                    bar=field_bar(), **pointer),
         ]
 
     def _pointer(self, answer: Seen) -> dict[str, Any]:

@@ -64,15 +64,15 @@ class TrainingExplorer(Explorer[Moment, Learned]):
         for name, act in (("train", self.trainer.go), ("pause", self.trainer.pause), ("stop", self.trainer.stop),
                           ("start again", self.trainer.reset)):
             self.buttons[name].on_click(partial(self._pressed, act))
-        self.chart = ipywidgets.Image(format="png", layout={"width": "336px", "height": "352px"})
+        self.chart = ipywidgets.Image(format="png", layout={"width": "324px", "height": "340px"})
         last = self.trainer.snapshots[-1].iteration
         self.start(Moment(last), {
             "iteration": ipywidgets.SelectionSlider(
                 options=sorted({*range(0, recipe.iterations, EVERY), recipe.iterations, last}), value=last,
                 description="after iteration", tooltip="Look back at what the network said then",
-                style={"description_width": "110px"}, layout={"width": "auto", "flex": "1 1 300px"}),
-            "image": choice("image", 0, [(f"held-out {n + 1}", n) for n in range(len(self._held_out))],
-                            "One of the images that are never trained on", 180)})
+                style={"description_width": "110px"}, layout={"width": "auto", "flex": "1 1 260px"}),
+            "image": choice("held-out image", 0, [(f"{n + 1}", n) for n in range(len(self._held_out))],
+                            "One of the images that are never trained on", 170)})
         self.trainer.changed = self._changed
 
     @property
@@ -157,7 +157,7 @@ class TrainingExplorer(Explorer[Moment, Learned]):
 
 
 def _buttons() -> dict[str, Any]:
-    words = {"train": ("Start, or go on where it is", 120), "pause": ("Wait; the whole state stays in memory", 80),
+    words = {"train": ("Start, or go on where it is", 110), "pause": ("Wait; the whole state stays in memory", 80),
              "stop": ("End it as a crash would: what is left is the last checkpoint", 80),
              "start again": ("Throw everything away", 100)}
     return {name: ipywidgets.Button(description=name, tooltip=tip, layout={"width": f"{width}px"})

@@ -1,13 +1,15 @@
 """Stills are compared by the pixels inside their panels and the words in them, never by how a font draws."""
 
 import threading
+from collections.abc import Callable
 from io import BytesIO
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from PIL import Image
 
-from dlseg.figures import Panel, Still, colour_labels, label_panel, overlay, panels
+from dlseg.figures import Chart, Panel, Still, colour_labels, label_panel, overlay, panels
 
 CLASSES = ("background", "stool", "cup")
 IMAGE = np.random.default_rng(3).integers(0, 256, (24, 32, 3), dtype=np.uint8)
@@ -84,3 +86,16 @@ def test_threads_may_draw_side_by_side() -> None:
 def test_no_panel_is_an_error() -> None:
     with pytest.raises(ValueError, match="pictures: expected at least one panel"):
         panels([])
+
+
+def test_notes_and_charts_stand_beside_pictures(readable: Callable[[Still], None]) -> None:
+    def draw(axes: Axes) -> None:
+        axes.plot([0, 1], [2, 4])
+
+    noted = Panel("noted", IMAGE, keys=(("rim", (230, 159, 0)),), note="first line\nsecond line")
+    figure = panels([noted, Chart("curve", draw), label_panel("labels", IMAGE, LABELS)], CLASSES)
+    assert [axes.get_title() for axes in figure.axes] == ["noted", "curve", "labels"]
+    assert figure.axes[1].lines[0].get_ydata().tolist() == [2, 4]
+    assert words(figure) == ["background", "stool", "cup", "void", "rim"]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["first line\nsecond line"]
+    readable(figure)

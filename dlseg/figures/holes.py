@@ -1,0 +1,91 @@
+"""Filters with holes on a grid: along one axis as in the paper's figure 1, and in two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.patches import Circle, Rectangle
+
+from dlseg.figures.stills import INK, Still
+
+TAP, HOLE, LINE, SELECTED = "#e69f00", "#ffffff", "#b0b0b0", "#0072b2"  # Okabe and Ito's orange and blue
+CELL, WORDS = 0.3, 7  # inches a cell; cells that the words over a filter take
+
+
+def holes_1d(kernel: int = 3, rate: int = 2, stride: int = 1, cells: int = 9) -> Still:
+    """A filter of `kernel` taps, `rate` cells apart, over a row of `cells`, with an output every `stride` cells.
+
+    The defaults are the paper's figure 1: kernel 3, input stride 2, output stride 1. One output is picked out.
+    """
+    _check(kernel, rate)
+    extent = (kernel - 1) * rate + 1
+    count = (cells - extent) // stride + 1
+    if stride < 1 or count < 1:
+        raise ValueError(f"cells: expected at least {extent} for {kernel} taps at rate {rate}, got {cells}")
+    figure = Still(0.62 * cells + 1.4, 1.9)
+    axes = figure.add_subplot()
+    middle = count // 2
+    for output in sorted(range(count), key=lambda n: n == middle):  # the one picked out comes last, on top
+        chosen = output == middle
+        at = output * stride + (extent - 1) / 2
+        for tap in range(kernel):
+            axes.plot([output * stride + tap * rate, at], [0, 1], color=SELECTED if chosen else LINE,
+                      linewidth=2.5 if chosen else 1, zorder=2 if chosen else 1)
+        axes.add_patch(Circle((at, 1), 0.2, facecolor=SELECTED if chosen else "#e8f1f8", edgecolor=INK, zorder=3))
+    taps = {middle * stride + tap * rate for tap in range(kernel)}
+    for cell in range(cells):
+        axes.add_patch(Circle((cell, 0), 0.2, facecolor=TAP if cell in taps else HOLE, edgecolor=INK, zorder=3))
+    axes.set_yticks([0, 1], ["input", "output"], fontsize=11)
+    axes.set_title(f"{kernel} taps, input stride (rate) {rate}, output stride {stride}", fontsize=11, color=INK)
+    _bare(axes, (-0.5, cells - 0.5), (-0.4, 1.4))
+    return figure
+
+
+def holes_2d(kernel: int = 3, rates: Sequence[int] = (1, 2, 4)) -> Still:
+    """The same filter at several rates, side by side, cell for cell: a larger field for the same multiply-adds."""
+    if not rates:
+        raise ValueError("rates: expected at least one, got none")
+    for rate in rates:
+        _check(kernel, rate)
+    extents = [(kernel - 1) * rate + 1 for rate in rates]
+    places = [max(extent, WORDS) + 1 for extent in extents]  # the words over a small filter are wider than it is
+    figure = Still(CELL * sum(places), CELL * (max(extents) + 2.6))
+    axes = figure.add_subplot()
+    left = 0.0
+    for rate, extent, place in zip(rates, extents, places, strict=True):
+        _filter(axes, left + (place - extent) / 2, kernel, rate)
+        words = f"rate {rate}\n{kernel}×{kernel} taps cover {extent}×{extent}"
+        axes.text(left + place / 2, -0.3, words, ha="center", va="bottom", fontsize=10, color=INK)
+        left += place
+    axes.invert_yaxis()
+    _bare(axes, (0.0, left), (max(extents) + 0.1, -2.4))
+    axes.set_yticks([])
+    return figure
+
+
+def _filter(axes: Axes, left: float, kernel: int, rate: int) -> None:
+    """Taps orange, holes white with a 0, its upper left corner at (left, 0)."""
+    extent = (kernel - 1) * rate + 1
+    for row in range(extent):
+        for column in range(extent):
+            tap = row % rate == 0 and column % rate == 0
+            colour = TAP if tap else HOLE
+            axes.add_patch(Rectangle((left + column, row), 1, 1, facecolor=colour, edgecolor="#808080"))
+            if not tap:
+                axes.text(left + column + 0.5, row + 0.5, "0", ha="center", va="center", fontsize=8, color=INK)
+
+
+def _check(kernel: int, rate: int) -> None:
+    for name, value in (("kernel", kernel), ("rate", rate)):
+        if value < 1:
+            raise ValueError(f"{name}: expected a whole number of at least 1, got {value}")
+
+
+def _bare(axes: Axes, wide: tuple[float, float], high: tuple[float, float]) -> None:
+    axes.set_xlim(*wide)
+    axes.set_ylim(*high)
+    axes.set_aspect("equal")
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
