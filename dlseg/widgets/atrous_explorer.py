@@ -32,7 +32,8 @@ from dlseg.widgets.holes import (
     window,
 )
 
-SIDE = 396  # pixels of a picture on the page, about
+SIDE = 384  # pixels of a picture on the page
+CELLS = 24  # of the map, along an axis: few enough to tell taps from holes
 SCENE = 5  # of the validation split: one hammer
 KERNELS, RATES, STRIDES = (1, 7), (1, 6), (1, 4)
 Cell = tuple[int, int]
@@ -174,7 +175,7 @@ def atrous_explorer(image: Any = None) -> AtrousExplorer:
 
     Args:
         image: uint8 RGB, (H, W, 3), of which the shapes labeller makes the map; or a map of numbers (h, w) of your
-            own; default: a hammer of the shapes. Of maps above 99 cells the middle is shown.
+            own; default: a hammer of the shapes. The middle 24 × 24 cells of the map are shown.
 
     Returns: the explorer: `.state` (a `Filter`) and `.answer` (a `Filtered`, with the arrays) follow the controls.
 
@@ -185,19 +186,22 @@ def atrous_explorer(image: Any = None) -> AtrousExplorer:
         image = load("shapes", "val")[SCENE].image
     given = np.asarray(image)
     if given.ndim == 2 and given.dtype.kind in "fiu":
-        features = _middle(given.astype(np.float32))
-        picture = heat(features, scale="gray")
+        features, picture = given.astype(np.float32), None
     else:
-        features = _middle(feature_map(as_rgb(given)))
-        picture = given
-    if min(features.shape) < 24 or not np.isfinite(features).all():
-        raise ValueError("image: expected a map of at least 24×24 finite numbers, or at least 96×96 pixels; "
-                         f"got {given.shape}")
-    height, width = (round(SIDE / max(features.shape)) * n for n in features.shape)
-    photo = np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.NEAREST))
-    return shown(AtrousExplorer(features, photo))
+        picture = as_rgb(given)
+        features = feature_map(picture)
+    if min(features.shape) < CELLS or not np.isfinite(features).all():
+        raise ValueError(f"image: expected a map of at least {CELLS}×{CELLS} finite numbers, or at least "
+                         f"{4 * CELLS}×{4 * CELLS} pixels; got {given.shape}")
+    top, left = ((n - CELLS) // 2 for n in features.shape)
+    middle = np.ascontiguousarray(features[top:top + CELLS, left:left + CELLS])
+    below = heat(middle, scale="gray") if picture is None else _below(picture, features.shape, (top, left))
+    photo = np.asarray(Image.fromarray(below).resize((SIDE, SIDE), Image.Resampling.NEAREST))
+    return shown(AtrousExplorer(middle, photo))
 
 
-def _middle(features: Float[np.ndarray, "h w"], most: int = 99) -> Float[np.ndarray, "h w"]:
-    top, left = (max(0, (n - most) // 2) for n in features.shape)
-    return np.ascontiguousarray(features[top:top + most, left:left + most])
+def _below(image: UInt8[np.ndarray, "H W 3"], shape: tuple[int, ...], corner: Cell) -> UInt8[np.ndarray, "h w 3"]:
+    """The part of the image that the middle of its map stands for."""
+    high, wide = (n / m for n, m in zip(image.shape[:2], shape, strict=True))
+    top, left = round(corner[0] * high), round(corner[1] * wide)
+    return image[top:top + round(CELLS * high), left:left + round(CELLS * wide)]

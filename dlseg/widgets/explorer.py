@@ -185,7 +185,8 @@ def shown(explorer: Made) -> Made:
 def whole_slider(label: str, value: int, low: int, high: int, meaning: str) -> Any:
     """A labelled slider over whole numbers."""
     return ipywidgets.IntSlider(value, low, high, description=label, tooltip=meaning, continuous_update=True,
-                                style={"description_width": "110px"}, layout={"width": "auto", "flex": "1 1 220px"})
+                                style={"description_width": "initial"},
+                                layout={"width": "auto", "flex": "1 1 220px"})
 
 
 def choice(label: str, value: Any, options: Any, meaning: str, width: int = 230) -> Any:

@@ -86,8 +86,8 @@ class PoolingExplorer(Explorer[Shift, Shifted]):
         dense = [scores_at(image, 8)[v] for v in range(len(self._names) - 1)]
         self._bars = [Bar.over("score: more is more likely", scores) for scores in dense]
         self.start(begin, {
-            "right": whole_slider("shift right (px)", 0, -FARTHEST, FARTHEST, "Move the image to the right"),
-            "down": whole_slider("shift down (px)", 0, -FARTHEST, FARTHEST, "Move the image down"),
+            "right": whole_slider("right (px)", 0, -FARTHEST, FARTHEST, "Move the image to the right"),
+            "down": whole_slider("down (px)", 0, -FARTHEST, FARTHEST, "Move the image down"),
             "stride": choice("stride", 32, [(f"{s} px", s) for s in STRIDES],
                              "Pixels from one score to the next: 32 in VGG-16; less where poolings do not skip",
                              140),
@@ -109,12 +109,12 @@ class PoolingExplorer(Explorer[Shift, Shifted]):
         winner = self._names[1 + int(answer.answer.argmax())]
         rows, columns = answer.scores.shape
         return [
-            Drawing(f"The image, {way(shift.down, shift.right)}", image, cells,
-                    status=f"For the whole image the classifier says “{winner}”"),
+            Drawing("The image", image, cells,
+                    status=f"{way(shift.down, shift.right)}; taken as a whole it is a “{winner}”"),
             Drawing(f"{rows} × {columns} scores for “{name}”", image, cells[1:],
                     values=enlarged(scores, self._times), bar=self._bars[shift.index - 1],
-                    status=f"The highest score, {way(*answer.peak_moved)}"),
-            Drawing(f"What a perfect {rows} × {columns} map could cut", image,
+                    status=f"the highest score: {way(*answer.peak_moved)}"),
+            Drawing(f"A perfect {rows} × {columns} map's cut", image,
                     labels=enlarged(answer.best, self._times), names=self._names,
                     status=f"mean IoU {100 * answer.best_iou:.1f} %, at best"),
         ]
@@ -125,7 +125,7 @@ class PoolingExplorer(Explorer[Shift, Shifted]):
         first = (first_centre(answer.shift.stride) + 0.5) * times - stride / 2  # where cell 0 begins
         top, left = (first + n * stride for n in answer.peak)
         rim = outline((height, width), (top, left, top + stride - 1, left + stride - 1), 5)
-        lines = grid_lines((height, width), stride, first)
+        lines = grid_lines((height, width), stride, first, 2)
         return [Mark(f"cells of {answer.shift.stride} px, a score each", SKY, lines),
                 Mark("the highest score", ORANGE, rim)]
 
@@ -136,7 +136,7 @@ def _peak(scores: Float[np.ndarray, "h w"]) -> tuple[int, int]:
 
 
 def way(down: int, right: int) -> str:
-    """A move in words."""
+    """A move in words: "moved 3 px right and 2 px up"."""
     words = [f"{abs(n)} px {name[n < 0]}" for n, name in ((right, ("right", "left")), (down, ("down", "up"))) if n]
     return "moved " + " and ".join(words) if words else "not moved"
 

@@ -7,10 +7,11 @@ from playwright.sync_api import Page
 FAULTS = """() => {
   const found = [], outputs = [...document.querySelectorAll(".jp-OutputArea-output")];
   const name = (e) => `${e.className || e.tagName} “${(e.innerText || e.value || "").slice(0, 40)}”`;
-  const visible = (e) => e.offsetParent !== null && e.getClientRects().length && getComputedStyle(e).visibility !== "hidden";
+  const visible = (e) => e.offsetParent !== null && getComputedStyle(e).visibility !== "hidden";
   const all = (selector) => outputs.flatMap((o) => [...o.querySelectorAll(selector)]).filter(visible);
   for (const o of outputs) if (o.scrollWidth > o.clientWidth + 1) found.push(`scrolls sideways: ${name(o)}`);
-  const texts = all(".widget-label, .widget-readout, button, .dlseg-title, .dlseg-status, .dlseg-legend span, td, th, p");
+  const words = ".widget-label, .widget-readout, button, .dlseg-title, .dlseg-status, .dlseg-legend span, td, p";
+  const texts = all(words);
   for (const e of texts) if (e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display !== "inline")
     found.push(`cut off: ${name(e)}`);
   const pen = document.createElement("canvas").getContext("2d");
@@ -19,7 +20,8 @@ FAULTS = """() => {
     const words = e.selectedOptions[0]?.text ?? "";
     if (pen.measureText(words).width > e.clientWidth - 16) found.push(`cut off: option ${words}`);
   }
-  const boxes = [...texts, ...all("select, canvas, .slider-container, img")].map((e) => [e, e.getBoundingClientRect()]);
+  const boxes = [...texts, ...all("select, canvas, .slider-container, img")]
+    .map((e) => [e, e.getBoundingClientRect()]);
   for (const [e, a] of boxes) {
     if (a.right > innerWidth + 1 || a.left < 0) found.push(`outside: ${name(e)}`);
     for (const [f, b] of boxes) {
@@ -34,9 +36,10 @@ FAULTS = """() => {
 
 # WCAG's contrast of every text with what lies behind it
 FAINT = """(least) => {
-  const parse = (css) => { const n = css.match(/[\\d.]+/g).map(Number); return n.length < 4 ? [...n, 1] : n; };
+  const parse = (css) => [...css.match(/[\\d.]+/g).map(Number), 1].slice(0, 4);
   const light = ([r, g, b]) => {
-    const [x, y, z] = [r, g, b].map((c) => c / 255).map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+    const [x, y, z] = [r, g, b].map((c) => c / 255)
+      .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
     return 0.2126 * x + 0.7152 * y + 0.0722 * z;
   };
   const over = (top, below) => [0, 1, 2].map((k) => top[k] * top[3] + below[k] * (1 - top[3]));
@@ -51,7 +54,8 @@ FAINT = """(least) => {
     && !e.closest(":disabled") && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()));
   return texts.flatMap((e) => {
     const back = behind(e), front = over(parse(getComputedStyle(e).color), back);
-    const [bright, dark] = [light(front), light(back)].sort((a, b) => b - a), ratio = (bright + 0.05) / (dark + 0.05);
+    const [bright, dark] = [light(front), light(back)].sort((a, b) => b - a);
+    const ratio = (bright + 0.05) / (dark + 0.05);
     return ratio < least ? [`${ratio.toFixed(1)}:1 “${e.textContent.trim().slice(0, 30)}”`] : [];
   });
 }"""
