@@ -21,7 +21,7 @@ from dlseg.widgets.explorer import Explorer, choice, shown
 from dlseg.widgets.fields import NETS, Seen, layers, narrow_net, rows, seen
 
 SIDE = 306  # of the paper's crop, px: the default image's; larger images of one's own are worked on at up to 400
-MARGIN = 60  # px of padding shown round the image: room for what a field covers beyond it
+MARGIN = 72  # px of padding shown round the image: room for what a field covers beyond it
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,9 @@ class FieldExplorer(Explorer[Unit, Seen]):
         """The numbers, and the chart where another network or geometry is looked at."""
         state, answer = self._answered
         self.numbers.value = numbers(state, answer)
-        key = f"{state.net} {state.geometry}"
+        key, size = f"{state.net} {state.geometry}", (self._image.shape[0], self._image.shape[1])
         if key != self._charted:
-            self._charted, self.chart.value = key, table2_chart(rows(state.geometry), state.net).png()
+            self._charted, self.chart.value = key, table2_chart(rows(state.geometry, size), state.net).png()
 
     def close(self) -> None:
         """End the explorer's thread and take its controls out of the page."""

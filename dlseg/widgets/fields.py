@@ -82,9 +82,9 @@ def full_net(name: str, geometry: GeometryName) -> nn.Sequential:
 
 
 @cache
-def rows(geometry: GeometryName) -> tuple[Row, ...]:
-    """Table 2, computed once."""
-    return tuple(table2(geometry))
+def rows(geometry: GeometryName, size: tuple[int, int]) -> tuple[Row, ...]:
+    """Table 2 for images of this size, computed once."""
+    return tuple(table2(geometry, size))
 
 
 def layers(name: str, geometry: GeometryName) -> tuple[str, ...]:

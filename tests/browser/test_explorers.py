@@ -15,6 +15,7 @@ from PIL import Image
 from playwright.sync_api import Locator, expect
 
 from dlseg.widgets import atrous_explorer, field_explorer, pooling_explorer
+from dlseg.widgets.field_explorer import MARGIN, SIDE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -135,8 +136,7 @@ def test_field(open_notebook: Callable[..., Notebook], explorers: Callable[..., 
     expect(chart).not_to_have_attribute("src", str(old))
     expect(notebook.page.get_by_text("65.1 M")).to_be_visible()
     effect.element.click(position=at(effect.element, 0.3, 0.6))
-    margin, side = 60, 306
-    row, column = ((share * (side + 2 * margin) - margin) / side for share in (0.3, 0.6))
+    row, column = ((share * (SIDE + 2 * MARGIN) - MARGIN) / SIDE for share in (0.3, 0.6))
     mine.state = replace(mine.state, net="deeplab", row=row, column=column)
     unit = mine.answer.unit
     expect(theory.box).to_contain_text(f"unit ({unit[0]}, {unit[1]}) of 39 × 39")

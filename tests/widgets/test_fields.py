@@ -1,0 +1,67 @@
+"""What the field explorer shows, against the library that it asks and a gradient taken by hand."""
+
+import numpy as np
+import pytest
+
+from dlseg.networks import create
+from dlseg.receptive_field import cost, receptive_field
+from dlseg.widgets import field_explorer
+from dlseg.widgets.fields import NETS, layers, seen
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (90, 110, 3), dtype=np.uint8)
+
+
+def test_sizes_and_costs_are_those_of_the_full_network() -> None:
+    result = seen("deeplab-alexnet", "release", "conv3", IMAGE, (0.5, 0.5))
+    net = create("deeplab-alexnet", 21, 1.0, "release")
+    fields, spent = {f.name: f for f in receptive_field(net, (90, 110))}, cost(net, (90, 110))
+    assert result.layer == fields["conv3"] and result.cost == spent["conv3"]
+    assert (result.parameters, result.macs) == (spent.parameters, spent.macs)
+    assert result.units == spent["conv3"].size[1:] and result.box == fields["conv3"].box(*result.unit)
+
+
+@pytest.mark.parametrize("layer", ["conv1_2", "pool3", "conv5_2"])
+def test_no_pixel_outside_the_box_counts(layer: str) -> None:
+    result = seen("deeplab-largefov", "paper", layer, IMAGE, (0.45, 0.55))
+    top, left, bottom, right = (max(0, edge) for edge in result.box)
+    outside = result.field.copy()
+    outside[top:bottom + 1, left:right + 1] = 0
+    assert result.field.max() == 1 and not outside.any()
+
+
+def test_taps_look_where_the_layer_below_has_its_cells() -> None:
+    result = seen("deeplab-largefov", "paper", "fc6", IMAGE, (0.5, 0.5))
+    rows = sorted({row for row, _ in result.taps})
+    assert len(result.taps) == 9 and np.diff(rows).tolist() == [96, 96]  # 3 taps, rate 12, stride 8
+    first = seen("deeplab-largefov", "paper", "conv1_1", IMAGE, (0.0, 0.0))
+    assert first.taps[0] == (-1.0, -1.0) and first.taps[-1] == (1.0, 1.0)
+
+
+def test_half_of_the_field_lies_within_its_radius() -> None:
+    result = seen("deeplab", "paper", "conv4_3", IMAGE, (0.5, 0.5))
+    rows, columns = np.indices(result.field.shape)
+    middle = [(axis * result.field).sum() / result.field.sum() for axis in (rows, columns)]
+    distance = np.hypot(rows - middle[0], columns - middle[1])
+    share = result.field[distance <= result.radius].sum() / result.field.sum()
+    inner = result.field[distance < result.radius - 1e-6].sum() / result.field.sum()
+    assert inner < 0.5 <= share + 1e-6
+
+
+@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("geometry", ["paper", "release"])
+def test_every_layer_on_offer_can_be_looked_at(name: str, geometry: str) -> None:
+    for layer in layers(name, geometry)[::6]:
+        assert seen(name, geometry, layer, IMAGE, (1.0, 0.0)).field.shape == IMAGE.shape[:2]
+
+
+def test_a_layer_that_the_next_network_lacks_gives_way_to_fc6() -> None:
+    explorer = field_explorer(image=IMAGE)
+    explorer.controls["geometry"].value = "release"
+    explorer.controls["layer"].value = "pool5a"
+    assert explorer.answer.layer.name == "pool5a"
+    before = bytes(explorer.chart.value)
+    explorer.controls["net"].value = "deeplab-7x7"
+    assert explorer.state.layer == "fc6" and explorer.answer.layer.name == "fc6"
+    assert "pool5a" not in explorer.controls["layer"].options and explorer.state.net == "deeplab-7x7"
+    assert bytes(explorer.chart.value) != before and "134.3 M" in explorer.numbers.value
+    explorer.close()
