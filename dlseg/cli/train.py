@@ -112,6 +112,8 @@ def recipe_for(source: str, variant: str, asked: dict[str, Any]) -> Recipe:
 
 def start_network(variant: str, classes: int, width: float, geometry: Any, init: str) -> tuple[Network, str]:
     """A new network with what `init` has for it, and words that say what was copied."""
+    if init == "imagenet" and width != 1:  # said before half a gigabyte is fetched
+        raise ValueError(f"--init imagenet: VGG-16's weights need --width 1; got {width:g}")
     if init in ("none", "imagenet"):
         weights = None if init == "none" else init
         return create(variant, classes, width, geometry, weights), weights or "nothing copied: random weights"

@@ -115,6 +115,26 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pyte
         good(state, file)
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=r"checkpoint: cannot write .*No space left.*; the last whole one stays"):
         train(net(), data, RECIPE, checkpoint=path, every=2)
     assert torch.load(path, weights_only=True)["iteration"] == 2
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(OSError, match=r"checkpoint: cannot write .*c\.checkpoint.*; there is none yet"):
+        train(net(), load("shapes", "val"), RECIPE, checkpoint=tmp_path / "file" / "c.checkpoint", every=1)
+
+
+def test_other_data_are_told_apart(small_set: Callable[[int], Path], tmp_path: Path) -> None:
+    path = tmp_path / "c.checkpoint"
+
+    def stop(_: object) -> None:
+        raise Stop
+
+    with pytest.raises(Stop):
+        train(net(), load("shapes", "val"), RECIPE, [stop], checkpoint=path, every=1)
+    with pytest.raises(ValueError, match=r"another run .images 240 there, 5 here, names '"):
+        train(net(), load(small_set(5), "train"), RECIPE, checkpoint=path)
+    assert path.exists()
