@@ -14,6 +14,7 @@ from statistics import mean, stdev
 import torch
 from timing import machine, save
 
+from dlseg.networks.variants import VARIANTS
 from dlseg.training import Recipe
 from dlseg.training.ablation import Plan, Result, ablate
 from dlseg.training.ablation_table import table1
@@ -33,7 +34,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     results = ablate(PLAN, args.folder, lambda name, iterations: ProgressBar(iterations, name))
     save(args.out, "\n\n".join(["# The paper's relations on the shapes", introduction(), table1(results),
-                                relations(results)]))
+                                relations(results), taps()]))
 
 
 def introduction() -> str:
@@ -61,6 +62,18 @@ def relations(results: list[Result]) -> str:
             more = [100 * (iou(part(a, crf)) - iou(part(b, crf)))
                     for a in results for b in results if (a.variant, b.variant, a.seed) == (better, worse, b.seed)]
             lines.append(row(f"{better} is as good as {worse} or better, {'with' if crf else 'without'} CRF", more))
+    return "\n".join(lines)
+
+
+def taps() -> str:
+    """How much of the image fc6 can see at all: its taps that fall on the map, on average over the positions."""
+    cells, lines = PLAN.recipe.crop // 8 + 1, []
+    for name in PLAN.variants:
+        fc6 = VARIANTS[name].fc6
+        offsets = [fc6.rate * i - (fc6.padding or 0) for i in range(fc6.kernel)]
+        inside = sum(max(0, cells - abs(o)) for o in offsets) / cells
+        lines.append(f"{name}: {inside ** 2:.1f} of {fc6.kernel ** 2} taps of fc6 lie on the {cells} × {cells} map "
+                     f"of a {PLAN.recipe.crop} px picture, the others on padding.")
     return "\n".join(lines)
 
 

@@ -42,7 +42,7 @@ def predict(
     """
     options.use_threads(threads)
     many = image.is_dir()
-    out = out or Path(f"{image.resolve().stem}_labels{'' if many else '.png'}")
+    out = out or Path(f"{image.resolve().name}_labels" if many else f"{image.stem}_labels.png")
     if not many and out.suffix.lower() != ".png":
         raise ValueError(f"--out: got {out.name!r}, expected a name that ends in .png")
     if not out.parent.is_dir():
