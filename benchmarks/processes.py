@@ -25,7 +25,7 @@ def run(processes: int, precision: str, iterations: int, folder: Path) -> tuple[
     """Losses, and the mean IoU on val."""
     launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
     command = [sys.executable, *(launch if processes > 1 else ["-m"]), "dlseg", "train", "--threads", "1",
-               "--iterations", str(iterations), "--precision", precision, "--out",
+               "--batch", "8", "--iterations", str(iterations), "--precision", precision, "--out",
                str(folder / f"net{processes}.safetensors"), "--log-file", str(folder / f"log{processes}")]
     environment = os.environ | {"PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1"}
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
@@ -47,7 +47,7 @@ def main() -> None:
     rows += [["mean IoU on val, one process", f"{100 * alone:.2f} %"],
              ["mean IoU on val, two processes", f"{100 * together:.2f} %"]]
     save(args.out, f"# Two processes against one, {args.precision}\n\n{machine()}\n\n{args.iterations} iterations "
-                   "of the shapes recipe, batch 16: 16 or 8 + 8.\n\n" + table(["", ""], rows))
+                   "of the shapes recipe, batches of 8 or 4 + 4.\n\n" + table(["", ""], rows))
 
 
 if __name__ == "__main__":
