@@ -177,7 +177,7 @@ class Form:
         self.y = handle["y"] + handle["height"] / 2
         self.low, self.high = (track["x"] + track["width"] * value / 20 for value in RANGE)
         self.page.mouse.move(handle["x"] + handle["width"] / 2, self.y)
-        self.page.evaluate("([cell, picture]) => watch.start(cell, picture)", [CELLS[self.name], PICTURE[self.name]])
+        self.page.evaluate("(what) => watch.start(...what)", [CELLS[self.name], PICTURE[self.name]])
         self.page.mouse.down()
         return self
 
@@ -264,7 +264,7 @@ def main(options: argparse.Namespace) -> str:
             page.evaluate(WATCH)
             results = {form: measure(page, form, options.steps, 3 if form == "usual" else 11) for form in FORMS}
             compute = json.loads(notebook.says(4))
-            size = "×".join(str(n) for n in page.locator("canvas.dlseg-picture").first.evaluate("e => [e.width, e.height]"))
+            size = page.locator("canvas.dlseg-picture").first.evaluate("(e) => `${e.width}×${e.height}`")
             browser.close()
     return report(results, compute, options.image, size)
 

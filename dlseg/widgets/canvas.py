@@ -90,7 +90,7 @@ class LabelCanvas(anywidget.AnyWidget):  # type: ignore[misc]
         if size != image.shape[:2]:
             image = np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.LANCZOS))
         with self._lock, self.hold_sync():
-            self.size, self.photo, self.drawn = size, encode_photo(image), b""
+            self.size, self.photo, self.drawn, self.mark = size, encode_photo(image), b"", []
 
     @property
     def scribbles(self) -> UInt8[np.ndarray, "h w"]:

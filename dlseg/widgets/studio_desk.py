@@ -14,6 +14,7 @@ from dlseg.crf import CRFParams
 from dlseg.widgets.controls import CONTROLS, put, slider
 from dlseg.widgets.planes import decimated
 from dlseg.widgets.refiner import Refined
+from dlseg.widgets.speak import explorer_box
 from dlseg.widgets.studio_bench import Asked
 from dlseg.widgets.studio_inputs import HAND, NET, StudioInputs
 from dlseg.widgets.studio_screen import StudioScreen
@@ -73,7 +74,7 @@ class Desk:
             self.inputs.connect(self._sourced, self._loaded, self._cleared, self._kerneled, self._hold_brush)
             rows[1:1] = [self.tools.settings, self.tools.looks, self.inputs.row]
             rows.append(self.screen.charts)
-        return ipywidgets.VBox(rows)
+        return explorer_box(rows)
 
     def _ask(self, **changes: Any) -> None:
         with self._lock:  # two controls may call back on two threads

@@ -31,7 +31,7 @@ class StudioScreen:
         for picture in (self.before, self.after):
             picture.layout = {"flex": "1 1 300px", "min_width": "0", "max_width": "568px"}
         self.pictures = ipywidgets.HBox([self.before, self.after], layout=ROW)
-        wide = {"flex": "1 1 250px", "min_width": "0", "max_width": "380px"}
+        wide = {"flex": "1 1 230px", "min_width": "0", "max_width": "300px"}
         self._charts = [Chart(layout=wide) for _ in range(3)]
         self.charts = ipywidgets.HBox(self._charts, layout={**ROW, "display": "none"})
         self._drawn = (0, 0)  # which trace, beside what
