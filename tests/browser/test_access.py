@@ -109,7 +109,7 @@ def test_the_studio_is_for_everybody(open_notebook: Callable[..., Notebook], set
     ratios = page.evaluate(CONTRASTS)
     low = [(text, ratio) for text, ratio in ratios if ratio < 4.5]
     assert len(ratios) > 60 and not low, low
-    page.evaluate(f"() => {{ {OUTPUT}.querySelector('.dlseg-title').style.color = '#808080'; }}")
+    page.evaluate(f"() => {{ {OUTPUT}.querySelector('.dlseg-title').style.color = 'rgb(127 127 127 / 0.6)'; }}")
     assert min(ratio for _, ratio in page.evaluate(CONTRASTS)) < 4.5, "the measure sees a faint title"
     assert page.evaluate(CLIPPED) == [] and page.evaluate(OVERLAPS) == []
 
