@@ -56,15 +56,22 @@ def check(folder: Path, classes: int | None, as_json: bool) -> None:
 @click.option("--hash", "hashes", multiple=True, help="sha256:…, sha1:… or md5:… instead of the known ones.")
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds without a byte that mean a stall.")
 @click.option("--keep", is_flag=True, help="Keep the archive.")
+@click.option("--list", "show", is_flag=True, help="Print the known mirrors and hashes, and fetch nothing.")
 def download(
-    name: str, out: Path | None, mirrors: tuple[str, ...], hashes: tuple[str, ...], timeout: float, keep: bool
+    name: str, out: Path | None, mirrors: tuple[str, ...], hashes: tuple[str, ...], timeout: float, keep: bool,
+    show: bool,
 ) -> None:
     """Fetch and unpack VOC 2012 (2 GB) or SBD from the first mirror that has it.
 
     An interrupted download goes on where it was. Nothing is used whose hash is not right.
     """
-    from dlseg.datasets.sources import fetch
+    from dlseg.datasets.sources import KNOWN, fetch
 
+    if show:
+        source = KNOWN[name][0]
+        size = "size not known" if source.size is None else f"{source.size:,} bytes"
+        click.echo("\n".join([f"{source.file}, {size}", *source.hashes, *source.urls]))
+        return
     place = fetch(name, out or cache_folder(), mirrors=mirrors, hashes=hashes, timeout=timeout, keep=keep)
     click.echo(f"{name}: in {place}")
 

@@ -75,6 +75,13 @@ def test_from_the_net_to_a_training_set(tmp_path: Path, address: str, monkeypatc
     assert run("download", "voc2012").exit_code == 0  # there already: nothing is asked of anybody
 
 
+def test_what_is_known_is_shown_and_nothing_fetched() -> None:
+    shown = run("download", "voc2012", "--list").stdout.splitlines()
+    assert shown[:3] == ["VOCtrainval_11-May-2012.tar, 1,999,639,040 bytes",
+                         "sha1:4e443f8a2eca6b1dac8a6c57641b67dd40621a49", "md5:6cd6e144f989b92b3379bac3b3de84fd"]
+    assert len(shown) == 6 and all(line.startswith("http") for line in shown[3:])
+
+
 def test_a_wrong_archive_is_an_error_of_one_line(tmp_path: Path, address: str) -> None:
     """The right hash is known, and this is not it; the mirrors that are really known are not asked in a test."""
     pack(tmp_path / "served" / "voc.tar", {"VOCdevkit/x": b"x"}, "w")
