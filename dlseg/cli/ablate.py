@@ -23,7 +23,7 @@ from dlseg.training.callbacks import ProgressBar
 def ablate(plan: str, out: Path | None, show: bool, threads: int | None, as_json: bool) -> None:
     """Train and measure variants × multi-scale × CRF as PLAN says: a JSON file, 'small' or 'full'.
 
-    'small' takes about ten minutes on two cores, 'full' (four variants, three seeds) a night. What is in --out
+    'small' takes five to ten minutes on two cores, 'full' (four variants, three seeds) a night. What is in --out
     already is not done again.
     """
     options.use_threads(threads)
