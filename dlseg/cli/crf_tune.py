@@ -21,6 +21,8 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--scores", type=FILE, default=None,
               help="The unary, (C, h, w): a .npz with probs or logits, or .npy of logits; enlarged where smaller.")
 @click.option("--weights", default=None, help="Let a network score it: 'shapes' (shipped), or a .safetensors file.")
+@click.option("--scribbles", type=FILE, default=None,
+              help="A palette PNG of labels drawn by hand, 255 elsewhere. Without any of these, draw on the page.")
 @click.option("--truth", type=FILE, default=None, help="A palette PNG of labels, 255 void: mean IoU is shown.")
 @click.option("--classes", default="",
               help="The classes' names, with commas between, background first; 21 are VOC's unless named.")
@@ -30,33 +32,46 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
               help="Where this is taken, one nearby.")
 @click.option("--browser/--no-browser", default=True, show_default=True, help="Open the page.")
 def tune(
-    image: Path, scores: Path | None, weights: str | None, truth: Path | None, classes: str,
-    crf_params: Path | None, kernel: str, port: int, browser: bool,
+    image: Path, scores: Path | None, weights: str | None, scribbles: Path | None, truth: Path | None,
+    classes: str, crf_params: Path | None, kernel: str, port: int, browser: bool,
 ) -> None:
     """Find the CRF's settings for IMAGE with sliders, on a web page that only this computer can open."""
     try:
         from dlseg.widgets import page
+        from dlseg.widgets.subject import make_subject
     except ImportError as error:
         raise click.ClickException(f"the page needs Voilà: pip install 'dlseg[lab]' ({error})") from error
     pixels = read_image(image)
     names = [name.strip() for name in classes.split(",") if name.strip()]
     params = CRFParams.from_json(crf_params.read_text(encoding="utf-8")) if crf_params else CRFParams()
-    arrays: dict[str, np.ndarray] = {}
-    if scores is not None:
-        arrays["probs"] = read_scores(scores, (pixels.shape[0], pixels.shape[1]))
-        names = names or (list(CLASSES) if len(arrays["probs"]) == len(CLASSES) else [])
-    elif weights is not None:
-        arrays["probs"], known = network_scores(weights, pixels)
-        names = names or known
-    else:
-        raise click.UsageError("expected --scores FILE or --weights NAME: what the CRF starts from")
+    arrays, known = read_unary(scores, weights, scribbles, pixels)
     if truth is not None:
-        arrays["truth"] = read_truth(truth, (pixels.shape[0], pixels.shape[1]))
+        arrays["truth"] = read_indices(truth)
+    given = [arrays.get(name) for name in ("probs", "truth", "scribbles")]
+    names = list(make_subject(pixels, given[0], given[1], given[2], names or known).names)
 
     def say(address: str) -> None:
         click.echo(f"{image.name} is at {address}\nCtrl+C ends it.")
 
     page.serve(pixels, params.to_json(), names, kernel, arrays, port=port, browser=browser, said=say)
+
+
+def read_unary(
+    scores: Path | None, weights: str | None, scribbles: Path | None, image: np.ndarray
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """What the CRF starts from, under the name that `crf_studio` gives it, and the classes where they are known."""
+    options = {"--scores": scores, "--weights": weights, "--scribbles": scribbles}
+    given = [name for name, value in options.items() if value is not None]
+    if len(given) > 1:
+        raise click.UsageError(f"got {' and '.join(given)}, expected one of them: what the CRF starts from")
+    if scores is not None:
+        probs = read_scores(scores, (image.shape[0], image.shape[1]))
+        return {"probs": probs}, list(CLASSES) if len(probs) == len(CLASSES) else []
+    if weights is not None:
+        probs, known = network_scores(weights, image)
+        return {"probs": probs}, known
+    drawn = np.full(image.shape[:2], 255, np.uint8) if scribbles is None else read_indices(scribbles)
+    return {"scribbles": drawn}, []
 
 
 def read_scores(path: Path, size: tuple[int, int]) -> np.ndarray:
@@ -92,11 +107,3 @@ def network_scores(weights: str, image: np.ndarray) -> tuple[np.ndarray, list[st
     net, info = open_weights(weights)
     return predict(net, image).probs, list(info.get("classes", []))
 
-
-def read_truth(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """Labels (H, W) from a palette PNG, as VOC has them."""
-    labels = read_indices(path)
-    if labels.shape != size:
-        raise ValueError(f"--truth: got {labels.shape[1]} × {labels.shape[0]} pixels, expected the image's "
-                         f"{size[1]} × {size[0]}")
-    return labels

@@ -83,7 +83,7 @@ function render({ model, el }) {
       "aria-label": [data.title, data.x_label, ...spoken].join("; ") });
     const scale = scales(data);
     axes(root, data, scale);
-    if (marker >= 0) {
+    if (marker >= scale.first && marker <= scale.last) {
       const x = scale.px(marker);
       svg("line", root, { x1: x, x2: x, y1: BOX.top, y2: HEIGHT - BOX.bottom, stroke: "currentColor" });
     }

@@ -29,7 +29,7 @@ class StudioInputs:
     def __init__(self, names: Sequence[str], has_net: bool, kernel: str) -> None:
         self.source = ipywidgets.Dropdown(
             options=[NET, HAND] if has_net else [HAND], value=NET if has_net else HAND, description="start from",
-            tooltip="The unary: what the CRF is told of each pixel", **look(240, 70))
+            tooltip="The unary: what the CRF is told of each pixel", **look(300, 75))
         self.source.layout.display = None if has_net else "none"
         self.photo = PhotoButton(layout={"width": "110px"})
         there = [name for name in KERNELS if name != "pydensecrf" or find_spec("pydensecrf") or name == kernel]
@@ -37,7 +37,7 @@ class StudioInputs:
                                           description="kernel", **look(240, 50),
                                           tooltip="How the pairwise terms are computed")
         self.label = ipywidgets.Dropdown(description="brush", tooltip="The label that the mouse paints",
-                                         **look(200, 45))
+                                         **look(300, 75))
         self.radius = ipywidgets.IntSlider(4, 1, 20, description="width (px)", **look(260, 75))
         self.clear = ipywidgets.Button(description="clear", tooltip="Take all scribbles away", **look(65))
         self.brushes = (self.label, self.radius, self.clear)

@@ -101,7 +101,9 @@ def _words(answer: Answer, scribbles: np.ndarray | None) -> tuple[str, str]:
     if asked.view.name == STEPS and answer.trace is not None:
         return _step_words(answer.trace, asked.view.step, subject)
     left = _counted(answer.before.labels, subject) if scribbles is None else _marked(scribbles)
-    left = {TRUTH: "", AFFINITY: "Click a picture, or move the ring by arrow keys"}.get(asked.view.name, left)
+    if asked.view.name == AFFINITY:
+        return "Click a picture, or move the ring by arrow keys", ""
+    left = "" if asked.view.name == TRUTH else left
     words = [_counted(refined.labels, subject)]
     if scribbles is None:
         before = decimated(answer.before.labels, (refined.labels.shape[0], refined.labels.shape[1]))

@@ -26,14 +26,14 @@ class StudioTools:
 
     def __init__(self, names: Sequence[str], has_truth: bool, start: CRFParams) -> None:
         self.presets = {START: start, **CRFParams.presets()}
-        self.view = ipywidgets.Dropdown(description="view", **look(270, 40))
+        self.view = ipywidgets.Dropdown(description="view", **look(300, 75))
         self.index = ipywidgets.Dropdown(description="class", **look(200, 40))
         self.step = ipywidgets.IntSlider(0, 0, start.iterations, description="iteration", **look(270, 60))
         self.play = ipywidgets.Play(0, 0, start.iterations, interval=700, **look(150))
         ipywidgets.jslink((self.play, "value"), (self.step, "value"))
         self.curves = ipywidgets.ToggleButton(description="curves", **look(80),
                                               tooltip="Free energy and mean IoU by iteration; takes a second more")
-        self.preset = ipywidgets.Dropdown(options=list(self.presets), description="settings of", **look(270, 80),
+        self.preset = ipywidgets.Dropdown(options=list(self.presets), description="settings of", **look(300, 75),
                                           tooltip="The authors' chosen settings, by model")
         self.reset = ipywidgets.Button(description="reset", tooltip="Back to how it began", **look(70))
         self.pin = ipywidgets.ToggleButton(description="pin as A", **look(85),

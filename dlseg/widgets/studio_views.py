@@ -10,6 +10,7 @@ import numpy as np
 from dlseg.crf import Affinity
 from dlseg.figures import Bar
 from dlseg.widgets.planes import (
+    BARELY,
     Plane,
     decimated,
     difference_plane,
@@ -98,7 +99,7 @@ def _step(trace: Trace, step: int, names: Sequence[str], truth: np.ndarray | Non
     size = (now.shape[0], now.shape[1])
     changed = difference_plane(now, earlier, None if truth is None else decimated(truth, size))
     first = "Iteration 0: the unary alone" if at == 0 else f"After iteration {at} of {last}"
-    return Pair(label_plane(now, names), changed, first, f"What iteration {at} changed" if at else "Nothing yet")
+    return Pair(label_plane(now, names), changed, first, f"What iteration {at} changed" if at else "Nothing changed yet")
 
 
 def _listeners(affinity: Affinity) -> Pair:
@@ -107,7 +108,10 @@ def _listeners(affinity: Affinity) -> Pair:
 
 
 def _weights(values: np.ndarray) -> Plane:
-    """Weights span decades: shown by their logarithm, three decades down from the greatest."""
+    """Weights span decades: shown by their logarithm, three decades down from the greatest, laid over the photo."""
     top = max(float(values.max()), 1e-30)
     decades = np.log10(np.maximum(values, top * 1e-3) / top).astype(np.float32)
-    return heat_plane(decades, Bar("log₁₀ of the weight, beside the greatest", -3.0, 0.0))
+    plane = heat_plane(decades, Bar("log₁₀ of the weight, beside the greatest", -3.0, 0.0, "magma"))
+    plane.table[:, 3] = np.linspace(120, 255, 256)
+    plane.table[0, 3] = BARELY
+    return plane

@@ -12,6 +12,7 @@ from PIL import Image
 from dlseg.cli import main
 from dlseg.cli.crf_tune import read_scores
 from dlseg.widgets import page
+from dlseg.widgets.subject import SCRIBBLE_NAMES
 
 LOGITS = np.random.default_rng(0).normal(size=(3, 5, 6)).astype(np.float16)
 LARGE = torch.nn.functional.interpolate(
@@ -70,6 +71,19 @@ def test_twenty_one_classes_are_vocs_and_a_network_brings_its_own(photo: Path, t
     assert served[1]["probs"].shape == (len(served[1]["classes"]), 20, 24)
 
 
+def test_without_scores_there_are_scribbles_to_draw_or_to_read(photo: Path, tmp_path: Path,
+                                                               served: list[dict[str, Any]]) -> None:
+    tune(photo)
+    drawn = np.full((20, 24), 255, np.uint8)
+    drawn[3], drawn[9] = 0, 1
+    picture = Image.fromarray(drawn, "P")
+    picture.putpalette([0] * 768)
+    picture.save(tmp_path / "drawn.png")
+    tune(photo, "--scribbles", tmp_path / "drawn.png", "--classes", "ground,cat")
+    assert (served[0]["scribbles"] == 255).all() and served[0]["classes"] == list(SCRIBBLE_NAMES)
+    assert np.array_equal(served[1]["scribbles"], drawn) and served[1]["classes"] == ["ground", "cat"]
+
+
 def test_what_is_wrong_is_one_line(photo: Path, tmp_path: Path, served: list[dict[str, Any]]) -> None:
     np.savez(tmp_path / "other.npz", other=LOGITS)
     np.save(tmp_path / "flat.npy", LOGITS[0])
@@ -78,12 +92,13 @@ def test_what_is_wrong_is_one_line(photo: Path, tmp_path: Path, served: list[dic
     good = tmp_path / "good.npy"
     np.save(good, LOGITS)
     for arguments, message in [
-        ((), "--weights"),
+        (("--scores", good, "--weights", "shapes"), "got --scores and --weights, expected one of them"),
+        (("--scribbles", tmp_path / "small.png"), "scribbles: expected whole numbers of shape (20, 24)"),
         (("--scores", tmp_path / "none.npz"), "does not exist"),
         (("--scores", tmp_path / "other.npz"), "holds other, expected probs or logits"),
         (("--scores", tmp_path / "flat.npy"), "expected floats (C, h, w)"),
         (("--scores", tmp_path / "text.npy"), "no .npy or .npz file of numbers"),
-        (("--scores", good, "--truth", tmp_path / "small.png"), "got 4 × 4 pixels, expected the image's 24 × 20"),
+        (("--scores", good, "--truth", tmp_path / "small.png"), "truth: expected shape (20, 24), got (4, 4)"),
         (("--scores", good, "--kernel", "gauss"), "'gauss' is not one of"),
     ]:
         output = tune(photo, *arguments)
