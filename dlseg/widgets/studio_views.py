@@ -99,7 +99,8 @@ def _step(trace: Trace, step: int, names: Sequence[str], truth: np.ndarray | Non
     size = (now.shape[0], now.shape[1])
     changed = difference_plane(now, earlier, None if truth is None else decimated(truth, size))
     first = "Iteration 0: the unary alone" if at == 0 else f"After iteration {at} of {last}"
-    return Pair(label_plane(now, names), changed, first, f"What iteration {at} changed" if at else "Nothing changed yet")
+    second = f"What iteration {at} changed" if at else "Nothing changed yet"
+    return Pair(label_plane(now, names), changed, first, second)
 
 
 def _listeners(affinity: Affinity) -> Pair:
