@@ -6,21 +6,25 @@ from pathlib import Path
 
 import click
 
-from dlseg.course.build import build, check
+from dlseg.course.build import build, build_teacher
+from dlseg.course.faults import check
 
 FOLDER = click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path("notebooks"))
 
 
 @click.group()
 def course() -> None:
-    """Build the student notebooks from their sources, or check that they are up to date."""
+    """Build the student notebooks from their sources, or check that they are up to date and sound."""
 
 
 @course.command(name="build")
 @FOLDER
-def build_command(folder: Path) -> None:
+@click.option("--teacher", type=click.Path(file_okay=False, path_type=Path),
+              help="Also write solved notebooks, solution pages and autograders into this folder.")
+def build_command(folder: Path, teacher: Path | None) -> None:
     """Write FOLDER/*.ipynb (default: notebooks) from FOLDER/source/*.py."""
     changed = build(folder)
+    changed += build_teacher(folder, teacher) if teacher else []
     for path in changed:
         click.echo(f"wrote {path}")
     if not changed:
@@ -30,10 +34,10 @@ def build_command(folder: Path) -> None:
 @course.command(name="check")
 @FOLDER
 def check_command(folder: Path) -> None:
-    """Fail where a committed notebook is stale, holds outputs, is missing, or has no source."""
+    """Fail where a committed notebook is stale, holds outputs, gives answers away, or has dead links or imports."""
     faults = check(folder)
     for fault in faults:
         click.echo(str(fault), err=True)
     if faults:
         raise click.exceptions.Exit(1)
-    click.echo("every notebook is what its source says")
+    click.echo("every notebook is what its source says, and sound")

@@ -1,122 +1,96 @@
-"""From one solved source, `source/NAME.py` (py:percent), to the student's notebook `NAME.ipynb`."""
+"""From one solved source, `source/NAME.py` (py:percent), to the student's notebook and the teacher's folder."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from html import escape
 from pathlib import Path
-from typing import Any
 
-KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-
-
-class CourseError(ValueError):
-    """A course folder that cannot be built; says what was expected where."""
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What is wrong with one committed notebook, and what to do about it."""
-
-    notebook: Path
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.notebook}: {self.message}"
+from dlseg.course import source
+from dlseg.course.catalogue import EXERCISES, RUNGS, of_notebook, reference_text
+from dlseg.course.hints import rung_of
+from dlseg.course.source import sources
+from dlseg.grading.exercise import Exercise
+from dlseg.grading.platforms import classroom_workflow, gradescope_zip
+from dlseg.grading.reports.html import page
+from dlseg.grading.result import write
 
 
-def sources(folder: Path) -> list[Path]:
-    """The course's sources, in order.
-
-    Raises:
-        CourseError: `folder` has no `source/` with py:percent files in it.
-    """
-    found = sorted((folder / "source").glob("[!_]*.py"))
-    if not found:
-        raise CourseError(f"folder: no sources {folder / 'source'}/*.py; run this where the notebooks folder is, "
-                          "or name it")
-    return found
+def student_notebook(path: Path, exercises: Path = EXERCISES) -> str:
+    """The text of the student's notebook that the source at `path` stands for."""
+    return source.text_of(source.student(path, exercises))
 
 
-def student_notebook(source: Path) -> str:
-    """The text of the notebook that `source` stands for: no outputs, stable cell ids, kernel `python3`."""
-    jupytext = _jupytext()
-    nbformat = _nbformat()
-    notebook = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent")
-    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
-    notebook.nbformat, notebook.nbformat_minor = 4, 5
-    taken: set[str] = set()
-    for cell in notebook.cells:
-        cell.id = _cell_id(cell, taken)
-        taken.add(cell.id)
-    nbformat.validate(notebook)
-    text: str = nbformat.writes(notebook, version=nbformat.NO_CONVERT)
-    return text.rstrip("\n") + "\n"
+def solved_notebook(path: Path, exercises: Path = EXERCISES) -> str:
+    """The text of the solved notebook, with nbgrader's markers: what a teacher keeps and releases from."""
+    return source.text_of(source.solved(path, exercises))
 
 
-def build(folder: Path) -> list[Path]:
+def build(folder: Path, exercises: Path = EXERCISES) -> list[Path]:
     """Write every student notebook of `folder`, each whole or not at all; returns the ones that changed."""
     changed = []
-    for source in sources(folder):
-        text, target = student_notebook(source), folder / f"{source.stem}.ipynb"
+    for path in sources(folder):
+        text, target = student_notebook(path, exercises), folder / f"{path.stem}.ipynb"
         if not target.is_file() or target.read_text(encoding="utf-8") != text:
-            _write_whole(target, text)
+            write(target, text)
             changed.append(target)
     return changed
 
 
-def check(folder: Path) -> list[Fault]:
-    """Everything that keeps the committed notebooks of `folder` from being what their sources say."""
-    wanted = {folder / f"{source.stem}.ipynb": source for source in sources(folder)}
-    faults = [Fault(path, f"has no source {folder / 'source' / path.stem}.py")
-              for path in sorted(folder.glob("*.ipynb")) if path not in wanted]
-    for path, source in wanted.items():
-        faults += [Fault(path, message) for message in _faults(path, source)]
-    return faults
+def build_teacher(folder: Path, out: Path, exercises: Path = EXERCISES) -> list[Path]:
+    """Write what only teachers may see into `out`; returns the files.
+
+    `solved/` holds the solved notebooks (nbgrader's source versions), `solutions/` a page per notebook with
+    every hint, picture and worked solution, `gradescope/` an autograder zip and `classroom/` a workflow for each.
+
+    Raises:
+        CourseError: `out` is, or lies in, the students' folder.
+    """
+    if folder.resolve() in (out.resolve(), *out.resolve().parents):
+        raise source.CourseError(f"out: {out} is in the students' folder {folder}; choose a folder elsewhere")
+    return [path for item in sources(folder) for path in _teachers_files(item, out, exercises)]
 
 
-def _faults(path: Path, source: Path) -> list[str]:
-    nbformat = _nbformat()
-    if not path.is_file():
-        return ["is missing: run `dlseg course build`"]
-    text = path.read_text(encoding="utf-8")
-    try:
-        cells = nbformat.reads(text, as_version=4).cells
-    except (ValueError, KeyError, AttributeError, nbformat.ValidationError) as error:
-        return [f"is no notebook ({error}): run `dlseg course build`"]
-    ran = [number for number, cell in enumerate(cells, 1)
-           if cell.cell_type == "code" and (cell.outputs or cell.execution_count is not None)]
-    if ran:
-        return [f"cell {number} holds an output or a run number: run `dlseg course build`" for number in ran]
-    if text != student_notebook(source):
-        return [f"is not what {source} says: edit the source, then run `dlseg course build`"]
-    return []
+def _teachers_files(path: Path, out: Path, exercises: Path) -> Iterator[Path]:
+    solved = out / "solved" / f"{path.stem}.ipynb"
+    solved.parent.mkdir(parents=True, exist_ok=True)
+    write(solved, solved_notebook(path, exercises))
+    yield solved
+    topic = source.topic(path)
+    if not (found := of_notebook(topic, exercises)):
+        return
+    for name in ("solutions", "gradescope", "classroom"):
+        (out / name).mkdir(exist_ok=True)
+    target = out / "solutions" / f"{path.stem}.html"
+    write(target, solution_page(path.stem, found, _answers(path, exercises)))
+    yield target
+    target = out / "gradescope" / f"{path.stem}.zip"
+    gradescope_zip(target, exercises / f"{topic}.py")
+    yield target
+    target = out / "classroom" / f"{path.stem}.yml"
+    classroom_workflow(target, f"notebooks/{path.stem}.ipynb", f"dlseg/course/exercises/{topic}.py")
+    yield target
 
 
-def _cell_id(cell: Any, taken: set[str]) -> str:
-    """A cell's id follows from its text, so an edit elsewhere leaves it alone; a second equal cell is numbered."""
-    stem = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:8]
-    number = 1
-    while (name := stem if number == 1 else f"{stem}-{number}") in taken:
-        number += 1
-    return name
+def _answers(path: Path, exercises: Path) -> dict[str, str]:
+    """Exercise slug → the text of its answer's cell in the source."""
+    return {cell.id: cell.source for cell in source.solved(path, exercises).cells if source.solutions(cell.source)}
 
 
-def _write_whole(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".tmp")
-    part.write_text(text, encoding="utf-8", newline="\n")
-    part.replace(path)
+def solution_page(name: str, found: list[Exercise], answers: dict[str, str]) -> str:
+    """A page of every exercise: points, tests with their tolerance, the hint ladder with its picture, two answers."""
+    return page(f"{name}: solutions", f"<h1>{escape(name)}: solutions</h1>"
+                + "".join(_solution(e, answers.get(e.slug, "")) for e in found))
 
 
-def _nbformat() -> Any:
-    import nbformat
-
-    return nbformat
-
-
-def _jupytext() -> Any:
-    try:
-        import jupytext
-    except ImportError as error:
-        raise CourseError("jupytext is not installed; only authors need it: pip install jupytext") from error
-    return jupytext
+def _solution(found: Exercise, answer: str) -> str:
+    tests = "".join(
+        f"<tr><td>{escape(t.name)}{' (hidden)' if t.hidden else ''}<td>{t.tolerance.tier}: "
+        f"{escape(t.tolerance.because)}<td class='number'>{t.points:g}</tr>" for t in found.tests)
+    rungs = [rung_of(found, number) for number in range(1, len(RUNGS))]
+    hints = "".join(f"<h3>Hint {r.rung}: {RUNGS[r.rung - 1]}</h3><pre>{escape(r.text)}</pre>"
+                    + (f"<img alt='a right result' src='{r.picture}'>" if r.picture else "") for r in rungs)
+    return (f"<section class='good'><h2>{escape(found.title)} <span class='quiet'>{escape(found.id)}, "
+            f"{found.max_points:g} points, {found.difficulty}</span></h2><table>{tests}</table>{hints}"
+            f"<h3>Worked solution, as the last hint shows it</h3><pre>{escape(reference_text(found))}</pre>"
+            f"<h3>The solved notebook's answer</h3><pre>{escape(answer)}</pre></section>")

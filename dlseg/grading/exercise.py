@@ -12,13 +12,14 @@ import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from dlseg.grading.tolerance import Tolerance
 
 Points = float | int
+Difficulty = Literal["easy", "medium", "hard"]
 Inputs = Callable[[np.random.Generator], tuple[Any, ...]]
 ID = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
 
@@ -50,7 +51,10 @@ class Test:
 
 @dataclass(frozen=True)
 class Exercise:
-    """A graded function (or a few): id `notebook.name`, a reference, tests, the time a worker may take."""
+    """A graded function (or a few): id `notebook.name`, a reference, tests, the time a worker may take.
+
+    `hints` are an idea, a word on shapes, and pseudo-code; a fourth, the worked solution, is the reference's text.
+    """
 
     id: str
     function: str
@@ -58,6 +62,8 @@ class Exercise:
     tests: tuple[Test, ...]
     seconds: Points = 10.0
     title: str = ""
+    difficulty: Difficulty = "medium"
+    hints: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not ID.fullmatch(self.id):

@@ -10,6 +10,7 @@ from dlseg.grading.tolerance import exact, numeric
 
 COPIES = "values are copied or zero, never computed"
 SUMS = "the same few products, added in any order, in single or double precision"
+WHOLE = "rates and strides are whole numbers"
 
 
 def insert_holes(weight: torch.Tensor, rate: int) -> torch.Tensor:
@@ -29,38 +30,125 @@ def atrous_conv1d(x: np.ndarray, w: np.ndarray, rate: int) -> np.ndarray:
     return np.array([sum(x[i + rate * k] * w[k] for k in range(len(w))) for i in range(len(x) - reach)])
 
 
-def _filters(size: int, *rates: int) -> Inputs:
+def atrous_conv2d(x: torch.Tensor, weight: torch.Tensor, rate: int) -> torch.Tensor:
+    """Tap by tap: each multiplies a shifted piece of the map and adds to all outputs; no padding, stride 1."""
+    _, _, kh, kw = weight.shape
+    height, width = x.shape[1] - (kh - 1) * rate, x.shape[2] - (kw - 1) * rate
+    y = torch.zeros(weight.shape[0], height, width)
+    for r in range(kh):
+        for c in range(kw):
+            piece = x[:, r * rate:r * rate + height, c * rate:c * rate + width]
+            y += torch.einsum("oi,ihw->ohw", weight[:, :, r, c], piece)
+    return y
+
+
+def rates(strides: list[int], output_stride: int) -> list[tuple[int, int]]:
+    """Layer by layer: keep the stride while the jump may still grow, then open the filters instead."""
+    jump, coarse, plan = 1, 1, []
+    for stride in strides:
+        rate = coarse // jump
+        kept = stride if jump * stride <= output_stride else 1
+        plan.append((kept, rate))
+        coarse, jump = coarse * stride, jump * kept
+    return plan
+
+
+def _filters(size: int, *options: int) -> Inputs:
     def draw(rng: np.random.Generator) -> tuple[torch.Tensor, int]:
         shape = (int(rng.integers(1, 5)), int(rng.integers(1, 4)), size, size)
-        return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)), int(rng.choice(rates))
+        return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)), int(rng.choice(options))
 
     return draw
 
 
-def _signal(taps: int, *rates: int) -> Inputs:
+def _signal(taps: int, *options: int) -> Inputs:
     def draw(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, int]:
         length = int(rng.integers(24, 40))
-        return rng.standard_normal(length), rng.standard_normal(taps), int(rng.choice(rates))
+        return rng.standard_normal(length), rng.standard_normal(taps), int(rng.choice(options))
 
     return draw
+
+
+def _map(taps: int, *options: int) -> Inputs:
+    def draw(rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, int]:
+        rate, inputs = int(rng.choice(options)), int(rng.integers(2, 5))
+        height, width = rng.integers(3, 9, 2) + (taps - 1) * rate
+        x = rng.standard_normal((inputs, height, width), dtype=np.float32)
+        weight = rng.standard_normal((int(rng.integers(2, 6)), inputs, taps, taps), dtype=np.float32)
+        return torch.from_numpy(x), torch.from_numpy(weight), rate
+
+    return draw
+
+
+def _vgg(rng: np.random.Generator) -> tuple[list[int], int]:
+    return [1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1], int(rng.choice([8, 16]))
+
+
+def _strides(rng: np.random.Generator) -> tuple[list[int], int]:
+    strides = [int(s) for s in rng.choice([1, 1, 2], size=12)]
+    return strides, 2 ** int(rng.integers(0, strides.count(2) + 1))
 
 
 EXERCISES = [
     Exercise(
-        id="atrous.insert_holes", function="insert_holes", reference=insert_holes, title="Open a filter",
-        tests=(
-            Test("rate 1 changes nothing", 1, _filters(3, 1), exact(COPIES)),
-            Test("3×3 at rate 2", 2, _filters(3, 2), exact(COPIES)),
-            Test("other sizes and rates", 2, _filters(5, 3, 4, 5), exact(COPIES), hidden=True),
-        ),
-    ),
-    Exercise(
         id="atrous.conv1d", function="atrous_conv1d", reference=atrous_conv1d,
-        title="Atrous convolution in 1-D",
-        tests=(
+        title="Atrous convolution in 1-D", difficulty="easy", tests=(
             Test("rate 1 is ordinary correlation", 1, _signal(3, 1), numeric(SUMS)),
             Test("rate 2", 2, _signal(3, 2), numeric(SUMS)),
             Test("five taps, larger rates", 2, _signal(5, 3, 4), numeric(SUMS), hidden=True),
+        ), hints=(
+            "Write down y[0] for a filter of three taps at rate 2: which three numbers of x does it read?",
+            "y is shorter than x by (len(w) − 1)·rate: its last value must still find its last tap inside x.",
+            "n = len(x) - (len(w) - 1) rate\n"
+            "y = n zeros\n"
+            "for each tap k: add w[k] times the n numbers of x that start at rate k",
+        ),
+    ),
+    Exercise(
+        id="atrous.insert_holes", function="insert_holes", reference=insert_holes, title="Open a filter",
+        difficulty="easy", tests=(
+            Test("rate 1 changes nothing", 1, _filters(3, 1), exact(COPIES)),
+            Test("3×3 at rate 2", 2, _filters(3, 2), exact(COPIES)),
+            Test("other sizes and rates", 2, _filters(5, 3, 4, 5), exact(COPIES), hidden=True),
+        ), hints=(
+            "Neighbouring taps move `rate` cells apart; everything between them is zero. Begin with zeros.",
+            "(O, I, k, k) becomes (O, I, K, K) with K = (k − 1)·rate + 1: no zeros after the last tap.",
+            "opened = zeros of shape (O, I, K, K), of weight's own type\n"
+            "every rate-th row and column of opened = weight      (a slice with a step)",
+        ),
+    ),
+    Exercise(
+        id="atrous.conv2d", function="atrous_conv2d", reference=atrous_conv2d, title="Read the map with steps",
+        difficulty="medium", tests=(
+            Test("rate 1", 1, _map(3, 1), numeric(SUMS)),
+            Test("rate 2", 2, _map(3, 2), numeric(SUMS)),
+            Test("other kernels and rates", 3, _map(4, 3, 5), numeric(SUMS), hidden=True),
+        ), hints=(
+            "It is your 1-D function in two directions, and summed over the input channels. Go tap by tap: each tap "
+            "sees the whole map, shifted.",
+            "(I, H, W) becomes (O, H − (k − 1)·rate, W − (k − 1)·rate). Tap (r, c) sees a piece of that size, which "
+            "starts at row r·rate and column c·rate; its weight is a matrix (O, I).",
+            "y = zeros (O, h, w)\n"
+            "for each tap (r, c):\n"
+            "    piece = x[:, r rate : r rate + h, c rate : c rate + w]          (I, h, w)\n"
+            "    y += weight[:, :, r, c] times piece, summed over I              (einsum \"oi,ihw->ohw\")",
+        ),
+    ),
+    Exercise(
+        id="atrous.rates", function="rates", reference=rates, title="Which layer gets which rate?",
+        difficulty="medium", tests=(
+            Test("VGG-16's eleven stages", 2, _vgg, exact(WHOLE)),
+            Test("any chain", 2, _strides, exact(WHOLE), runs=4),
+        ), hints=(
+            "Keep two numbers while you go down the layers: the jump (pixels from cell to cell) that the old network "
+            "had here, and the jump of the new one. How many new cells make one old step?",
+            "A list of pairs (stride, rate), one per layer. A layer's own removed stride opens the layers after it, "
+            "not itself.",
+            "old = new = 1\n"
+            "for each stride:\n"
+            "    rate = old // new\n"
+            "    keep the stride if new × stride is still ≤ output_stride, else it is 1\n"
+            "    note (kept, rate);  old ×= stride;  new ×= kept",
         ),
     ),
 ]

@@ -1,13 +1,15 @@
-"""Exercises of notebook 01: stride and size arithmetic of pooling."""
+"""Exercises of notebook 01: sizes, what pooling does to a map, and bilinear upsampling (sections 3.1 and 2)."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from dlseg.grading.exercise import Exercise, Inputs, Test
-from dlseg.grading.tolerance import exact
+from dlseg.grading.tolerance import exact, numeric
 
 WHOLE = "sizes are whole numbers"
+PICKED = "a maximum is one of the numbers that came in"
+MIXED = "each value is a mixture of at most four, in single or double precision"
 
 
 def output_size(size: int, kernel: int, stride: int, padding: int, ceil_mode: bool) -> int:
@@ -20,6 +22,35 @@ def output_size(size: int, kernel: int, stride: int, padding: int, ceil_mode: bo
     return count + (ceil_mode and not covered and start < size)
 
 
+def map_sizes(size: int, layers: list[tuple[int, int, int]]) -> list[int]:
+    """The map's size after each (kernel, stride, padding), counted window by window."""
+    sizes = []
+    for kernel, stride, padding in layers:
+        size = len(range(-padding, size + padding - kernel + 1, stride))
+        sizes.append(size)
+    return sizes
+
+
+def max_pool2d(x: np.ndarray, kernel: int, stride: int) -> np.ndarray:
+    """The greatest number in every kernel × kernel window, a window every `stride` cells."""
+    rows = range(0, x.shape[0] - kernel + 1, stride)
+    columns = range(0, x.shape[1] - kernel + 1, stride)
+    return np.array([[x[r:r + kernel, c:c + kernel].max() for c in columns] for r in rows])
+
+
+def upsample(scores: np.ndarray, factor: int) -> np.ndarray:
+    """h becomes (h - 1) factor + 1: score k lies at pixel k · factor, straight lines between."""
+    height, width = ((n - 1) * factor + 1 for n in scores.shape)
+    large = np.empty((height, width))
+    for y in range(height):
+        for x in range(width):
+            top, left = min(y // factor, scores.shape[0] - 2), min(x // factor, scores.shape[1] - 2)
+            down, right = y / factor - top, x / factor - left
+            large[y, x] = ((1 - down) * (1 - right) * scores[top, left] + (1 - down) * right * scores[top, left + 1]
+                           + down * (1 - right) * scores[top + 1, left] + down * right * scores[top + 1, left + 1])
+    return large
+
+
 def _windows(ceil_mode: bool, *, padded: bool) -> Inputs:
     def draw(rng: np.random.Generator) -> tuple[int, int, int, int, bool]:
         kernel = int(rng.integers(2, 5))
@@ -29,13 +60,90 @@ def _windows(ceil_mode: bool, *, padded: bool) -> Inputs:
     return draw
 
 
+def _halvings(rng: np.random.Generator) -> tuple[int, list[tuple[int, int, int]]]:
+    return int(rng.integers(33, 600)), [(2, 2, 0)] * int(rng.integers(2, 6))
+
+
+def _layers(rng: np.random.Generator) -> tuple[int, list[tuple[int, int, int]]]:
+    kinds = [(3, 1, 1), (3, 1, 0), (2, 2, 1), (3, 2, 1), (2, 2, 0), (2, 1, 0), (5, 1, 2)]
+    return int(rng.integers(90, 400)), [kinds[i] for i in rng.integers(len(kinds), size=6)]
+
+
+def _map(kernel: int, stride: int, low: float = -1.0) -> Inputs:
+    def draw(rng: np.random.Generator) -> tuple[np.ndarray, int, int]:
+        shape = rng.integers(2 * kernel, 17, 2)
+        return rng.uniform(low, low + 2, shape), kernel, stride
+
+    return draw
+
+
+def _scores(*factors: int) -> Inputs:
+    def draw(rng: np.random.Generator) -> tuple[np.ndarray, int]:
+        return rng.standard_normal(rng.integers(2, 7, 2)), int(rng.choice(factors))
+
+    return draw
+
+
 EXERCISES = [
     Exercise(
         id="pooling.output_size", function="output_size", reference=output_size, title="How many windows fit",
-        tests=(
+        difficulty="easy", tests=(
             Test("no padding", 2, _windows(False, padded=False), exact(WHOLE), runs=6),
             Test("with padding", 1, _windows(False, padded=True), exact(WHOLE), runs=6),
             Test("Caffe rounds up", 2, _windows(True, padded=True), exact(WHOLE), runs=8, hidden=True),
+        ), hints=(
+            "Lay the first window at the left end. How far can its start still move before its end leaves the map? "
+            "How many steps of `stride` is that?",
+            "One whole number. With the padding the map is size + 2·padding cells long, so the start can move "
+            "size + 2·padding − kernel cells. Do not forget the window at the very start.",
+            "room = size + 2 padding - kernel\n"
+            "rounding down: room // stride + 1\n"
+            "rounding up:   the same, one more if room is no multiple of stride,\n"
+            "               unless that last window would start at or after size + padding",
+        ),
+    ),
+    Exercise(
+        id="pooling.map_sizes", function="map_sizes", reference=map_sizes, title="Down a whole network",
+        difficulty="easy", tests=(
+            Test("halve and halve again", 2, _halvings, exact(WHOLE), runs=4),
+            Test("convolutions and pools", 2, _layers, exact(WHOLE), runs=4),
+        ), hints=(
+            "The size after one layer is the size before the next. Which formula gives one layer's size?",
+            "A list of whole numbers, as long as `layers`; the first is the size after the first layer, and the "
+            "image's own size is not in it.",
+            "for each (kernel, stride, padding):\n"
+            "    size = (size + 2 padding - kernel) // stride + 1\n"
+            "    note it",
+        ),
+    ),
+    Exercise(
+        id="pooling.max_pool2d", function="max_pool2d", reference=max_pool2d, title="Max pooling by hand",
+        tests=(
+            Test("2×2, stride 2", 2, _map(2, 2), exact(PICKED)),
+            Test("3×3, stride 2: windows overlap", 1, _map(3, 2), exact(PICKED)),
+            Test("stride 1, all negative", 2, _map(2, 1, -3.0), exact(PICKED), hidden=True),
+        ), hints=(
+            "Each number of the result looks at one square of the map. Where does the square of result (r, c) start?",
+            "(H, W) becomes ((H − kernel) // stride + 1, (W − kernel) // stride + 1). The square of result (r, c) "
+            "starts at row r·stride, column c·stride.",
+            "for each result row r and column c:\n"
+            "    window = x[r stride : r stride + kernel, c stride : c stride + kernel]\n"
+            "    result[r, c] = greatest of window",
+        ),
+    ),
+    Exercise(
+        id="pooling.upsample", function="upsample", reference=upsample, title="Bilinear, with corners aligned",
+        difficulty="hard", tests=(
+            Test("twice as large", 2, _scores(2), numeric(MIXED)),
+            Test("eight times, as the paper", 2, _scores(8, 3), numeric(MIXED)),
+        ), hints=(
+            "Bilinear is linear twice: stretch every row by straight lines between its scores, then every column "
+            "of what came out.",
+            "(h, w) becomes ((h − 1)·factor + 1, (w − 1)·factor + 1). Score k sits exactly at pixel k·factor: the "
+            "corners stay corners.",
+            "for every pixel: place = pixel / factor, cell = its whole part, t = the rest\n"
+            "along a row: (1 - t) scores[cell] + t scores[cell + 1]     (numpy.interp does this)\n"
+            "first all rows, then all columns",
         ),
     ),
 ]

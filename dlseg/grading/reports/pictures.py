@@ -18,7 +18,28 @@ def comparison(own: Any, reference: Any) -> str:
     left, right = _drawable(own), _drawable(reference)
     if left is None or right is None:
         return ""
-    figure = _curves(left, right) if right.ndim == 1 and left.ndim == 1 else _maps(left, right)
+    return _address(_curves(left, right) if right.ndim == 1 and left.ndim == 1 else _maps(left, right))
+
+
+def single(value: Any) -> str:
+    """One result as a PNG in a data address, or '' where it has no picture: what a right answer looks like."""
+    value = value.detach().cpu().numpy() if hasattr(value, "detach") else value
+    drawn = _drawable(value)
+    if drawn is None:
+        return ""
+    figure = _figure(5.0 if drawn.ndim == 1 else 3.2, 2.2)
+    axes = figure.add_subplot()
+    if drawn.ndim == 1:
+        axes.plot(drawn, "o-", color="#0072b2", markersize=5)
+        axes.set_xlabel("index")
+        axes.set_ylabel("value")
+    else:
+        figure.colorbar(axes.imshow(drawn, interpolation="nearest", aspect="auto"), ax=axes)
+        axes.set_title(f"right: {drawn.shape[0]}×{drawn.shape[1]}", fontsize=9)
+    return _address(figure)
+
+
+def _address(figure: Figure) -> str:
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=80)
     return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
@@ -90,6 +111,4 @@ def bars(heights: list[int], labels: list[str], xlabel: str, ylabel: str) -> str
     axes.set_ylabel(ylabel)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=80)
-    return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
+    return _address(figure)
