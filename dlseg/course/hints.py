@@ -1,0 +1,111 @@
+"""`hint(id)`: a ladder from an idea to the worked solution. What was asked is written down beside the notebook."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from dlseg.course.catalogue import RUNGS, find, reference_text
+from dlseg.grading.exercise import Exercise
+from dlseg.grading.frames import FrameError
+from dlseg.grading.reports.pictures import single
+from dlseg.grading.result import write
+
+RECORD = "hints.json"  # in the notebook's folder: exercise id → the highest rung asked for
+RULES = "course.json"  # a teacher's: {"hint_prices": [p1, p2, p3, p4]}, points that each rung costs
+
+
+@dataclass(frozen=True)
+class Hint:
+    """One rung of one exercise's ladder, as a notebook shows it."""
+
+    exercise: Exercise
+    rung: int
+    text: str
+    picture: str = ""
+    price: float = 0.0
+
+    def __str__(self) -> str:
+        price = f" (costs {self.price:g} points)" if self.price else ""
+        more = f"\nOne more: hint({self.exercise.id!r})" if self.rung < len(RUNGS) else ""
+        return f"Hint {self.rung} of {len(RUNGS)}, {RUNGS[self.rung - 1]}{price}:\n{self.text}{more}"
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """The hint as a page shows it."""
+        body = f"<pre style='margin:.3em 0'>{escape(self.text)}</pre>" if self.rung > 2 else \
+            f"<p style='margin:.3em 0'>{escape(self.text)}</p>"
+        picture = f"<img alt='what a right result looks like' src='{self.picture}'>" if self.picture else ""
+        price = f", costs {self.price:g} points" if self.price else ""
+        more = f"<small>one more: <code>hint(\"{self.exercise.id}\")</code></small>" if self.rung < len(RUNGS) else ""
+        return (f"<div style='border-left:.4em solid #8a5a00;padding:.2em .8em'><b>Hint {self.rung} of {len(RUNGS)}: "
+                f"{RUNGS[self.rung - 1]}</b>{price}{body}{picture}{more}</div>")
+
+
+def hint(exercise: str, rung: int | None = None) -> Hint:
+    """The next hint for an exercise: 1 an idea, 2 shapes and a picture, 3 pseudo-code, 4 a worked solution.
+
+    `rung` shows one that was asked for before again. Every new rung is written to `hints.json` beside the
+    notebook; what it costs is the teacher's choice (`course.json`), nothing if they made none.
+
+    Raises ValueError for an unknown exercise, or a rung that is not yet reached.
+    """
+    found = find(exercise)
+    asked = record().get(found.id, 0)
+    wanted = min(asked + 1, len(RUNGS)) if rung is None else rung
+    if wanted not in range(1, min(asked + 1, len(RUNGS)) + 1):
+        raise ValueError(f"rung: got {rung}; the next hint of {found.id} is number {min(asked + 1, len(RUNGS))}: "
+                         f"hint({found.id!r})")
+    if wanted > asked:
+        write(Path(RECORD), json.dumps({**record(), found.id: wanted}, indent=1, sort_keys=True) + "\n")
+    return rung_of(found, wanted)
+
+
+def rung_of(found: Exercise, number: int) -> Hint:
+    """Rung `number` (from 1) of an exercise's ladder; nothing is written down."""
+    text = reference_text(found) if number == len(RUNGS) else found.hints[number - 1]
+    return Hint(found, number, text, _example(found) if number == 2 else "", prices()[number - 1])
+
+
+def _example(found: Exercise) -> str:
+    """A picture of the right result of the first open test; '' where it has none."""
+    test = next((t for t in found.tests if not t.hidden), found.tests[0])
+    try:
+        return single(found.answer(test, test.draw(0, found.id, 0)))
+    except FrameError:
+        return ""
+
+
+def record() -> dict[str, int]:
+    """Exercise id → the highest rung asked for, as written down beside the notebook."""
+    return {str(key): int(value) for key, value in _object(RECORD).items()}
+
+
+def prices() -> tuple[float, ...]:
+    """Points that each rung costs: the teacher's, else nothing. ValueError where course.json is wrong."""
+    asked = _object(RULES).get("hint_prices", [0] * len(RUNGS))
+    if not isinstance(asked, list) or len(asked) != len(RUNGS) or not all(
+            isinstance(p, int | float) and p >= 0 for p in asked):
+        raise ValueError(f"{RULES}: hint_prices must be {len(RUNGS)} numbers from 0 on; got {asked!r}")
+    return tuple(map(float, asked))
+
+
+def price_paid(exercise: str) -> float:
+    """Points that the hints asked for so far cost in all."""
+    return sum(prices()[: record().get(exercise, 0)])
+
+
+def _object(name: str) -> dict[str, object]:
+    path = Path(name)
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{name} is not JSON ({error}); mend it or remove it") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} must hold a JSON object; got {value!r}")
+    return value
