@@ -1,0 +1,262 @@
+# %% [markdown]
+# # 1 · Pooling buys invariance and sells position
+#
+# *Semantic segmentation* gives every pixel of an image a class: chair, fish, background. DeepLab makes a network
+# that was trained for something easier, one class for the whole image, do it. This notebook shows what stands in
+# the way: **pooling**, which lets the network not care where a thing is.
+#
+# You will shift an image and watch scores stay, compute the size of every map of VGG-16, and measure how well a
+# network could do *at best* when it answers only every 8, 16 or 32 pixels.
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from dlseg.course import check, hint, standing
+from dlseg.datasets import load
+from dlseg.figures import Bar, Panel, heat_panel, label_panel, panels
+
+torch.manual_seed(0)
+val = load("shapes", "val")
+image, truth = val[32].image, val[32].label
+
+# %% [markdown]
+# ## 1.1 · What the network answers
+# VGG-16 is the network of the paper (section 3): thirteen *convolutions* (small filters slid over a map), five
+# *poolings* between them, and three large layers at the end, fc6, fc7 and fc8, that name the class. `dlseg` carries a
+# narrow copy that was trained on small drawn scenes, the *shapes*.
+#
+# Applied to a whole image, it gives a **score map**: one number per class and place, higher for “more likely”. How far
+# apart these places are, in pixels, is the **stride**. Below is the map of one class at three strides. The maps at
+# stride 16 and 32 are every second and every fourth score of the one at 8.
+
+# %%
+from dlseg.networks import ScoreGrid, create
+from dlseg.predict import score_maps
+
+net = create("deeplab-largefov", num_classes=val.num_classes, width=1 / 8, weights="shapes")
+scores, _ = score_maps(net, image)
+chair = scores[val.classes.index("chair")].numpy()
+bar = Bar.over("score for “chair”", chair)
+panels([Panel("the image", image), heat_panel("stride 8", chair, bar),
+        heat_panel("stride 16", chair[::2, ::2], bar), heat_panel("stride 32", chair[::4, ::4], bar)])
+
+# %% [markdown]
+# A classifier's own stride is 32: of this image it sees 16 to 25 places. Where are the chair's legs in the last
+# picture? Nothing that comes later can find them there.
+#
+# ## 1.2 · What a pooling does
+# *Max pooling* slides a window over the map and keeps the greatest number in it. VGG-16's windows are 2×2 cells and
+# move 2 cells at a time, so every pooling halves height and width.
+
+# %%
+x = torch.tensor([[1., 3, 0, 0, 2, 1],
+                  [0, 2, 5, 1, 0, 0],
+                  [0, 0, 1, 0, 7, 3],
+                  [4, 1, 0, 2, 1, 0]])
+F.max_pool2d(x[None], kernel_size=2, stride=2)[0]
+
+# %% [markdown]
+# The 5 says: *somewhere in this 2×2 block there is a 5*. In which of the four cells is forgotten. That is the point
+# of it, and the price.
+
+# %% [markdown] exercise="pooling.max_pool2d"
+# Write max pooling in numpy, without torch. `x` is a map (H, W); the window is `kernel` × `kernel` cells and moves
+# `stride` cells at a time; windows that would leave the map are left out. Result *(r, c)* is
+#
+# > the greatest of `x[r·stride … r·stride+kernel−1, c·stride … c·stride+kernel−1]`.
+
+# %% exercise="pooling.max_pool2d"
+def max_pool2d(x: np.ndarray, kernel: int, stride: int) -> np.ndarray:
+    """(H, W) → ((H - kernel) // stride + 1, (W - kernel) // stride + 1): the maximum of every window."""
+    ### BEGIN SOLUTION
+    windows = np.lib.stride_tricks.sliding_window_view(x, (kernel, kernel))
+    return windows[::stride, ::stride].max(axis=(2, 3))
+    ### END SOLUTION
+
+# %% [markdown]
+# ## 1.3 · Five poolings: 32 pixels are one place
+# One bright pixel on a black image, moved to the right step by step. After three poolings, a cell stands for 8×8
+# pixels; after five, for 32×32. The cell that lights up stays the same as long as the pixel stays in its block.
+
+# %%
+for moved in (0, 3, 7, 8, 15, 16, 31, 32):
+    x = torch.zeros(1, 1, 128, 128)
+    x[0, 0, 64, 32 + moved] = 1
+    three, five = F.max_pool2d(x, 8, 8), F.max_pool2d(x, 32, 32)
+    print(f"moved {moved:2} px   after 3 poolings: column {int(three.argmax()) % 16}"
+          f"   after 5: column {int(five.argmax()) % 4}")
+
+# %% [markdown]
+# For naming a picture this is what one wants: a chair is a chair wherever it stands. The paper calls it *invariance*,
+# and gives the name *“signal downsampling”* to what it costs (section 1).
+#
+# **Now with a trained network.** Choose a stride and drag the shift: the answer for the whole image hardly changes,
+# while the place of the highest score moves in jumps of the stride, or not at all.
+
+# %%
+from dlseg.widgets import pooling_explorer
+
+pooling = pooling_explorer(image, truth)
+
+# %% [markdown]
+# ## 1.4 · Sizes
+# A window of `kernel` cells that moves `stride` cells at a time, over a map of $n$ cells with `padding` empty cells
+# at either end, stops at
+#
+# $$\left\lfloor \frac{n + 2\,\mathrm{padding} - \mathrm{kernel}}{\mathrm{stride}} \right\rfloor + 1$$
+#
+# places. A convolution of 3 with padding 1 keeps the size; a pooling of 2 with stride 2 halves it. Down the whole of
+# VGG-16, for its usual image of 224×224:
+
+# %%
+from dlseg.receptive_field import receptive_field
+
+vgg = create("vgg16")
+size = 224
+for field in receptive_field(vgg):
+    if field.name.startswith("pool"):
+        size //= 2
+        print(f"{field.name}: {size:3} × {size:<3}  stride {field.stride[0]:g}")
+
+# %% [markdown]
+# > **Paper says / release does.** The text (section 3.2) takes crops of 306×306 and speaks of a score map of 39×39;
+# > the released LargeFOV files take 321×321 and give 41×41. The reason is the rounding: Caffe, their library, rounds
+# > sizes of pooled maps *up*, the first file pads its 2×2 pools by 1, and the later one uses 3×3 pools. In PyTorch
+# > `MaxPool2d(3, 2, 1)` gives Caffe's size only if the image is 8k + 1 pixels wide; for others it takes `ceil_mode=True`.
+
+# %%
+for name, n in [("paper", 306), ("release", 321), ("release", 500)]:
+    labeller = create("deeplab-largefov", geometry=name, width=1 / 8)
+    print(f"{name:8} {n} px → {labeller.score_size((n, n))[0]} scores along an axis")
+
+# %% [markdown] exercise="pooling.output_size"
+# Compute how many places a window stops at, with both kinds of rounding. `ceil_mode=False` is the formula above.
+# With `ceil_mode=True` the division is rounded up, so the last window may hang over the end; but it must start inside
+# the map or its left padding (before `size + padding`), else it is dropped.
+
+# %% exercise="pooling.output_size"
+def output_size(size: int, kernel: int, stride: int, padding: int, ceil_mode: bool) -> int:
+    """How many windows fit on a map of `size` cells, padded at both ends."""
+    ### BEGIN SOLUTION
+    room = size + 2 * padding - kernel
+    count = (-(-room // stride) if ceil_mode else room // stride) + 1
+    if ceil_mode and (count - 1) * stride >= size + padding:
+        count -= 1
+    return count
+    ### END SOLUTION
+
+# %% [markdown] exercise="pooling.map_sizes"
+# Follow a map down a whole network. `layers` lists `(kernel, stride, padding)` of each layer, convolution or pooling
+# alike; sizes are rounded down. Give back the size after each layer.
+#
+# > `map_sizes(224, [(3, 1, 1), (2, 2, 0)])` is `[224, 112]`.
+
+# %% exercise="pooling.map_sizes"
+def map_sizes(size: int, layers: list[tuple[int, int, int]]) -> list[int]:
+    """The map's size after each (kernel, stride, padding)."""
+    ### BEGIN SOLUTION
+    found = []
+    for kernel, stride, padding in layers:
+        size = (size + 2 * padding - kernel) // stride + 1
+        found.append(size)
+    return found
+    ### END SOLUTION
+
+# %% [markdown]
+# ## 1.5 · What a stride can and cannot show
+# How good could a network be that answers every 8, 16 or 32 pixels, if every answer were *right*? We take the truth
+# itself, keep one label every `stride` pixels, and enlarge again, each class's yes-or-no map by straight lines
+# (*bilinear interpolation*), taking the highest.
+#
+# The measure is the paper's: for each class, the pixels that truth and prediction share over those that at least one of
+# them has (*intersection over union*, IoU), and the mean of that over the classes (*mean IoU*). Both leave out *void*
+# pixels: those so close to an edge that people disagree.
+
+# %%
+from dlseg.evaluation import ConfusionMatrix
+
+def at_best(truth: np.ndarray, stride: int) -> np.ndarray:
+    kept = torch.from_numpy(truth[::stride, ::stride].astype(np.int64))
+    votes = F.one_hot(kept.clamp(max=val.num_classes))[..., :val.num_classes]  # void has no vote
+    enlarged = ScoreGrid(stride).upsample(votes.permute(2, 0, 1)[None].float(), truth.shape)
+    return enlarged[0].argmax(0).numpy()
+
+panels([label_panel("the truth", image, truth),
+        *(label_panel(f"a label every {s} px", image, at_best(truth, s)) for s in (8, 16, 32))], val.classes)
+
+# %%
+for stride in (8, 16, 32):
+    best, real = ConfusionMatrix(val.num_classes), ConfusionMatrix(val.num_classes)
+    for sample in (val[i] for i in range(40)):
+        best.update(at_best(sample.label, stride), sample.label)
+        coarse = score_maps(net, sample.image)[0][None, :, ::stride // 8, ::stride // 8]
+        labels = ScoreGrid(stride, 1).upsample(coarse, sample.label.shape)[0].argmax(0)
+        real.update(labels.numpy(), sample.label)
+    print(f"stride {stride:2}: with perfect answers {100 * best.mean_iou():.0f} %,"
+          f" this network {100 * real.mean_iou():.0f} % mean IoU")
+
+# %% [markdown]
+# Thin things go first: at stride 32, no network on earth draws a chair's leg. So the paper goes to stride 8, by the
+# trick of the next notebook. (Our images are 128 pixels wide, the paper's up to 500: its objects are larger, so its
+# own loss is smaller than in this table. The order is the same.)
+#
+# ## 1.6 · From coarse to fine: two answers
+# The scores of stride 8 still have to become labels for every pixel. DeepLab enlarges them by a fixed **bilinear** ×8:
+# the maps are smooth, the paper says, so that is enough (section 3.1). **FCN** (Long and others, 2015), which came
+# a little earlier, stays at stride 32, enlarges in three steps, and adds finer scores from earlier layers on the way.
+# Its first two enlargements are *learned*: transposed convolutions that begin as bilinear and may change.
+
+# %%
+from dlseg.networks.fcn import bilinear_kernel
+
+plt.figure(figsize=(5, 2.2))
+for factor in (2, 8):
+    plt.plot(bilinear_kernel(factor)[factor - 1].numpy(), "o-", label=f"×{factor}")
+plt.xlabel("pixel of the kernel"), plt.ylabel("weight"), plt.title("bilinear, as a transposed convolution"), plt.legend();
+
+# %%
+from dlseg.receptive_field import cost
+
+for name in ("fcn-32s", "fcn-8s", "deeplab-largefov"):
+    spent = cost(create(name), (500, 500))
+    print(f"{name:17} {spent.macs / 1e9:5.0f} thousand million multiplications,"
+          f" {spent.parameters / 1e6:5.1f} million parameters")
+
+# %% [markdown]
+# > **Paper says / release does.** DeepLab's text says that FCN is *forced to use learned upsampling* (section 3.1). FCN's
+# > own text is milder: its **last** enlargement is fixed bilinear and only those between are learned, so FCN-32s has none.
+
+# %% [markdown] exercise="pooling.upsample"
+# Enlarge one score map bilinearly with its **corners aligned**, as the release does: score *k* lies exactly at pixel
+# `k · factor`, so *h* scores become `(h − 1) · factor + 1` pixels. Between two scores values lie on a straight line, first
+# along rows, then along columns:
+#
+# > pixel *x* between scores *k* and *k + 1*: $(1-t)\,s_k + t\,s_{k+1}$ with $t = x/\mathrm{factor} - k$.
+
+# %% exercise="pooling.upsample"
+def upsample(scores: np.ndarray, factor: int) -> np.ndarray:
+    """(h, w) → ((h - 1) factor + 1, (w - 1) factor + 1), bilinear, corners aligned."""
+    ### BEGIN SOLUTION
+    def stretch(rows: np.ndarray) -> np.ndarray:
+        places = np.arange((rows.shape[1] - 1) * factor + 1) / factor
+        return np.array([np.interp(places, np.arange(rows.shape[1]), row) for row in rows])
+
+    return stretch(stretch(scores).T).T
+    ### END SOLUTION
+
+# %% [markdown]
+# ## Remember
+# - Pooling keeps *that* something is there and forgets *where*; five of them leave one place for 32×32 pixels.
+# - The stride bounds what any network can draw: here even perfect answers lose most of the picture at 32.
+# - Sizes follow from kernel, stride, padding and the rounding; libraries round differently.
+# - Bilinear enlargement adds no knowledge. Finer scores must come from the network.
+
+# %%
+standing("pooling")
+
+# %% [markdown]
+# **Next:** [2 · the hole algorithm](02_atrous.ipynb) makes the same network answer every 8 pixels, without training
+# it anew and without approximation.
