@@ -1,18 +1,21 @@
 """`pytest tests/assignments --submission FILE` grades FILE; without it the grader grades our own answers."""
 
 import json
-import runpy
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dlseg.course import source
 from dlseg.grading import exercise
 from dlseg.grading.sandbox.client import Sandbox, open_best
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
 EXERCISES = HERE.parents[1] / "dlseg" / "course" / "exercises"
+NOTEBOOKS = HERE.parents[1] / "notebooks"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,9 +33,11 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 @pytest.fixture(scope="session")
-def answers() -> dict[str, Any]:
-    """IMPORTS, SOLUTIONS and WRONG."""
-    return runpy.run_path(str(HERE / "answers.py"))
+def solutions() -> dict[str, str]:
+    """Exercise id → the answer in the solved notebook."""
+    cells = [cell for path in source.sources(NOTEBOOKS) for cell in source.solved(path).cells]
+    answers = {cell.id: cell.source for cell in cells if source.solutions(cell.source)}
+    return {found.id: answers[found.slug] for found in exercise.load(EXERCISES) if found.slug in answers}
 
 
 @pytest.fixture(scope="session")
@@ -52,10 +57,12 @@ def notebook() -> Callable[..., str]:
     """A notebook's text from [(exercise id or '', source)]; format 4.4 has no cell ids, 3 has worksheets."""
 
     def make(cells: list[tuple[str, str]], *, major: int = 4, minor: int = 5) -> str:
+        from typical import IMPORTS
+
         raw = []
-        for number, (name, source) in enumerate(cells):
+        for number, (name, text) in enumerate([("", IMPORTS), *cells]):
             cell: dict[str, Any] = {"cell_type": "code", "metadata": {}, "outputs": []}
-            cell["input" if major == 3 else "source"] = source.splitlines(keepends=True)
+            cell["input" if major == 3 else "source"] = text.splitlines(keepends=True)
             if name:
                 grading = {"grade_id": name.replace(".", "-"), "schema_version": 3, "solution": True}
                 cell["metadata"] = {"nbgrader": grading}

@@ -2,19 +2,22 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from typical import IMPORTS, wrong_answers
 
+from dlseg.course import build, selfcheck
+from dlseg.course.catalogue import catalogue
 from dlseg.grading import exercise
 from dlseg.grading.harness import Harness
 from dlseg.grading.intake import Item
 from dlseg.grading.result import Result
 from dlseg.grading.sandbox.client import Sandbox
 
-BLANK = 'def {name}(*arguments):\n    """Write this."""\n    raise NotImplementedError\n'
-IDS = ["atrous.conv1d", "atrous.insert_holes", "crf.mean_field_step", "pooling.output_size",
-       "training.mean_iou", "training.poly_rate"]
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+IDS = list(catalogue())
+WRONG = wrong_answers()
+TOPICS = ("pooling", "atrous", "receptive_field", "training", "crf", "capstone")
 Grade = Callable[..., Result]
 
 
@@ -23,62 +26,84 @@ def grade(exercises: list[exercise.Exercise], sandbox: Sandbox, tmp_path: Path) 
     def run(text: str, *, seed: int = 20, only: str = "", suffix: str = ".ipynb") -> Result:
         path = tmp_path / f"submission{suffix}"
         path.write_text(text)
-        chosen = [e for e in exercises if only in ("", e.id)]
+        chosen = [e for e in exercises if e.id.startswith(only)]
         return Harness(chosen, sandbox, seed).grade(Item("submission", path))
 
     return run
 
 
-def solved(answers: dict[str, Any]) -> list[tuple[str, str]]:
-    return [("", answers["IMPORTS"]), *answers["SOLUTIONS"].items()]
+def test_the_course_is_worth_a_hundred_points(exercises: list[exercise.Exercise]) -> None:
+    assert sum(found.max_points for found in exercises) == 100
+    counts = {topic: sum(found.id.startswith(f"{topic}.") for found in exercises) for topic in TOPICS}
+    assert all(counts[topic] >= 4 for topic in TOPICS[:-1]) and counts["capstone"] == 2
+    assert sum(counts.values()) == len(exercises)
 
 
-def test_every_exercise_has_answers(exercises: list[exercise.Exercise], answers: dict[str, Any]) -> None:
-    assert sorted(e.id for e in exercises) == IDS == sorted(answers["SOLUTIONS"]) == sorted(answers["WRONG"])
-    assert all(len(wrong) >= 10 for wrong in answers["WRONG"].values())
+@pytest.mark.parametrize("name", IDS)
+def test_an_exercise_says_what_a_teacher_needs(name: str) -> None:
+    found = catalogue()[name]
+    assert found.difficulty in ("easy", "medium", "hard") and found.title and len(found.hints) == 3
+    assert all(test.tolerance.because for test in found.tests)
+    assert len(WRONG[name]) >= 10, "ten typical wrong answers belong to each"
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(4))
 def test_solutions_earn_everything(
-    grade: Grade, notebook: Callable[..., str], answers: dict[str, Any], seed: int
+    grade: Grade, notebook: Callable[..., str], solutions: dict[str, str], seed: int
 ) -> None:
-    result = grade(notebook(solved(answers)), seed=seed)
-    assert result.score == result.max_score == 30, result
-    assert {e.status for e in result.exercises} == {"passed"}
+    result = grade(notebook(list(solutions.items())), seed=seed)
+    assert {e.id: e.reason for e in result.exercises if e.status != "passed"} == {}
+    assert result.score == result.max_score == 100
 
 
 @pytest.mark.parametrize(("major", "minor"), [(3, 0), (4, 0), (4, 4)])
 def test_old_formats(
-    grade: Grade, notebook: Callable[..., str], answers: dict[str, Any], major: int, minor: int
+    grade: Grade, notebook: Callable[..., str], solutions: dict[str, str], major: int, minor: int
 ) -> None:
-    result = grade(notebook(solved(answers), major=major, minor=minor))
-    assert result.score == 30, result
+    result = grade(notebook(list(solutions.items()), major=major, minor=minor), only="atrous")
+    assert result.score == 20, result
 
 
-def test_plain_and_percent_scripts(grade: Grade, answers: dict[str, Any]) -> None:
-    plain = answers["IMPORTS"] + "".join(answers["SOLUTIONS"].values())
-    percent = "# %%\n" + answers["IMPORTS"] + "".join(f"# %%\n{s}" for s in answers["SOLUTIONS"].values())
-    assert grade(plain, suffix=".py").score == 30
-    assert grade("# %% [markdown]\n# not = code (\n" + percent, suffix=".py").score == 30
+def test_plain_and_percent_scripts(grade: Grade, solutions: dict[str, str]) -> None:
+    mine = [text for name, text in solutions.items() if name.startswith("pooling")]
+    percent = f"# %%\n{IMPORTS}" + "".join(f"# %%\n{text}\n" for text in mine)
+    assert grade(IMPORTS + "\n".join(mine) + "\n", suffix=".py", only="pooling").score == 18
+    assert grade("# %% [markdown]\n# not = code (\n" + percent, suffix=".py", only="pooling").score == 18
 
 
-def test_blank_notebooks_are_missing(
-    grade: Grade, notebook: Callable[..., str], exercises: list[exercise.Exercise]
-) -> None:
-    result = grade(notebook([(e.id, BLANK.format(name=e.function)) for e in exercises]))
-    assert result.score == 0
-    assert {e.status for e in result.exercises} == {"missing"}
-    assert all("not attempted" in e.reason for e in result.exercises)
+@pytest.mark.parametrize("topic", TOPICS)
+def test_a_notebook_as_built_earns_all_or_nothing(grade: Grade, topic: str) -> None:
+    """The solved notebook is worth every point, the one handed out none: every exercise is `missing`."""
+    path = next((NOTEBOOKS / "source").glob(f"*_{topic}.py"))
+    solved = grade(build.solved_notebook(path), only=topic)
+    assert solved.score == solved.max_score > 0, solved
+    blank = grade(build.student_notebook(path), only=topic)
+    assert blank.score == 0 and {e.status for e in blank.exercises} == {"missing"}
+    assert all("not attempted" in e.reason for e in blank.exercises)
 
 
 @pytest.mark.parametrize("name", IDS)
-def test_typical_wrong_answers(
-    grade: Grade, notebook: Callable[..., str], answers: dict[str, Any], name: str
-) -> None:
-    for what, (source, points) in answers["WRONG"][name].items():
-        result = grade(notebook([("", answers["IMPORTS"]), (name, source)]), only=name)
-        found = result.exercises[0]
-        assert found.points == points, f"{what}: {found}"
-        assert found.status == ("partial" if points else found.status)
-        assert found.status in ("failed", "raised", "partial"), f"{what}: {found}"
-        assert found.reason, what
+def test_typical_wrong_answers(grade: Grade, notebook: Callable[..., str], name: str) -> None:
+    for wrong in WRONG[name]:
+        found = grade(notebook([(name, wrong.text)]), only=name).exercises[0]
+        assert found.points == wrong.points < found.max_points, f"{wrong.what}: {found}"
+        assert found.status in (("partial",) if wrong.points else ("failed", "raised")), f"{wrong.what}: {found}"
+        assert found.reason, wrong.what
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_check_is_friendly_to_wrong_answers(name: str) -> None:
+    """In the notebook: never an exception, always what came and what was expected; hidden tests stay out of it."""
+    found, pictures = catalogue()[name], 0
+    for wrong in WRONG[name]:
+        space: dict[str, object] = {}
+        exec(IMPORTS + wrong.text, space)
+        verdict = selfcheck.check(name, space[found.function], hidden=True)  # type: ignore[arg-type]
+        assert verdict.status in ("failed", "raised"), f"{wrong.what}: {verdict}"
+        bad = next(o for o in verdict.outcomes if o.status != "passed")
+        assert bad.message and bad.arguments, wrong.what
+        assert "hint(" in str(verdict) and "Traceback" not in str(verdict)
+        if bad.shown and not pictures:
+            pictures += "data:image/png" in verdict.html()
+    first = found.answer(found.tests[0], found.tests[0].draw(0, name, 0))
+    assert pictures or not getattr(first, "ndim", 0), "a map that differs is shown"

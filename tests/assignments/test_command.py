@@ -4,14 +4,19 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from typical import IMPORTS, wrong_answers
 
 from dlseg.cli import main
 
 POOLING = "dlseg/course/exercises/pooling.py"
+
+
+def solved(solutions: dict[str, str]) -> str:
+    """A file of answers to notebook 01."""
+    return IMPORTS + "".join(f"\n\n{text}\n" for name, text in solutions.items() if name.startswith("pooling."))
 
 
 def pytest_on(repo: Path, submission: Path, *more: str) -> subprocess.CompletedProcess[str]:
@@ -22,18 +27,19 @@ def pytest_on(repo: Path, submission: Path, *more: str) -> subprocess.CompletedP
                           text=True, timeout=300, check=False)
 
 
-def test_a_solved_file(repo: Path, answers: dict[str, Any], tmp_path: Path) -> None:
-    (tmp_path / "hw.py").write_text(answers["SOLUTIONS"]["pooling.output_size"])
+def test_a_solved_file(repo: Path, solutions: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "hw.py").write_text(solved(solutions))
     said = pytest_on(repo, tmp_path / "hw.py")
     assert said.returncode == 0, said.stdout + said.stderr
-    assert "hw: 5 of 5 points  (seed 3, isolation " in said.stdout
+    assert "hw: 18 of 18 points  (seed 3, isolation " in said.stdout
 
 
-def test_a_wrong_file(repo: Path, answers: dict[str, Any], tmp_path: Path) -> None:
-    (tmp_path / "hw.py").write_text(answers["WRONG"]["pooling.output_size"]["always floors"][0])
+def test_a_wrong_file(repo: Path, solutions: dict[str, str], tmp_path: Path) -> None:
+    wrong = next(w.text for w in wrong_answers()["pooling.output_size"] if w.what == "always floors")
+    (tmp_path / "hw.py").write_text(solved({**solutions, "pooling.output_size": wrong}))
     said = pytest_on(repo, tmp_path / "hw.py")
     assert said.returncode == 1
-    assert "hw: 3 of 5 points" in said.stdout and "partly right" in said.stdout
+    assert "hw: 16 of 18 points" in said.stdout and "partly right" in said.stdout
     assert "3/5 points: partly right: Caffe rounds up: the result is " in said.stdout
 
 
@@ -42,13 +48,13 @@ def test_a_missing_file(repo: Path, tmp_path: Path) -> None:
     assert said.returncode == 4 and "gone.py: no such file" in said.stdout + said.stderr
 
 
-def test_grade(repo: Path, answers: dict[str, Any], tmp_path: Path) -> None:
-    (tmp_path / "hw.py").write_text(answers["SOLUTIONS"]["pooling.output_size"])
+def test_grade(repo: Path, solutions: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "hw.py").write_text(solved(solutions))
     arguments = ["grade", str(tmp_path / "hw.py"), "--out", str(tmp_path / "out"), "--tests", str(repo / POOLING),
                  "--report", "json,gradescope,classroom,nbgrader,csv,html", "--seed", "3"]
     said = CliRunner().invoke(main, arguments)
     assert said.exit_code == 0, said.output
-    assert "hw: 5/5" in said.output and "1 graded" in said.output
+    assert "hw: 18/18" in said.output and "1 graded" in said.output
     names = {p.name for p in (tmp_path / "out").iterdir() if not p.name.startswith(".")}
     assert names == {"hw.json", "hw.gradescope.json", "hw.classroom.txt", "hw.nbgrader.json", "hw.html",
                      "grades.csv", "index.html"}

@@ -2,34 +2,34 @@
 def insert_holes(weight, rate):
     weight.repeat(1, 1, rate, rate)
 
-# %% atrous.insert_holes · returns the input
+# %% atrous.insert_holes · returns the input · 1 point
 def insert_holes(weight, rate):
     return weight
 
-# %% atrous.insert_holes · keeps the size
+# %% atrous.insert_holes · keeps the size · 1 point
 def insert_holes(w, r):
     out = torch.zeros_like(w)
     out[:, :, ::r, ::r] = w[:, :, : len(range(0, w.shape[2], r)), : len(range(0, w.shape[3], r))]
     return out
 
-# %% atrous.insert_holes · one hole too many
+# %% atrous.insert_holes · one hole too many · 1 point
 def insert_holes(w, r):
     o, i, h, v = w.shape
     out = torch.zeros(o, i, h * r, v * r)
     out[:, :, ::r, ::r] = w
     return out
 
-# %% atrous.insert_holes · repeats instead of zeros
+# %% atrous.insert_holes · repeats instead of zeros · 1 point
 def insert_holes(w, r):
     n = w.shape[2] + (w.shape[2] - 1) * (r - 1)
     return torch.nn.functional.interpolate(w, size=(n, n), mode='nearest')
 
-# %% atrous.insert_holes · interpolates
+# %% atrous.insert_holes · interpolates · 1 point
 def insert_holes(w, r):
     n = w.shape[2] + (w.shape[2] - 1) * (r - 1)
     return torch.nn.functional.interpolate(w, size=(n, n), mode='bilinear', align_corners=True)
 
-# %% atrous.insert_holes · only rate 2
+# %% atrous.insert_holes · only rate 2 · 3 points
 def insert_holes(w, r):
     if r == 1:
         return w
@@ -38,7 +38,7 @@ def insert_holes(w, r):
     out[:, :, ::2, ::2] = w
     return out
 
-# %% atrous.insert_holes · holes along one axis
+# %% atrous.insert_holes · holes along one axis · 1 point
 def insert_holes(w, r):
     o, i, h, v = w.shape
     out = torch.zeros(o, i, (h - 1) * r + 1, v)
@@ -71,11 +71,11 @@ def atrous_conv1d(x, w, rate):
     p = np.pad(x, (len(w) - 1) * rate // 2)
     return sum(w[k] * p[rate * k : rate * k + len(x)] for k in range(len(w)))
 
-# %% atrous.conv1d · ignores the rate
+# %% atrous.conv1d · ignores the rate · 1 point
 def atrous_conv1d(x, w, rate):
     return np.correlate(x, w, 'valid')
 
-# %% atrous.conv1d · strides the output
+# %% atrous.conv1d · strides the output · 1 point
 def atrous_conv1d(x, w, rate):
     return np.correlate(x, w, 'valid')[::rate]
 
@@ -98,7 +98,7 @@ def atrous_conv1d(x, w, rate):
 def atrous_conv1d(x, w, rate):
     print(np.correlate(x, w, 'valid'))
 
-# %% atrous.conv1d · only three taps
+# %% atrous.conv1d · only three taps · 3 points
 def atrous_conv1d(x, w, rate):
     n = len(x) - 2 * rate
     return w[0] * x[:n] + w[1] * x[rate : rate + n] + w[2] * x[2 * rate : 2 * rate + n]
@@ -119,15 +119,15 @@ def atrous_conv2d(x, w, rate):
 def atrous_conv2d(x, w, rate):
     return torch.nn.functional.conv2d(x[None], w, dilation=rate, padding="same")[0]
 
-# %% atrous.conv2d · stride instead of rate
+# %% atrous.conv2d · stride instead of rate · 1 point
 def atrous_conv2d(x, w, rate):
     return torch.nn.functional.conv2d(x[None], w, stride=rate)[0]
 
-# %% atrous.conv2d · ignores the rate
+# %% atrous.conv2d · ignores the rate · 1 point
 def atrous_conv2d(x, w, rate):
     return torch.nn.functional.conv2d(x[None], w)[0]
 
-# %% atrous.conv2d · rate along rows only
+# %% atrous.conv2d · rate along rows only · 1 point
 def atrous_conv2d(x, w, rate):
     return torch.nn.functional.conv2d(x[None], w, dilation=(rate, 1))[0]
 
@@ -135,7 +135,7 @@ def atrous_conv2d(x, w, rate):
 def atrous_conv2d(x, w, rate):
     return torch.nn.functional.conv2d(x[:1][None], w[:, :1], dilation=rate)[0]
 
-# %% atrous.conv2d · only 3×3
+# %% atrous.conv2d · only 3×3 · 3 points
 def atrous_conv2d(x, w, rate):
     h, v = x.shape[1] - 2 * rate, x.shape[2] - 2 * rate
     return sum(torch.einsum("oi,ihw->ohw", w[:, :, r, c], x[:, r * rate:r * rate + h, c * rate:c * rate + v])

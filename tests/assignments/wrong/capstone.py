@@ -68,7 +68,7 @@ def effects(table):
 def effects(table):
     return np.array([np.take(table, 1, a).mean() / np.take(table, 0, a).mean() - 1 for a in range(table.ndim)])
 
-# %% capstone.effects · three parts for ever
+# %% capstone.effects · three parts for ever · 2 points
 def effects(table):
     return np.array([np.take(table, 1, a).mean() - np.take(table, 0, a).mean() for a in range(3)])
 

@@ -22,7 +22,7 @@ def mean_field_step(q, u, k):
     n = np.exp(e.min(0) - e)
     return n / n.sum(1, keepdims=True)
 
-# %% crf.mean_field_step · overflows
+# %% crf.mean_field_step · overflows · 4 points
 def mean_field_step(q, u, k):
     m = q @ k
     n = np.exp(-(u + m.sum(0) - m - 700))
@@ -51,7 +51,7 @@ def mean_field_step(q, u, k):
 def mean_field_step(q, u, k):
     return k @ q
 
-# %% crf.mean_field_step · two labels only
+# %% crf.mean_field_step · two labels only · 2 points
 def mean_field_step(q, u, k):
     m = q @ k
     e = u + m[::-1]
@@ -186,7 +186,7 @@ def trimap_band(truth, width):
 def trimap_band(truth, width):
     return scipy.ndimage.binary_dilation(truth == 255, np.ones((2 * width + 3,) * 2)) & (truth != 255)
 
-# %% crf.trimap_band · wraps round
+# %% crf.trimap_band · wraps round · 2 points
 def trimap_band(truth, width):
     void, band = truth == 255, np.zeros(truth.shape, bool)
     for y in range(-width, width + 1):

@@ -2,11 +2,11 @@
 def output_size(size, kernel, stride, padding, ceil_mode):
     return (size + 2 * padding - kernel) // stride
 
-# %% pooling.output_size · padding once
+# %% pooling.output_size · padding once · 2 points
 def output_size(size, kernel, stride, padding, ceil_mode):
     return (size + padding - kernel) // stride + 1
 
-# %% pooling.output_size · always floors
+# %% pooling.output_size · always floors · 3 points
 def output_size(size, kernel, stride, padding, ceil_mode):
     return (size + 2 * padding - kernel) // stride + 1
 
@@ -56,7 +56,7 @@ def map_sizes(size, layers):
 def map_sizes(size, layers):
     return [(size + 2 * p - k) // s + 1 for k, s, p in layers]
 
-# %% pooling.map_sizes · only the stride counts
+# %% pooling.map_sizes · only the stride counts · 2 points
 def map_sizes(size, layers):
     sizes = []
     for _, s, _ in layers:
@@ -64,7 +64,7 @@ def map_sizes(size, layers):
         sizes.append(size)
     return sizes
 
-# %% pooling.map_sizes · padding once
+# %% pooling.map_sizes · padding once · 2 points
 def map_sizes(size, layers):
     sizes = []
     for k, s, p in layers:
@@ -119,21 +119,21 @@ def max_pool2d(x, k, s):
 def max_pool2d(x, k, s):
     return x[:x.shape[0] - k + 1:s, :x.shape[1] - k + 1:s]
 
-# %% pooling.max_pool2d · windows hang over
+# %% pooling.max_pool2d · windows hang over · 2 points
 def max_pool2d(x, k, s):
     return np.array([[x[r:r + k, c:c + k].max() for c in range(0, x.shape[1], s)] for r in range(0, x.shape[0], s)])
 
-# %% pooling.max_pool2d · stride is always the kernel
+# %% pooling.max_pool2d · stride is always the kernel · 2 points
 def max_pool2d(x, k, s):
     rows, columns = range(0, x.shape[0] - k + 1, k), range(0, x.shape[1] - k + 1, k)
     return np.array([[x[r:r + k, c:c + k].max() for c in columns] for r in rows])
 
-# %% pooling.max_pool2d · one window short
+# %% pooling.max_pool2d · one window short · 1 point
 def max_pool2d(x, k, s):
     rows, columns = range(0, x.shape[0] - k, s), range(0, x.shape[1] - k, s)
     return np.array([[x[r:r + k, c:c + k].max() for c in columns] for r in rows])
 
-# %% pooling.max_pool2d · starts the maximum at zero
+# %% pooling.max_pool2d · starts the maximum at zero · 1 point
 def max_pool2d(x, k, s):
     rows, columns = range(0, x.shape[0] - k + 1, s), range(0, x.shape[1] - k + 1, s)
     return np.array([[max(0, x[r:r + k, c:c + k].max()) for c in columns] for r in rows])
@@ -209,7 +209,7 @@ def upsample(s, f):
     return torch.nn.functional.interpolate(torch.tensor(s)[None, None], size=size, mode="bicubic",
                                            align_corners=True)[0, 0]
 
-# %% pooling.upsample · always eight times
+# %% pooling.upsample · always eight times · 2 points
 def upsample(s, f):
     size = [(n - 1) * 8 + 1 for n in s.shape]
     return torch.nn.functional.interpolate(torch.tensor(s)[None, None], size=size, mode="bilinear",

@@ -14,7 +14,7 @@ def size_and_stride(layers):
         size += (k - 1) * r * jump
     return size, jump
 
-# %% receptive_field.size_and_stride · ignores the rate
+# %% receptive_field.size_and_stride · ignores the rate · 3 points
 def size_and_stride(layers):
     size = jump = 1
     for k, s, _ in layers:
@@ -22,7 +22,7 @@ def size_and_stride(layers):
         jump *= s
     return size, jump
 
-# %% receptive_field.size_and_stride · rate of the kernel, not of the gaps
+# %% receptive_field.size_and_stride · rate of the kernel, not of the gaps · 3 points
 def size_and_stride(layers):
     size = jump = 1
     for k, s, r in layers:
@@ -62,7 +62,7 @@ def size_and_stride(layers):
         jump *= s
     return size, jump
 
-# %% receptive_field.size_and_stride · rate makes the stride
+# %% receptive_field.size_and_stride · rate makes the stride · 3 points
 def size_and_stride(layers):
     size = jump = 1
     for k, s, r in layers:
@@ -132,7 +132,7 @@ def decimate(w, taps, outputs):
     start = (w.shape[2] - taps) // 2
     return w[::w.shape[0] // outputs, :, start:start + taps, start:start + taps]
 
-# %% receptive_field.decimate · the first outputs
+# %% receptive_field.decimate · the first outputs · 2 points
 def decimate(w, taps, outputs):
     step = (w.shape[2] - 1) // (taps - 1)
     return w[:outputs, :, ::step, ::step]
@@ -142,7 +142,7 @@ def decimate(w, taps, outputs):
     step = (w.shape[2] - 1) // (taps - 1)
     return w[::w.shape[0] // outputs, :, ::step]
 
-# %% receptive_field.decimate · always every second
+# %% receptive_field.decimate · always every second · 2 points
 def decimate(w, taps, outputs):
     return w[::w.shape[0] // outputs, :, ::2, ::2]
 
@@ -161,7 +161,7 @@ def decimate(w, taps, outputs):
     kept[:, :, ::step, ::step] = w[::w.shape[0] // outputs, :, ::step, ::step]
     return kept
 
-# %% receptive_field.decimate · inputs too
+# %% receptive_field.decimate · inputs too · 2 points
 def decimate(w, taps, outputs):
     step, every = (w.shape[2] - 1) // (taps - 1), w.shape[0] // outputs
     return w[::every, ::every, ::step, ::step]

@@ -18,16 +18,16 @@ def mean_iou(c):
 def mean_iou(c):
     return np.diag(c) / np.maximum(c.sum(0) + c.sum(1) - np.diag(c), 1)
 
-# %% training.mean_iou · nan where absent
+# %% training.mean_iou · nan where absent · 3 points
 def mean_iou(c):
     return np.mean(np.diag(c) / (c.sum(0) + c.sum(1) - np.diag(c)))
 
-# %% training.mean_iou · skips the absent
+# %% training.mean_iou · skips the absent · 3 points
 def mean_iou(c):
     u = c.sum(0) + c.sum(1) - np.diag(c)
     return (np.diag(c)[u > 0] / u[u > 0]).mean()
 
-# %% training.mean_iou · absent counts one
+# %% training.mean_iou · absent counts one · 3 points
 def mean_iou(c):
     u = c.sum(0) + c.sum(1) - np.diag(c)
     return np.where(u > 0, np.diag(c) / np.maximum(u, 1), 1.0).mean()
@@ -42,11 +42,11 @@ def mean_iou(c):
     u = np.maximum(c.sum(0) + c.sum(1) - np.diag(c), 1)
     return 100 * (np.diag(c) / u).mean()
 
-# %% training.poly_rate · integer division
+# %% training.poly_rate · integer division · 2 points
 def poly_rate(b, s, n, p):
     return b * (1 - s // n) ** p
 
-# %% training.poly_rate · linear
+# %% training.poly_rate · linear · 2 points
 def poly_rate(b, s, n, p):
     return b * (1 - s / n)
 
@@ -87,19 +87,19 @@ def stride_loss(scores, labels, stride):
     return float(torch.nn.functional.cross_entropy(scores[None], labels[::stride, ::stride][None], ignore_index=255,
                                                    reduction="sum"))
 
-# %% training.stride_loss · void counted in the mean
+# %% training.stride_loss · void counted in the mean · 2 points
 def stride_loss(scores, labels, stride):
     small = labels[::stride, ::stride]
     return float(torch.nn.functional.cross_entropy(scores[None], small[None], ignore_index=255,
                                                    reduction="sum")) / small.numel()
 
-# %% training.stride_loss · void as background
+# %% training.stride_loss · void as background · 2 points
 def stride_loss(scores, labels, stride):
     small = labels[::stride, ::stride].clone()
     small[small == 255] = 0
     return float(torch.nn.functional.cross_entropy(scores[None], small[None]))
 
-# %% training.stride_loss · void not handled
+# %% training.stride_loss · void not handled · 2 points
 def stride_loss(scores, labels, stride):
     return float(torch.nn.functional.cross_entropy(scores[None], labels[::stride, ::stride][None]))
 
@@ -141,12 +141,12 @@ def confusion(prediction, truth, classes):
     pairs = classes * prediction[valid] + truth[valid]
     return np.bincount(pairs, minlength=classes ** 2).reshape(classes, classes)
 
-# %% training.confusion · void counted
+# %% training.confusion · void counted · 2 points
 def confusion(prediction, truth, classes):
     pairs = classes * truth.ravel() + prediction.ravel()
     return np.bincount(pairs, minlength=classes ** 2).reshape(classes, classes)
 
-# %% training.confusion · void as background
+# %% training.confusion · void as background · 2 points
 def confusion(prediction, truth, classes):
     truth = np.where(truth == 255, 0, truth)
     return np.bincount(classes * truth.ravel() + prediction.ravel(), minlength=classes ** 2).reshape(classes, classes)
