@@ -1,4 +1,4 @@
-"""Exercises of notebook 06: joined classifiers (section 4.3) and how to read an ablation (table 1)."""
+"""Exercises of notebook 06: joined classifiers (section 4) and how to read an ablation (table 1)."""
 
 from __future__ import annotations
 
