@@ -56,7 +56,7 @@ def _statement(node: ast.stmt) -> dict[str, Any]:
         "kind": "import" if imported else "other",
         "binds": sorted(binds),
         "mutates": sorted(mutates - binds),
-        "uses": sorted(_globals_of(compile(ast.Module([node], []), "<cell>", "exec"))),
+        "uses": sorted(_globals_of(compile(ast.Module([node], []), "<cell>", "exec", dont_inherit=True))),
         "stubs": [n.name for n in [node] if isinstance(n, ast.FunctionDef) and is_stub(n)],
     }
 
