@@ -7,9 +7,12 @@ from pathlib import Path
 import click
 
 from dlseg.course.build import build, build_teacher
+from dlseg.course.catalogue import EXERCISES
 from dlseg.course.faults import check
 
 FOLDER = click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path("notebooks"))
+EXERCISES_FOLDER = click.option("--exercises", type=click.Path(exists=True, path_type=Path), default=EXERCISES,
+                                help="Folder of exercises, if not the course's own.")
 
 
 @click.group()
@@ -19,12 +22,13 @@ def course() -> None:
 
 @course.command(name="build")
 @FOLDER
+@EXERCISES_FOLDER
 @click.option("--teacher", type=click.Path(file_okay=False, path_type=Path),
               help="Also write solved notebooks, solution pages and autograders into this folder.")
-def build_command(folder: Path, teacher: Path | None) -> None:
+def build_command(folder: Path, exercises: Path, teacher: Path | None) -> None:
     """Write FOLDER/*.ipynb (default: notebooks) from FOLDER/source/*.py."""
-    changed = build(folder)
-    changed += build_teacher(folder, teacher) if teacher else []
+    changed = build(folder, exercises)
+    changed += build_teacher(folder, teacher, exercises) if teacher else []
     for path in changed:
         click.echo(f"wrote {path}")
     if not changed:
@@ -33,9 +37,10 @@ def build_command(folder: Path, teacher: Path | None) -> None:
 
 @course.command(name="check")
 @FOLDER
-def check_command(folder: Path) -> None:
+@EXERCISES_FOLDER
+def check_command(folder: Path, exercises: Path) -> None:
     """Fail where a committed notebook is stale, holds outputs, gives answers away, or has dead links or imports."""
-    faults = check(folder)
+    faults = check(folder, exercises)
     for fault in faults:
         click.echo(str(fault), err=True)
     if faults:

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 
 from dlseg.course.catalogue import RUNGS, find, reference_text
-from dlseg.grading.exercise import Exercise
+from dlseg.grading.exercise import Exercise, Points
 from dlseg.grading.frames import FrameError
 from dlseg.grading.reports.pictures import single
 from dlseg.grading.result import write
@@ -25,7 +25,7 @@ class Hint:
     rung: int
     text: str
     picture: str = ""
-    price: float = 0.0
+    price: Points = 0
 
     def __str__(self) -> str:
         price = f" (costs {self.price:g} points)" if self.price else ""
@@ -84,16 +84,16 @@ def record() -> dict[str, int]:
     return {str(key): int(value) for key, value in _object(RECORD).items()}
 
 
-def prices() -> tuple[float, ...]:
+def prices() -> tuple[Points, ...]:
     """Points that each rung costs: the teacher's, else nothing. ValueError where course.json is wrong."""
     asked = _object(RULES).get("hint_prices", [0] * len(RUNGS))
     if not isinstance(asked, list) or len(asked) != len(RUNGS) or not all(
             isinstance(p, int | float) and p >= 0 for p in asked):
         raise ValueError(f"{RULES}: hint_prices must be {len(RUNGS)} numbers from 0 on; got {asked!r}")
-    return tuple(map(float, asked))
+    return tuple(asked)
 
 
-def price_paid(exercise: str) -> float:
+def price_paid(exercise: str) -> Points:
     """Points that the hints asked for so far cost in all."""
     return sum(prices()[: record().get(exercise, 0)])
 

@@ -40,7 +40,8 @@ def check(exercise: str, function: Callable[..., Any] | None = None, *, hidden: 
     other tests too (a teacher's notebook does). Raises ValueError for an exercise that does not exist.
     """
     found = find(exercise)
-    names = sys._getframe(1).f_globals if function is None else {found.function: function}
+    # what a notebook's cells define lives in __main__
+    names = vars(sys.modules["__main__"]) if function is None else {found.function: function}
     tests = [test for test in found.tests if hidden or not test.hidden]
     verdict = Verdict(found, tuple(_outcome(found, test, names) for test in tests), price_paid(found.id))
     DONE[found.id] = verdict

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dlseg.course.catalogue import EXERCISES, catalogue
-from dlseg.grading.exercise import Exercise
+from dlseg.grading.exercise import Exercise, Points
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION\n(.*?)^[ \t]*### END SOLUTION[ \t]*\n?", re.DOTALL | re.MULTILINE)
@@ -120,7 +120,7 @@ def _exercise(found: Exercise, cell: Any, source: Path) -> list[Any]:
     return [check]
 
 
-def _grading(name: str, *, points: float | None = None, solution: bool = False) -> dict[str, Any]:
+def _grading(name: str, *, points: Points | None = None, solution: bool = False) -> dict[str, Any]:
     """nbgrader's metadata of a cell, version 3: an answer, or (with points) a test; both: marked by hand."""
     grading = {"schema_version": 3, "grade_id": name, "grade": points is not None, "solution": solution,
                "locked": not solution, "task": False}

@@ -32,7 +32,7 @@ class Verdict:
 
     exercise: Exercise
     outcomes: tuple[Outcome, ...]
-    paid: float = 0.0
+    paid: Points = 0
 
     @property
     def status(self) -> str:
