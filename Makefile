@@ -1,6 +1,7 @@
 # Two commands do all the set-up:
 #   make lab     JupyterLab on the first notebook     (PORT=8890 ARGS="--no-browser" pass through)
 #   make test    the whole test suite                 (ARGS="-k crf -x" passes through)
+# and `make book` makes the course and its guides into a static site.
 # PYTHON=… names another interpreter (3.11, 3.12 or 3.13).
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ ARGS   ?=
 BIN    := .venv/bin
 READY  := .venv/ready
 
-.PHONY: lab test setup lint clean
+.PHONY: lab test setup lint book clean
 .DELETE_ON_ERROR:
 
 lab: setup
@@ -17,6 +18,11 @@ lab: setup
 
 test: setup
 	@$(BIN)/python -m pytest $(ARGS)
+
+# one static site, readable without a network: docs/_build/html/index.html
+book: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[book]'
+	$(BIN)/dlseg course book
 
 lint: setup
 	$(BIN)/ruff check .

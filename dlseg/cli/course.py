@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from dlseg.course.book import build_book
 from dlseg.course.build import build, build_teacher
 from dlseg.course.catalogue import EXERCISES
 from dlseg.course.faults import check
@@ -46,3 +47,12 @@ def check_command(folder: Path, exercises: Path) -> None:
     if faults:
         raise click.exceptions.Exit(1)
     click.echo("every notebook is what its source says, and sound")
+
+
+@course.command(name="book")
+@FOLDER
+@click.option("--docs", type=click.Path(exists=True, file_okay=False, path_type=Path), default=Path("docs"))
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("docs/_build"))
+def book_command(folder: Path, docs: Path, out: Path) -> None:
+    """Run every notebook as handed out and make one static site of them, the guides and the API reference."""
+    click.echo(f"open {build_book(folder, docs, out, tell=click.echo)}")

@@ -78,7 +78,7 @@ def _answers(path: Path, exercises: Path) -> dict[str, str]:
 
 
 def solution_page(name: str, found: list[Exercise], answers: dict[str, str]) -> str:
-    """A page of every exercise: points, tests with their tolerance, the hint ladder with its picture, two answers."""
+    """A page of every exercise: points, tests with their tolerance, the hints with their picture, two answers."""
     return page(f"{name}: solutions", f"<h1>{escape(name)}: solutions</h1>"
                 + "".join(_solution(e, answers.get(e.slug, "")) for e in found))
 

@@ -69,7 +69,7 @@ def _leaks(cells: list[Any], answers: list[Any]) -> Iterator[str]:
               for line in text.splitlines() if len(_dense(line)) >= TELLING and not line.strip().startswith("#")}
     for number, cell in enumerate(cells, 1):
         if MARKERS.search(cell.source):
-            yield f"cell {number} shows a mark of solutions or hidden tests: is one of the pair missing in the source?"
+            yield f"cell {number} shows a mark of solutions or hidden tests: is one of a pair missing?"
         shown = _dense(cell.source)
         for dense, line in secret.items():
             if dense in shown:

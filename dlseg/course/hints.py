@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from dlseg.course.catalogue import RUNGS, find, reference_text
 from dlseg.grading.exercise import Exercise, Points
@@ -40,9 +41,11 @@ class Hint:
             f"<p style='margin:.3em 0'>{escape(self.text)}</p>"
         picture = f"<img alt='what a right result looks like' src='{self.picture}'>" if self.picture else ""
         price = f", costs {self.price:g} points" if self.price else ""
-        more = f"<small>one more: <code>hint(\"{self.exercise.id}\")</code></small>" if self.rung < len(RUNGS) else ""
-        return (f"<div style='border-left:.4em solid #8a5a00;padding:.2em .8em'><b>Hint {self.rung} of {len(RUNGS)}: "
-                f"{RUNGS[self.rung - 1]}</b>{price}{body}{picture}{more}</div>")
+        call = f'hint("{self.exercise.id}")'
+        more = f"<small>one more: <code>{call}</code></small>" if self.rung < len(RUNGS) else ""
+        title = f"Hint {self.rung} of {len(RUNGS)}: {RUNGS[self.rung - 1]}"
+        return (f"<div style='border-left:.4em solid #8a5a00;padding:.2em .8em'><b>{title}</b>{price}"
+                f"{body}{picture}{more}</div>")
 
 
 def hint(exercise: str, rung: int | None = None) -> Hint:
@@ -98,7 +101,7 @@ def price_paid(exercise: str) -> Points:
     return sum(prices()[: record().get(exercise, 0)])
 
 
-def _object(name: str) -> dict[str, object]:
+def _object(name: str) -> dict[str, Any]:
     path = Path(name)
     if not path.is_file():
         return {}

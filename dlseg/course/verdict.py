@@ -117,7 +117,8 @@ class Standing:
             f"<tr><td style='text-align:left'>{escape(e.title)}</td>"
             f"<td style='text-align:left;color:{COLOURS[v.status] if v else '#595959'}'>"
             f"{SIGNS[v.status] + ' ' + WORDS[v.status] if v else '○ not checked yet'}</td>"
-            f"<td>{v.points if v else 0:g} of {e.max_points:g}</td><td>{n or ''}</td></tr>" for e, v, n in self.rows)
+            f"<td>{v.points if v else 0:g} of {e.max_points:g}</td><td>{n or ''}</td></tr>"
+            for e, v, n in self.rows)
         total = sum(e.max_points for e, _, _ in self.rows)
         return ("<table><tr><th style='text-align:left'>exercise</th><th>last check</th><th>points</th>"
                 f"<th>hints</th></tr>{rows}<tr><th style='text-align:left'>together</th><th></th>"

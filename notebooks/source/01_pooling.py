@@ -5,8 +5,8 @@
 # that was trained for something easier, one class for the whole image, do it. This notebook shows what stands in
 # the way: **pooling**, which lets the network not care where a thing is.
 #
-# You will shift an image and watch scores stay, compute the size of every map of VGG-16, and measure what is lost when a
-# network answers only every 8, 16 or 32 pixels.
+# You will shift an image and watch scores stay, compute the size of every map of VGG-16, and measure what is lost
+# when a network answers only every 8, 16 or 32 pixels.
 
 # %%
 import matplotlib.pyplot as plt
@@ -25,12 +25,12 @@ image, truth = val[32].image, val[32].label
 # %% [markdown]
 # ## 1.1 · What the network answers
 # VGG-16 is the network of the paper (section 3): thirteen *convolutions* (small filters slid over a map), five
-# *poolings* between them, and three large layers at the end, fc6, fc7 and fc8, that name the class. `dlseg` carries a
-# narrow copy that was trained on small drawn scenes, the *shapes*.
+# *poolings* between them, and three large layers at the end, fc6, fc7 and fc8, that name the class. `dlseg`
+# carries a narrow copy that was trained on small drawn scenes, the *shapes*.
 #
-# Applied to a whole image, it gives a **score map**: one number per class and place, higher for “more likely”. How far
-# apart these places are, in pixels, is the **stride**. Below is the map of one class at three strides. The maps at
-# stride 16 and 32 are every second and every fourth score of the one at 8.
+# Applied to a whole image, it gives a **score map**: one number per class and place, higher for “more likely”.
+# How far apart these places are, in pixels, is the **stride**. Below is the map of one class at three strides.
+# The maps at stride 16 and 32 are every second and every fourth score of the one at 8.
 
 # %%
 from dlseg.networks import ScoreGrid, create
@@ -48,8 +48,8 @@ panels([Panel("the image", image), heat_panel("stride 8", chair, bar),
 # picture? Nothing that comes later can find them there.
 #
 # ## 1.2 · What a pooling does
-# *Max pooling* slides a window over the map and keeps the greatest number in it. VGG-16's windows are 2×2 cells and
-# move 2 cells at a time, so every pooling halves height and width.
+# *Max pooling* slides a window over the map and keeps the greatest number in it. VGG-16's windows are 2×2 cells
+# and move 2 cells at a time, so every pooling halves height and width.
 
 # %%
 x = torch.tensor([[1., 3, 0, 0, 2, 1],
@@ -59,12 +59,12 @@ x = torch.tensor([[1., 3, 0, 0, 2, 1],
 F.max_pool2d(x[None], kernel_size=2, stride=2)[0]
 
 # %% [markdown]
-# The 5 says: *somewhere in this 2×2 block there is a 5*. In which of the four cells is forgotten. That is the point
-# of it, and the price.
+# The 5 says: *somewhere in this 2×2 block there is a 5*. In which of the four cells is forgotten. That is the
+# point of it, and the price.
 
 # %% [markdown] exercise="pooling.max_pool2d"
-# Write max pooling in numpy, without torch. `x` is a map (H, W); the window is `kernel` × `kernel` cells and moves
-# `stride` cells at a time; windows that would leave the map are left out. Result *(r, c)* is
+# Write max pooling in numpy, without torch. `x` is a map (H, W); the window is `kernel` × `kernel` cells and
+# moves `stride` cells at a time; windows that would leave the map are left out. Result *(r, c)* is
 #
 # > the greatest of `x[r·stride … r·stride+kernel−1, c·stride … c·stride+kernel−1]`.
 
@@ -90,11 +90,11 @@ for moved in (0, 3, 7, 8, 15, 16, 31, 32):
           f"   after 5: column {int(five.argmax()) % 4}")
 
 # %% [markdown]
-# For naming a picture this is what one wants: a chair is a chair wherever it stands. The paper calls it *invariance*,
-# and gives the name *“signal downsampling”* to what it costs (section 1).
+# For naming a picture this is what one wants: a chair is a chair wherever it stands. The paper calls it
+# *invariance*, and gives the name *“signal downsampling”* to what it costs (section 1).
 #
-# **Now with a trained network.** Choose a stride and drag the shift: the answer for the whole image hardly changes,
-# while the place of the highest score moves in jumps of the stride, or not at all.
+# **Now with a trained network.** Choose a stride and drag the shift: the answer for the whole image hardly
+# changes, while the place of the highest score moves in jumps of the stride, or not at all.
 
 # %%
 from dlseg.widgets import pooling_explorer
@@ -103,13 +103,13 @@ pooling = pooling_explorer(image, truth)
 
 # %% [markdown]
 # ## 1.4 · Sizes
-# A window of `kernel` cells that moves `stride` cells at a time, over a map of $n$ cells with `padding` empty cells
-# at either end, stops at
+# A window of `kernel` cells that moves `stride` cells at a time, over a map of $n$ cells with `padding` empty
+# cells at either end, stops at
 #
 # $$\left\lfloor \frac{n + 2\,\mathrm{padding} - \mathrm{kernel}}{\mathrm{stride}} \right\rfloor + 1$$
 #
-# places. A convolution of 3 with padding 1 keeps the size; a pooling of 2 with stride 2 halves it. Down the whole of
-# VGG-16, for its usual image of 224×224:
+# places. A convolution of 3 with padding 1 keeps the size; a pooling of 2 with stride 2 halves it. Down the whole
+# of VGG-16, for its usual image of 224×224:
 
 # %%
 from dlseg.receptive_field import cost
@@ -120,10 +120,11 @@ for name in ("conv1_2", "pool1", "pool2", "pool3", "pool4", "pool5"):
     print(f"{name:8} {height:3} × {width:<3}  stride {224 // height}")
 
 # %% [markdown]
-# > **Paper says / release does.** The text (section 3.2) takes crops of 306×306 and speaks of a score map of 39×39;
-# > the released LargeFOV files take 321×321 and give 41×41. The reason is the rounding: Caffe, their library, rounds
-# > sizes of pooled maps *up*, the first file pads its 2×2 pools by 1, and the later one uses 3×3 pools. In PyTorch
-# > `MaxPool2d(3, 2, 1)` gives Caffe's size only if the image is 8k + 1 pixels wide; for others it takes `ceil_mode=True`.
+# > **Paper says / release does.** The text (section 3.2) takes crops of 306×306 and speaks of a score map of
+# > 39×39; the released LargeFOV files take 321×321 and give 41×41. The reason is the rounding: Caffe, their
+# > library, rounds sizes of pooled maps *up*, the first file pads its 2×2 pools by 1, and the later one uses 3×3
+# > pools. In PyTorch `MaxPool2d(3, 2, 1)` gives Caffe's size only if the image is 8k + 1 pixels wide; for others
+# > it takes `ceil_mode=True`.
 
 # %%
 for name, n in [("paper", 306), ("release", 321), ("release", 500)]:
@@ -132,8 +133,8 @@ for name, n in [("paper", 306), ("release", 321), ("release", 500)]:
 
 # %% [markdown] exercise="pooling.output_size"
 # Compute how many places a window stops at, with both kinds of rounding. `ceil_mode=False` is the formula above.
-# With `ceil_mode=True` the division is rounded up, so the last window may hang over the end; but it must start inside
-# the map or its left padding (before `size + padding`), else it is dropped.
+# With `ceil_mode=True` the division is rounded up, so the last window may hang over the end; but it must start
+# inside the map or its left padding (before `size + padding`), else it is dropped.
 
 # %% exercise="pooling.output_size"
 def output_size(size: int, kernel: int, stride: int, padding: int, ceil_mode: bool) -> int:
@@ -147,8 +148,8 @@ def output_size(size: int, kernel: int, stride: int, padding: int, ceil_mode: bo
     ### END SOLUTION
 
 # %% [markdown] exercise="pooling.map_sizes"
-# Follow a map down a whole network. `layers` lists `(kernel, stride, padding)` of each layer, convolution or pooling
-# alike; sizes are rounded down. Give back the size after each layer.
+# Follow a map down a whole network. `layers` lists `(kernel, stride, padding)` of each layer, convolution or
+# pooling alike; sizes are rounded down. Give back the size after each layer.
 #
 # > `map_sizes(224, [(3, 1, 1), (2, 2, 0)])` is `[224, 112]`.
 
@@ -165,13 +166,13 @@ def map_sizes(size: int, layers: list[tuple[int, int, int]]) -> list[int]:
 
 # %% [markdown]
 # ## 1.5 · What a stride can and cannot show
-# How good is a network that answers every 8, 16 or 32 pixels, if every answer is *right*? We take the truth itself,
-# keep one label every `stride` pixels, and enlarge again: each class's yes-or-no map by straight lines (*bilinear
-# interpolation*), then the highest class of each pixel.
+# How good is a network that answers every 8, 16 or 32 pixels, if every answer is *right*? We take the truth
+# itself, keep one label every `stride` pixels, and enlarge again: each class's yes-or-no map by straight lines
+# (*bilinear interpolation*), then the highest class of each pixel.
 #
-# The measure is the paper's: for each class, the pixels that truth and prediction share over those that at least one of
-# them has (*intersection over union*, IoU), and the mean of that over the classes (*mean IoU*). Both leave out *void*
-# pixels: those so close to an edge that people disagree.
+# The measure is the paper's: for each class, the pixels that truth and prediction share over those that at least
+# one of them has (*intersection over union*, IoU), and the mean of that over the classes (*mean IoU*). Both leave
+# out *void* pixels: those so close to an edge that people disagree.
 
 # %%
 def every(stride: int, truth: np.ndarray) -> np.ndarray:
@@ -201,17 +202,18 @@ for s in strides:
           f" this network {100 * real[s].mean_iou('nan'):.0f} %")
 
 # %% [markdown]
-# At stride 32, even a network that is never wrong would lose most of the picture; thin things go first. (Ours loses a
-# little less there than right labels do: its scores also say *how sure* it is, so the line between two places can cross
-# where the edge is.) At stride 8 right labels would be nearly enough, and what is missing is the network's own. So the
-# paper goes to stride 8, by the trick of the next notebook. Its images are up to 500 pixels wide, ours 128: its objects
-# are larger and lose less; the order is the same.
+# At stride 32, even a network that is never wrong would lose most of the picture; thin things go first. (Ours
+# loses a little less there than right labels do: its scores also say *how sure* it is, so the line between two
+# places can cross where the edge is.) At stride 8 right labels would be nearly enough, and what is missing is the
+# network's own. So the paper goes to stride 8, by the trick of the next notebook. Its images are up to 500 pixels
+# wide, ours 128: its objects are larger and lose less; the order is the same.
 #
 # ## 1.6 · From coarse to fine: two answers
-# The scores of stride 8 still have to become labels for every pixel. DeepLab enlarges them by a fixed **bilinear** ×8:
-# the maps are smooth, the paper says, so that is enough (section 3.1). **FCN** (Long and others, 2015), which came
-# a little earlier, stays at stride 32, enlarges in three steps, and adds finer scores from earlier layers on the way.
-# Its first two enlargements are *learned*: transposed convolutions that begin as bilinear and may change.
+# The scores of stride 8 still have to become labels for every pixel. DeepLab enlarges them by a fixed
+# **bilinear** ×8: the maps are smooth, the paper says, so that is enough (section 3.1). **FCN** (Long and others,
+# 2015), which came a little earlier, stays at stride 32, enlarges in three steps, and adds finer scores from
+# earlier layers on the way. Its first two enlargements are *learned*: transposed convolutions that begin as
+# bilinear and may change.
 
 # %%
 from dlseg.networks.fcn import bilinear_kernel
@@ -228,13 +230,14 @@ for name in ("fcn-32s", "fcn-8s", "deeplab-largefov"):
           f" {spent.parameters / 1e6:5.1f} million parameters")
 
 # %% [markdown]
-# > **Paper says / release does.** DeepLab's text says that FCN is *forced to use learned upsampling* (section 3.1). FCN's
-# > own text is milder: its **last** enlargement is fixed bilinear and only those between are learned, so FCN-32s has none.
+# > **Paper says / release does.** DeepLab's text says that FCN is *forced to use learned upsampling* (section
+# > 3.1). FCN's own text is milder: its **last** enlargement is fixed bilinear and only those between are learned,
+# > so FCN-32s has none.
 
 # %% [markdown] exercise="pooling.upsample"
-# Enlarge one score map bilinearly with its **corners aligned**, as the release does: score *k* lies exactly at pixel
-# `k · factor`, so *h* scores become `(h − 1) · factor + 1` pixels. Between two scores values lie on a straight line, first
-# along rows, then along columns:
+# Enlarge one score map bilinearly with its **corners aligned**, as the release does: score *k* lies exactly at
+# pixel `k · factor`, so *h* scores become `(h − 1) · factor + 1` pixels. Between two scores values lie on a
+# straight line, first along rows, then along columns:
 #
 # > pixel *x* between scores *k* and *k + 1*: $(1-t)\,s_k + t\,s_{k+1}$ with $t = x/\mathrm{factor} - k$.
 
@@ -260,5 +263,5 @@ def upsample(scores: np.ndarray, factor: int) -> np.ndarray:
 standing("pooling")
 
 # %% [markdown]
-# **Next:** [2 · the hole algorithm](02_atrous.ipynb) makes the same network answer every 8 pixels, without training
-# it anew and without approximation.
+# **Next:** [2 · the hole algorithm](02_atrous.ipynb) makes the same network answer every 8 pixels, without
+# training it anew and without approximation.

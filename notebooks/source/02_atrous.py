@@ -1,9 +1,10 @@
 # %% [markdown]
 # # 2 · Holes: dense scores from the same filters
 #
-# VGG-16 answers every 32 pixels (notebook 1). Leave out two of its poolings' steps and it answers every 8; but then every
-# later filter sees too small a piece, and the trained weights no longer fit. The paper's way out (section 3.1) is old
-# and simple: **open the filters**. It is called the *hole algorithm*, in French *à trous*, “with holes”.
+# VGG-16 answers every 32 pixels (notebook 1). Leave out two of its poolings' steps and it answers every 8; but
+# then every later filter sees too small a piece, and the trained weights no longer fit. The paper's way out
+# (section 3.1) is old and simple: **open the filters**. It is called the *hole algorithm*, in French *à trous*,
+# “with holes”.
 #
 # You will build it in one dimension, in two, and for a whole network, and see that it is **exact**.
 
@@ -23,11 +24,11 @@ image = val[32].image
 
 # %% [markdown]
 # ## 2.1 · In one dimension: the paper's Figure 1
-# A signal, halved by keeping every second number, then filtered with three taps (*taps* are a filter's weights): this is
-# what a network does after a pooling with stride 2. It gives a number for every second place only.
+# A signal, halved by keeping every second number, then filtered with three taps (*taps* are a filter's weights):
+# this is what a network does after a pooling with stride 2. It gives a number for every second place only.
 #
-# The same filter can run on the *whole* signal if its taps read every second number: $y_i = \sum_k x_{i + 2k}\,w_k$. The
-# step between taps is the **rate**; the paper also says *input stride*.
+# The same filter can run on the *whole* signal if its taps read every second number: $y_i = \sum_k x_{i +
+# 2k}\,w_k$. The step between taps is the **rate**; the paper also says *input stride*.
 
 # %%
 x = np.cumsum(rng.standard_normal(40))
@@ -43,12 +44,12 @@ plt.xlabel("place"), plt.ylabel("score"), plt.legend();
 np.abs(dense[::2] - coarse).max()
 
 # %% [markdown]
-# Every second number with holes *is* the number without. The ones between are new: what the coarse network would have said
-# had the signal been shifted by one.
+# Every second number with holes *is* the number without. The ones between are new: what the coarse network would
+# have said had the signal been shifted by one.
 
 # %% [markdown] exercise="atrous.conv1d"
-# Write it. `x` is a signal, `w` the taps, `rate` the step between them. No padding: only places where all taps lie
-# inside `x`.
+# Write it. `x` is a signal, `w` the taps, `rate` the step between them. No padding: only places where all taps
+# lie inside `x`.
 #
 # > $y_i = \sum_{k} x_{i + \mathrm{rate}\cdot k}\; w_k$
 
@@ -62,8 +63,8 @@ def atrous_conv1d(x: np.ndarray, w: np.ndarray, rate: int) -> np.ndarray:
 
 # %% [markdown]
 # ## 2.2 · In two dimensions
-# A filter of 3×3 taps at rate 2 covers 5×5 cells, at rate 12 it covers 25×25, and still has nine weights. In general
-# $k$ taps cover $k + (k-1)(\mathrm{rate}-1)$ cells.
+# A filter of 3×3 taps at rate 2 covers 5×5 cells, at rate 12 it covers 25×25, and still has nine weights. In
+# general $k$ taps cover $k + (k-1)(\mathrm{rate}-1)$ cells.
 
 # %%
 from dlseg.atrous import insert_holes
@@ -89,8 +90,8 @@ def insert_holes(weight: torch.Tensor, rate: int) -> torch.Tensor:
 # %% [markdown]
 # ## 2.3 · Three forms, one result
 # - **zeros**: put zeros into the filter. The definition; it multiplies by every zero.
-# - **sample**: leave the filter as it is and read the map every `rate` cells. This is what the authors did in Caffe, in
-#   the step that lays out a map's windows as a matrix (*im2col*).
+# - **sample**: leave the filter as it is and read the map every `rate` cells. This is what the authors did in
+#   Caffe, in the step that lays out a map's windows as a matrix (*im2col*).
 # - **native**: PyTorch's `dilation`, which does the same inside.
 
 # %%
@@ -107,12 +108,13 @@ for method in ("native", "sample", "zeros"):
           f"{float((results[method] - results['native']).abs().max()):.0e}")
 
 # %% [markdown]
-# The differences are rounding. Measured properly (`benchmarks/results/atrous.md`, one processor): for LargeFOV's fc6, 3×3
-# at rate 12, `sample` takes 1.5 times as long as `native`, and `zeros` 182 times, for 69 times the multiplications.
+# The differences are rounding. Measured properly (`benchmarks/results/atrous.md`, one processor): for LargeFOV's
+# fc6, 3×3 at rate 12, `sample` takes 1.5 times as long as `native`, and `zeros` 182 times, for 69 times the
+# multiplications.
 
 # %% [markdown] exercise="atrous.conv2d"
-# Now 2-D, for all channels, by reading with steps: no dilation, no zeros. `x` is one map (I, H, W), `weight` is (O, I, k, k).
-# No padding, stride 1, and as always in deep learning the filter is *not* flipped:
+# Now 2-D, for all channels, by reading with steps: no dilation, no zeros. `x` is one map (I, H, W), `weight` is
+# (O, I, k, k). No padding, stride 1, and as always in deep learning the filter is *not* flipped:
 #
 # > $y_{o,r,c} = \sum_{i}\sum_{u,v} w_{o,i,u,v}\; x_{i,\; r + \mathrm{rate}\cdot u,\; c + \mathrm{rate}\cdot v}$
 
@@ -128,7 +130,8 @@ def atrous_conv2d(x: torch.Tensor, weight: torch.Tensor, rate: int) -> torch.Ten
     ### END SOLUTION
 
 # %% [markdown]
-# **See it.** Slide a filter over a real feature map. Rate and stride are yours; the three forms stand side by side.
+# **See it.** Slide a filter over a real feature map. Rate and stride are yours; the three forms stand side by
+# side.
 
 # %%
 from dlseg.widgets import atrous_explorer
@@ -137,10 +140,10 @@ holes = atrous_explorer(image)
 
 # %% [markdown]
 # ## 2.4 · A whole network
-# Take a chain of layers with stride 32 and ask for stride 8. Go down the layers and remember two numbers: how many
-# pixels lay between neighbouring cells *before* (the old jump), and how many do *now*. A layer's taps must move apart by
-# old jump / new jump. For VGG-16: the last two poolings lose their stride; conv5 gets rate 2, fc6 rate 4, as the paper
-# says. And pool5, between them, gets rate 2: a pooling has taps too.
+# Take a chain of layers with stride 32 and ask for stride 8. Go down the layers and remember two numbers: how
+# many pixels lay between neighbouring cells *before* (the old jump), and how many do *now*. A layer's taps must
+# move apart by old jump / new jump. For VGG-16: the last two poolings lose their stride; conv5 gets rate 2, fc6
+# rate 4, as the paper says. And pool5, between them, gets rate 2: a pooling has taps too.
 
 # %%
 from dlseg.atrous import densify
@@ -157,10 +160,10 @@ for name in ("pool4", "conv5_1", "pool5", "fc6"):
 # Note fc6: this classifier's had rate 3 at stride 32 (notebook 3 says why), which becomes 12 at stride 8.
 
 # %% [markdown] exercise="atrous.rates"
-# Make the plan. `strides` holds the stride of every layer, from the image on; `output_stride` is what the whole network
-# shall have. Give back `(stride, rate)` for every layer. A layer keeps its stride as long as the product of the strides kept
-# does not exceed `output_stride`; from then on strides become 1. Its rate is the product of *all* the original strides
-# before it, over the product of those *kept* before it.
+# Make the plan. `strides` holds the stride of every layer, from the image on; `output_stride` is what the whole
+# network shall have. Give back `(stride, rate)` for every layer. A layer keeps its stride as long as the product
+# of the strides kept does not exceed `output_stride`; from then on strides become 1. Its rate is the product of
+# *all* the original strides before it, over the product of those *kept* before it.
 #
 # > `rates([2, 1, 2, 1], 2)` is `[(2, 1), (1, 1), (1, 1), (1, 2)]`.
 
@@ -179,9 +182,10 @@ def rates(strides: list[int], output_stride: int) -> list[tuple[int, int]]:
 
 # %% [markdown]
 # ## 2.5 · Is it true? Shift-and-stitch
-# There is a slow way to dense scores that nobody can doubt: run the *original* network on the image, on the image shifted
-# by 8 pixels, by 16, by 24, in both directions, and interlace the sixteen coarse maps. It is called *shift-and-stitch*.
-# The paper claims that its holes compute the same *“without introducing any approximations”*. Here are both:
+# There is a slow way to dense scores that nobody can doubt: run the *original* network on the image, on the image
+# shifted by 8 pixels, by 16, by 24, in both directions, and interlace the sixteen coarse maps. It is called
+# *shift-and-stitch*. The paper claims that its holes compute the same *“without introducing any approximations”*.
+# Here are both:
 
 # %%
 from dlseg.atrous import shift_and_stitch
@@ -194,14 +198,16 @@ print(f"scores {tuple(holey.shape)}, largest difference {float((stitched - holey
       f" largest score {float(holey.abs().max()):.1f}")
 
 # %% [markdown]
-# Equal at every place, to the last bit. And cheaper: measured on VGG-16 at 306×306 (`benchmarks/results/atrous.md`), one dense run
-# takes 0.52 s, the sixteen runs 6.06 s: **11.7 times** as long, where counting multiplications says 10.8.
+# Equal at every place, to the last bit. And cheaper: measured on VGG-16 at 306×306
+# (`benchmarks/results/atrous.md`), one dense run takes 0.52 s, the sixteen runs 6.06 s: **11.7 times** as long,
+# where counting multiplications says 10.8.
 #
 # ## 2.6 · What the release did
-# > **Paper says / release does.** Exactness needs a pool5 **with holes** (2×2 at rate 2). The text does not mention pool5, and
-# > the released files use a 3×3 pool5 *without* holes; LargeFOV's adds a 3×3 average pooling after it that the text never
-# > names. With these, the dense network is another network than the classifier. It is then trained further, so it can
-# > get used to it; but “without any approximations” holds for the text's geometry only.
+# > **Paper says / release does.** Exactness needs a pool5 **with holes** (2×2 at rate 2). The text does not
+# > mention pool5, and the released files use a 3×3 pool5 *without* holes; LargeFOV's adds a 3×3 average pooling
+# > after it that the text never names. With these, the dense network is another network than the classifier. It
+# > is then trained further, so it can get used to it; but “without any approximations” holds for the text's
+# > geometry only.
 
 # %%
 released = densify(strided, output_stride=8, pools="released")
@@ -216,7 +222,8 @@ panels([Panel("the image", image), heat_panel("exact", holey[0, fish].numpy(), b
 
 # %% [markdown]
 # ## Remember
-# - Skipping a stride of 2 and opening every later filter by 2 gives the same scores, and three new ones for each old.
+# - Skipping a stride of 2 and opening every later filter by 2 gives the same scores, and three new ones for each
+#   old.
 # - Rates multiply: conv5 has 2, fc6 has 4 (or 12), because two strides were skipped. Pools count as filters.
 # - It is exact; shift-and-stitch proves it. In the release it is not, because of pool5.
 # - No new weights: a classifier becomes dense before any training.
@@ -225,5 +232,5 @@ panels([Panel("the image", image), heat_panel("exact", holey[0, fish].numpy(), b
 standing("atrous")
 
 # %% [markdown]
-# **Next:** [3 · the receptive field](03_receptive_field.ipynb): the dense network is right, but fc6 makes it slow. Why may
-# nine taps stand in for forty-nine?
+# **Next:** [3 · the receptive field](03_receptive_field.ipynb): the dense network is right, but fc6 makes it
+# slow. Why may nine taps stand in for forty-nine?

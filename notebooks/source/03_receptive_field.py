@@ -1,19 +1,19 @@
 # %% [markdown]
 # # 3 · fc6 is a choice: how far to look, and what to pay
 #
-# The dense network of notebook 2 is right and slow: its first large layer, **fc6**, looks at 7×7 cells with 4096 filters,
-# at every place. Section 3.2 of the paper makes it smaller, and then finds that a *small* fc6 with *large holes* sees as
-# far, costs a twentieth, and labels as well.
+# The dense network of notebook 2 is right and slow: its first large layer, **fc6**, looks at 7×7 cells with 4096
+# filters, at every place. Section 3.2 of the paper makes it smaller, and then finds that a *small* fc6 with
+# *large holes* sees as far, costs a twentieth, and labels as well.
 #
-# You will compute how far a score sees, watch how far it *really* looks, turn a fully connected layer into a convolution,
-# throw taps away, and rebuild the paper's Table 2 from the networks themselves.
+# You will compute how far a score sees, watch how far it *really* looks, turn a fully connected layer into a
+# convolution, throw taps away, and rebuild the paper's Table 2 from the networks themselves.
 
 # %%
 import numpy as np
 import torch
 
 from dlseg.course import check, hint, standing
-from dlseg.datasets import load, photos
+from dlseg.datasets import photos
 from dlseg.datasets.transforms import to_input
 from dlseg.figures import Bar, Panel, heat_panel, panels
 from dlseg.networks import create
@@ -24,10 +24,10 @@ net = create("deeplab-largefov", num_classes=13, width=1 / 8, weights="shapes").
 
 # %% [markdown]
 # ## 3.1 · What one score can see
-# A score at one place of the map depends on some of the image's pixels and not on the others. The square of pixels from the
-# first to the last that can matter is its **receptive field**. It grows with every layer: a layer whose $k$ taps lie
-# `rate` cells apart, on a map whose cells lie $j$ pixels apart (its *jump*), adds $(k-1)\cdot\mathrm{rate}\cdot j$ pixels, and a stride
-# $s$ makes the jump $s$ times larger for all that follow.
+# A score at one place of the map depends on some of the image's pixels and not on the others. The square of
+# pixels from the first to the last that can matter is its **receptive field**. It grows with every layer: a layer
+# whose $k$ taps lie `rate` cells apart, on a map whose cells lie $j$ pixels apart (its *jump*), adds
+# $(k-1)\cdot\mathrm{rate}\cdot j$ pixels, and a stride $s$ makes the jump $s$ times larger for all that follow.
 
 # %%
 from dlseg.receptive_field import receptive_field
@@ -37,18 +37,19 @@ for field in receptive_field(net):
         print(f"{field.name:8} sees {field.size[0]:3} px, a cell every {field.stride[0]:g} px")
 
 # %% [markdown]
-# After pool5 a score sees 212 pixels; fc6 adds 2 · 12 · 8 = 192. Its field is **404**, larger than a paper-sized image of
-# 306: what lies outside is *padding*, zeros that convolutions put round their maps.
+# After pool5 a score sees 212 pixels; fc6 adds 2 · 12 · 8 = 192. Its field is **404**, larger than a paper-sized
+# image of 306: what lies outside is *padding*, zeros that convolutions put round their maps.
 #
-# > **Paper says / release does.** The text gives VGG-16's field as 224×224 *with zero-padding* and 404×404 *convolutionally*,
-# > and 128 and 308 for a 4×4 fc6. The larger numbers are the receptive field as computed here. The smaller are another
-# > thing: fc6's own span, each cell of pool5 counted as 32 pixels, $(k-1)\cdot\mathrm{rate}\cdot 8 + 32$. Table 2's column “receptive
-# > field” holds those. The released LargeFOV, with its 3×3 pools, sees 435.
+# > **Paper says / release does.** The text gives VGG-16's field as 224×224 *with zero-padding* and 404×404
+# > *convolutionally*, and 128 and 308 for a 4×4 fc6. The larger numbers are the receptive field as computed here.
+# > The smaller are another thing: fc6's own span, each cell of pool5 counted as 32 pixels,
+# > $(k-1)\cdot\mathrm{rate}\cdot 8 + 32$. Table 2's column “receptive field” holds those. The released LargeFOV,
+# > with its 3×3 pools, sees 435.
 
 # %% [markdown] exercise="receptive_field.size_and_stride"
-# Compute the receptive field of the last layer of a chain. `layers` lists `(kernel, stride, rate)` from the image on. Give
-# back `(size, stride)` in pixels: how many pixels one cell sees along an axis, and how far apart neighbouring cells are.
-# Padding plays no part.
+# Compute the receptive field of the last layer of a chain. `layers` lists `(kernel, stride, rate)` from the image
+# on. Give back `(size, stride)` in pixels: how many pixels one cell sees along an axis, and how far apart
+# neighbouring cells are. Padding plays no part.
 #
 # > `size_and_stride([(3, 1, 1), (2, 2, 1), (3, 1, 2)])` is `(12, 2)`.
 
@@ -65,9 +66,9 @@ def size_and_stride(layers: list[tuple[int, int, int]]) -> tuple[int, int]:
 
 # %% [markdown]
 # ## 3.2 · What it really looks at
-# *Can* see is not *does* look. The **effective field** is the answer of calculus: how much would the score change if this
-# pixel changed a little? That is the size of its derivative, $|\partial\,\mathrm{score} / \partial\,\mathrm{pixel}|$, which one backward pass gives for all
-# pixels at once.
+# *Can* see is not *does* look. The **effective field** is the answer of calculus: how much would the score change
+# if this pixel changed a little? That is the size of its derivative, $|\partial\,\mathrm{score} /
+# \partial\,\mathrm{pixel}|$, which one backward pass gives for all pixels at once.
 
 # %%
 from dlseg.receptive_field import effective_field
@@ -86,9 +87,9 @@ for side in (25, 51, 101, 201, 305):
           f" {100 * field[inside].sum() / field.sum():3.0f} % of what counts")
 
 # %% [markdown]
-# Not all that a score can see counts alike. A pixel near the middle reaches the score by many ways through the network,
-# one at the edge by few: the middle counts several times its share, and fades into nine spots, one round each of fc6's
-# taps, 96 pixels apart.
+# Not all that a score can see counts alike. A pixel near the middle reaches the score by many ways through the
+# network, one at the edge by few: the middle counts several times its share, and fades into nine spots, one round
+# each of fc6's taps, 96 pixels apart.
 #
 # **Look for yourself.** Click a unit of any layer; choose other networks.
 
@@ -99,9 +100,9 @@ fields = field_explorer("deeplab-largefov", cat)
 
 # %% [markdown]
 # ## 3.3 · A fully connected layer is a convolution
-# A classifier's fc6 is *fully connected*: pool5's 7×7 cells of 512 channels are laid out as one long vector, and each of
-# 4096 outputs has a weight for each number in it. A convolution with 4096 filters of 7×7 does the very same
-# multiplications at the one place where it fits; on a larger image, it fits at many.
+# A classifier's fc6 is *fully connected*: pool5's 7×7 cells of 512 channels are laid out as one long vector, and
+# each of 4096 outputs has a weight for each number in it. A convolution with 4096 filters of 7×7 does the very
+# same multiplications at the one place where it fits; on a larger image, it fits at many.
 
 # %%
 from dlseg.networks import convolutionalize
@@ -114,8 +115,8 @@ with torch.inference_mode():
     print("an image of 320 gives", tuple(everywhere(50 * torch.randn(1, 3, 320, 320)).shape))
 
 # %% [markdown] exercise="receptive_field.fc_to_conv"
-# Turn the weights. `weight` is (O, C·k·k), of a layer fed with a map (C, k, k) that was flattened as PyTorch does it:
-# channel after channel, each row after row. Give back the filters (O, C, k, k).
+# Turn the weights. `weight` is (O, C·k·k), of a layer fed with a map (C, k, k) that was flattened as PyTorch does
+# it: channel after channel, each row after row. Give back the filters (O, C, k, k).
 
 # %% exercise="receptive_field.fc_to_conv"
 def fc_to_conv(weight: torch.Tensor, channels: int) -> torch.Tensor:
@@ -127,11 +128,11 @@ def fc_to_conv(weight: torch.Tensor, channels: int) -> torch.Tensor:
 
 # %% [markdown]
 # ## 3.4 · Throwing taps away
-# 4096 filters of 7×7×512 are 103 million weights, and at 39×39 places 156 thousand million multiplications: three quarters
-# of all the network's work. The paper shrinks fc6 by **simple decimation**: keep every second tap along both axes (7×7 → 4×4) or every third
-# (→ 3×3), and every fourth of the 4096 filters; then train on. Dropping taps alone pulls the rest together, so the field
-# shrinks to 308 (4×4). **LargeFOV** opens the three that are left to where they came from: rate 3 at stride 32, which is
-# 12 at stride 8.
+# 4096 filters of 7×7×512 are 103 million weights, and at 39×39 places 156 thousand million multiplications: three
+# quarters of all the network's work. The paper shrinks fc6 by **simple decimation**: keep every second tap along
+# both axes (7×7 → 4×4) or every third (→ 3×3), and every fourth of the 4096 filters; then train on. Dropping taps
+# alone pulls the rest together, so the field shrinks to 308 (4×4). **LargeFOV** opens the three that are left to
+# where they came from: rate 3 at stride 32, which is 12 at stride 8.
 
 # %%
 from dlseg.networks import decimate
@@ -158,9 +159,9 @@ def decimate(weight: torch.Tensor, taps: int, outputs: int) -> torch.Tensor:
 
 # %% [markdown]
 # ## 3.5 · Table 2, live
-# The four networks are built here at full size, without memory for their weights, and measured. Every pair is ours / the
-# paper's. MACs are multiplications (with the addition that goes with each); the last two columns are the paper's own
-# accuracy after the CRF, and training speed on its graphics card.
+# The four networks are built here at full size, without memory for their weights, and measured. Every pair is
+# ours / the paper's. MACs are multiplications (with the addition that goes with each); the last two columns are
+# the paper's own accuracy after the CRF, and training speed on its graphics card.
 
 # %%
 from IPython.display import Markdown
@@ -171,15 +172,17 @@ rows = table2()
 Markdown(show(rows))
 
 # %% [markdown]
-# The parameters agree to the last digit printed. Speed, measured on two cores (`benchmarks/results/table2-306-two-threads.md`): a training step of
-# LargeFOV is **5.0 times** as fast as one of 7x7, where the paper's graphics card had 3.4; fc6 alone is 26 times as fast.
+# The parameters agree to the last digit printed. Speed, measured on two cores
+# (`benchmarks/results/table2-306-two-threads.md`): a training step of LargeFOV is **5.0 times** as fast as one of
+# 7x7, where the paper's graphics card had 3.4; fc6 alone is 26 times as fast.
 #
-# Accuracy is the surprise: 67.64 for both. A field of 224 is what counts, not how many taps fill it; with a field of
-# 128, at the same cost as 4x4, it is 63.74.
+# Accuracy is the surprise: 67.64 for both. A field of 224 is what counts, not how many taps fill it; with a field
+# of 128, at the same cost as 4x4, it is 63.74.
 
 # %% [markdown] exercise="receptive_field.fc6_cost"
-# What does fc6 cost? It has `kernel` × `kernel` taps for each of `inputs` channels, `outputs` filters, one bias for each
-# filter, and runs at `positions` places. Give back `(parameters, multiplications)`; biases are added, not multiplied.
+# What does fc6 cost? It has `kernel` × `kernel` taps for each of `inputs` channels, `outputs` filters, one bias
+# for each filter, and runs at `positions` places. Give back `(parameters, multiplications)`; biases are added,
+# not multiplied.
 
 # %% exercise="receptive_field.fc6_cost"
 def fc6_cost(kernel: int, inputs: int, outputs: int, positions: int) -> tuple[int, int]:
@@ -191,9 +194,9 @@ def fc6_cost(kernel: int, inputs: int, outputs: int, positions: int) -> tuple[in
 
 # %% [markdown]
 # ## 3.6 · A smaller network still
-# The paper ends section 3.2 with a wish: networks of Krizhevsky's size (AlexNet, 2012) could label video as it comes.
-# The authors' files name such a network with 7 million parameters, but its layers were never published. Ours follows
-# LargeFOV's recipe: one stride kept fewer, holes in what follows, fc6 3×3 with 1024 filters.
+# The paper ends section 3.2 with a wish: networks of Krizhevsky's size (AlexNet, 2012) could label video as it
+# comes. The authors' files name such a network with 7 million parameters, but its layers were never published.
+# Ours follows LargeFOV's recipe: one stride kept fewer, holes in what follows, fc6 3×3 with 1024 filters.
 
 # %%
 from dlseg.receptive_field import cost
@@ -209,7 +212,8 @@ for name in ("deeplab-largefov", "deeplab-alexnet"):
 # - Field += (kernel − 1) · rate · jump, layer by layer; strides multiply the jump.
 # - What a score *can* see and what it *does* look at differ: the middle counts most.
 # - Fully connected and convolution are the same numbers in another shape.
-# - fc6 is a choice: taps cost, rate is free. 3×3 at rate 12 sees 224 (as the paper counts) for a twentieth of the price.
+# - fc6 is a choice: taps cost, rate is free. 3×3 at rate 12 sees 224 (as the paper counts) for a twentieth of the
+#   price.
 
 # %%
 standing("receptive_field")

@@ -1,11 +1,12 @@
 # %% [markdown]
 # # 4 · Training: a classifier becomes a dense labeller
 #
-# Notebooks 2 and 3 gave a classifier that answers every 8 pixels. It says *hammer here*, but it has never been told where
-# hammers end, nor what *background* is. Section 5 of the paper trains it on: all layers, with labels for every pixel.
+# Notebooks 2 and 3 gave a classifier that answers every 8 pixels. It says *hammer here*, but it has never been
+# told where hammers end, nor what *background* is. Section 5 of the paper trains it on: all layers, with labels
+# for every pixel.
 #
-# You will look at a classifier's dense answers, write the loss at stride 8 and the measure, draw the learning-rate schedules,
-# train live, and see how three ways of averaging give three results.
+# You will look at a classifier's dense answers, write the loss at stride 8 and the measure, draw the
+# learning-rate schedules, train live, and see how three ways of averaging give three results.
 
 # %%
 import matplotlib.pyplot as plt
@@ -14,9 +15,9 @@ import torch
 
 from dlseg.course import check, hint, standing
 from dlseg.datasets import load
-from dlseg.figures import Bar, Panel, heat_panel, label_panel, panels
+from dlseg.figures import Panel, label_panel, panels
 from dlseg.networks import create, load_trunk
-from dlseg.predict import predict, score_maps
+from dlseg.predict import predict
 
 torch.manual_seed(0)
 train_set, val = load("shapes", "train_sample"), load("shapes", "val")
@@ -27,9 +28,9 @@ panels([Panel("the image", image), label_panel("a trained labeller", image, pred
 
 # %% [markdown]
 # ## 4.1 · From classifier to labeller
-# The paper begins with VGG-16 trained on ImageNet: 1.2 million photographs, 1000 classes, one label each. Ours begins
-# with a narrow VGG-16 trained on pictures of one shape each, 12 classes, right for 99.4 % of them. The layers are copied;
-# the last, fc8, is new, because there is one class more: *background*.
+# The paper begins with VGG-16 trained on ImageNet: 1.2 million photographs, 1000 classes, one label each. Ours
+# begins with a narrow VGG-16 trained on pictures of one shape each, 12 classes, right for 99.4 % of them. The
+# layers are copied; the last, fc8, is new, because there is one class more: *background*.
 
 # %%
 classifier = create("vgg16-20m", num_classes=12, width=1 / 8, weights="shapes")
@@ -45,9 +46,9 @@ print("mean score of each class:", before.coarse.mean((1, 2)).round(1))
 
 # %% [markdown]
 # ## 4.2 · The loss at stride 8
-# There is a score every 8 pixels and a label at every pixel. The paper shrinks the **labels**: it keeps the one at each
-# score's own pixel. At every kept place the loss is the *cross-entropy*, $-\log P(\text{true class})$, where $P$ is the softmax of
-# the scores; places whose label is *void* are left out.
+# There is a score every 8 pixels and a label at every pixel. The paper shrinks the **labels**: it keeps the one
+# at each score's own pixel. At every kept place the loss is the *cross-entropy*, $-\log P(\text{true class})$,
+# where $P$ is the softmax of the scores; places whose label is *void* are left out.
 
 # %%
 kept = net.grid.decimate(torch.from_numpy(truth), (16, 16)).numpy()
@@ -55,14 +56,14 @@ panels([label_panel("labels", image, truth),
         label_panel("one in 8 × 8", image[1::8, 1::8], kept)], val.classes)
 
 # %% [markdown]
-# > **Paper says / release does.** The paper *sums* the loss over all places, “equally weighted”; the released code takes the
-# > *mean* over those that are not void, and its learning rate is meant for that. The paper's crops of 306 keep labels
-# > `[1::8]`, 39 along an axis; the release's of 321 keep `[::8]`, 41. Shrink the labels the other way by one pixel, and
-# > every edge is off by one.
+# > **Paper says / release does.** The paper *sums* the loss over all places, “equally weighted”; the released
+# > code takes the *mean* over those that are not void, and its learning rate is meant for that. The paper's crops
+# > of 306 keep labels `[1::8]`, 39 along an axis; the release's of 321 keep `[::8]`, 41. Shrink the labels the
+# > other way by one pixel, and every edge is off by one.
 
 # %% [markdown] exercise="training.stride_loss"
-# Write it. `scores` is (C, h, w), raw; `labels` is (H, W), with 255 for void. The score at *(y, x)* stands for the pixel
-# *(stride·y, stride·x)*. Give back one number: the **mean** of
+# Write it. `scores` is (C, h, w), raw; `labels` is (H, W), with 255 for void. The score at *(y, x)* stands for
+# the pixel *(stride·y, stride·x)*. Give back one number: the **mean** of
 #
 # > $-\log\,\mathrm{softmax}(\mathrm{scores}_{:,y,x})_{\mathrm{label}}$ over all places whose label is not void.
 
@@ -78,9 +79,10 @@ def stride_loss(scores: torch.Tensor, labels: torch.Tensor, stride: int) -> floa
 
 # %% [markdown]
 # ## 4.3 · The schedule
-# The paper trains by *stochastic gradient descent*: 20 images at a time, a learning rate of 0.001 (0.01 for the new fc8), a tenth
-# of it after every 2000 steps, momentum 0.9, weight decay 0.0005. DeepLab's second version found that a smooth
-# fall does better, $(1 - \frac{\mathrm{step}}{\mathrm{steps}})^{0.9}$, called *poly*; ours uses that.
+# The paper trains by *stochastic gradient descent*: 20 images at a time, a learning rate of 0.001 (0.01 for the
+# new fc8), a tenth of it after every 2000 steps, momentum 0.9, weight decay 0.0005. DeepLab's second version
+# found that a smooth fall does better, $(1 - \frac{\mathrm{step}}{\mathrm{steps}})^{0.9}$, called *poly*; ours
+# uses that.
 
 # %%
 from dlseg.training import Recipe
@@ -94,8 +96,9 @@ plt.plot(at, [poly.lr * poly.rate(i) for i in at], label="poly")
 plt.xlabel("step"), plt.ylabel("learning rate"), plt.legend();
 
 # %% [markdown]
-# > **Paper says / release does.** The text gives no number of steps; the released solver runs 6000, lets biases learn twice as
-# > fast and spares them the weight decay, and adds a second stage (12,000 steps from 0.01) on more data.
+# > **Paper says / release does.** The text gives no number of steps; the released solver runs 6000, lets biases
+# > learn twice as fast and spares them the weight decay, and adds a second stage (12,000 steps from 0.01) on more
+# > data.
 
 # %% [markdown] exercise="training.poly_rate"
 # Write the poly schedule: the learning rate at `step` of `steps`, beginning with `base`.
@@ -112,10 +115,10 @@ def poly_rate(base: float, step: int, steps: int, power: float) -> float:
 
 # %% [markdown]
 # ## 4.4 · Train
-# 60 steps of 16 crops, on the small part of the training set that comes with the course. (The recipe's 800 take a few
-# minutes: `dlseg train --data shapes`.) One thing is not the paper's: *batch normalisation*, which keeps the scale of
-# every layer's numbers while it learns, is put in for the training and folded into the weights at its end. Without it, a
-# narrow network learns slowly.
+# 60 steps of 16 crops, on the small part of the training set that comes with the course. (The recipe's 800 take a
+# few minutes: `dlseg train --data shapes`.) One thing is not the paper's: *batch normalisation*, which keeps the
+# scale of every layer's numbers while it learns, is put in for the training and folded into the weights at its
+# end. Without it, a narrow network learns slowly.
 
 # %%
 import sys
@@ -139,17 +142,18 @@ panels([label_panel("after 60 steps", image, after.labels),
         label_panel("the truth", image, truth)], val.classes)
 
 # %% [markdown]
-# **Live.** Start the training here, watch loss, learning rate and an image that is not in the training set; stop it, go on.
+# **Live.** Start the training here, watch loss, learning rate and an image that is not in the training set; stop
+# it, go on.
 
 # %%
 from dlseg.widgets import training_explorer
 
-training = training_explorer(recipe)
+training = training_explorer()
 
 # %% [markdown]
 # ## 4.5 · Measuring
-# All pixels of all test images go into one table, the **confusion matrix**: row = what a pixel is, column = what it was taken
-# for. Right pixels lie on its diagonal.
+# All pixels of all test images go into one table, the **confusion matrix**: row = what a pixel is, column = what
+# it was taken for. Right pixels lie on its diagonal.
 
 # %%
 from dlseg.evaluation import ConfusionMatrix
@@ -164,8 +168,8 @@ plt.xticks(range(len(val.classes)), val.classes, rotation=90)
 plt.yticks(range(len(val.classes)), val.classes), plt.xlabel("taken for"), plt.ylabel("is");
 
 # %% [markdown] exercise="training.confusion"
-# Count. `prediction` and `truth` are (H, W) labels; pixels whose **truth** is 255 (void) do not count. Give back a
-# (classes, classes) table of whole numbers: row = truth, column = prediction.
+# Count. `prediction` and `truth` are (H, W) labels; pixels whose **truth** is 255 (void) do not count. Give back
+# a (classes, classes) table of whole numbers: row = truth, column = prediction.
 
 # %% exercise="training.confusion"
 def confusion(prediction: np.ndarray, truth: np.ndarray, classes: int) -> np.ndarray:
@@ -179,8 +183,8 @@ def confusion(prediction: np.ndarray, truth: np.ndarray, classes: int) -> np.nda
 
 # %% [markdown]
 # ## 4.6 · One table, three results
-# A class's IoU is its diagonal cell over everything in its row or column. If a class occurs in neither, that is 0/0. On VOC's
-# 1449 images it never happens; on a few it does, and then conventions differ by points:
+# A class's IoU is its diagonal cell over everything in its row or column. If a class occurs in neither, that is
+# 0/0. On VOC's 1449 images it never happens; on a few it does, and then conventions differ by points:
 
 # %%
 few = ConfusionMatrix(val.num_classes)
@@ -192,7 +196,8 @@ for convention, words in [("voc", "absent counts as 0, as VOC's own code has it"
           f"   30 images {100 * counted.mean_iou(convention):5.1f} %   {words}")
 
 # %% [markdown] exercise="training.mean_iou"
-# Mean IoU from a confusion matrix, by VOC's convention: a class that is in neither truth nor prediction counts as **0**.
+# Mean IoU from a confusion matrix, by VOC's convention: a class that is in neither truth nor prediction counts as
+# **0**.
 #
 # > $\mathrm{IoU}_c = \dfrac{n_{cc}}{\sum_j n_{cj} + \sum_j n_{jc} - n_{cc}}$
 
@@ -207,8 +212,9 @@ def mean_iou(confusion: np.ndarray) -> float:
 
 # %% [markdown]
 # ## 4.7 · The real thing
-# The same cell works on PASCAL VOC 2012 with ImageNet's weights, where they are on this machine (the teacher's guide says
-# how to get them). The paper reports 62.25 % for LargeFOV after training on 10,582 images, before the CRF.
+# The same cell works on PASCAL VOC 2012 with ImageNet's weights, where they are on this machine (the teacher's
+# guide says how to get them). The paper reports 62.25 % for LargeFOV after training on 10,582 images, before the
+# CRF.
 
 # %%
 try:

@@ -1,12 +1,13 @@
 # %% [markdown]
 # # 5 · The fully connected CRF: every pixel talks to every pixel
 #
-# The network knows *what* is there and is vague about *where*. The image itself shows where: objects end where colours
-# change. Section 4 of the paper joins the two in a **conditional random field** (CRF): a number, the *energy*, that is low
-# for a labelling that agrees with the network *and* with the image, and a way to lower it.
+# The network knows *what* is there and is vague about *where*. The image itself shows where: objects end where
+# colours change. Section 4 of the paper joins the two in a **conditional random field** (CRF): a number, the
+# *energy*, that is low for a labelling that agrees with the network *and* with the image, and a way to lower it.
 #
-# You will click a pixel and see whom it listens to, compute one round of talk by hand, see why talking to neighbours only
-# is not enough, tune the CRF in the **studio**, let a search do it, and measure the gain where it is: near the edges.
+# You will click a pixel and see whom it listens to, compute one round of talk by hand, see why talking to
+# neighbours only is not enough, tune the CRF in the **studio**, let a search do it, and measure the gain where it
+# is: near the edges.
 
 # %%
 import matplotlib.pyplot as plt
@@ -35,24 +36,26 @@ panels([Panel("the image", image), label_panel("the network", image, found.label
 #
 # $$E(x) = \sum_i \theta_i(x_i) + \sum_{i,j} \theta_{ij}(x_i, x_j)$$
 #
-# The first sum is the **unary** energy, each pixel by itself: $\theta_i(x_i) = -\log P(x_i)$, with the network's probability
-# $P$ (its scores after a *softmax*, which turns scores into positive numbers that add to 1). An unlikely label costs much.
+# The first sum is the **unary** energy, each pixel by itself: $\theta_i(x_i) = -\log P(x_i)$, with the network's
+# probability $P$ (its scores after a *softmax*, which turns scores into positive numbers that add to 1). An
+# unlikely label costs much.
 #
 # The second is the **pairwise** energy. A pair with equal labels costs nothing; a pair with unlike ones costs
 #
 # $$k_{ij} = w_1 \exp\Big(-\frac{|p_i-p_j|^2}{2\sigma_\alpha^2}-\frac{|I_i-I_j|^2}{2\sigma_\beta^2}\Big)
 #  + w_2 \exp\Big(-\frac{|p_i-p_j|^2}{2\sigma_\gamma^2}\Big)$$
 #
-# with places $p$ in pixels and colours $I$ from 0 to 255. The first **kernel**, *appearance*, ties pixels of like colour even
-# if they are far apart ($\sigma_\alpha$ says how far, $\sigma_\beta$ how alike). The second, *smoothness*, ties near pixels whatever their
-# colour, and removes specks. *Fully connected* means: **every** pair of pixels is in the sum.
+# with places $p$ in pixels and colours $I$ from 0 to 255. The first **kernel**, *appearance*, ties pixels of like
+# colour even if they are far apart ($\sigma_\alpha$ says how far, $\sigma_\beta$ how alike). The second,
+# *smoothness*, ties near pixels whatever their colour, and removes specks. *Fully connected* means: **every**
+# pair of pixels is in the sum.
 #
-# > **Paper says / release does.** The paper's sum runs over all *i, j*; Krähenbühl and Koltun (2011), who invented this CRF,
-# > count each pair once, as we do. Counting pairs twice would double both weights.
+# > **Paper says / release does.** The paper's sum runs over all *i, j*; Krähenbühl and Koltun (2011), who
+# > invented this CRF, count each pair once, as we do. Counting pairs twice would double both weights.
 
 # %% [markdown] exercise="crf.kernel"
-# Compute $k_{ij}$ for all pairs of a small image. `positions` is (N, 2), `colours` (N, 3), `params` the five numbers
-# (w1, σα, σβ, w2, σγ). Pixels are also tied to themselves: the diagonal is w1 + w2.
+# Compute $k_{ij}$ for all pairs of a small image. `positions` is (N, 2), `colours` (N, 3), `params` the five
+# numbers (w1, σα, σβ, w2, σγ). Pixels are also tied to themselves: the diagonal is w1 + w2.
 
 # %% exercise="crf.kernel"
 def kernel(positions: np.ndarray, colours: np.ndarray, params: tuple[float, ...]) -> np.ndarray:
@@ -65,8 +68,8 @@ def kernel(positions: np.ndarray, colours: np.ndarray, params: tuple[float, ...]
     ### END SOLUTION
 
 # %% [markdown] exercise="crf.energy"
-# Compute the energy of a labelling. `labels` is (N,), `unary` is (L, N) with the cost of every label at every pixel, `kernel`
-# is (N, N), symmetric. Every pair of pixels counts **once**, and only if its labels differ:
+# Compute the energy of a labelling. `labels` is (N,), `unary` is (L, N) with the cost of every label at every
+# pixel, `kernel` is (N, N), symmetric. Every pair of pixels counts **once**, and only if its labels differ:
 #
 # > $E = \sum_i \mathrm{unary}[x_i, i] \;+\; \sum_{i<j,\; x_i \ne x_j} k_{ij}$
 
@@ -81,8 +84,8 @@ def energy(labels: np.ndarray, unary: np.ndarray, kernel: np.ndarray) -> float:
 
 # %% [markdown]
 # ## 5.2 · Whom does a pixel listen to?
-# The row of $k$ that belongs to one pixel is a picture: its tie to every other. Here is a pixel in the chair's leg. Change
-# `row` and `col` and look again.
+# The row of $k$ that belongs to one pixel is a picture: its tie to every other. Here is a pixel in the chair's
+# leg. Change `row` and `col` and look again.
 
 # %%
 row, col = 72, 30
@@ -99,14 +102,16 @@ panels([Panel("the pixel", marked), heat_panel("appearance", ties.appearance, ba
 # Appearance lights up the **whole chair**, the far side too; smoothness reaches a pixel or two.
 #
 # ## 5.3 · Mean field: one round by hand
-# Finding the labelling of least energy is hopeless: there are $L^N$. **Mean field** looks for probabilities instead: each
-# pixel holds $Q_i(l)$, its belief in each label, independent of the others. One round goes:
+# Finding the labelling of least energy is hopeless: there are $L^N$. **Mean field** looks for probabilities
+# instead: each pixel holds $Q_i(l)$, its belief in each label, independent of the others. One round goes:
 #
-# 1. **message**: every pixel hears the beliefs of all others, weighted by the ties: $m_i(l) = \sum_j k_{ij} Q_j(l)$;
+# 1. **message**: every pixel hears the beliefs of all others, weighted by the ties: $m_i(l) = \sum_j k_{ij}
+#    Q_j(l)$;
 # 2. **compatibility**: what it hears about *other* labels is a cost: $\sum_{l' \ne l} m_i(l')$;
 # 3. **update**: add the unary cost, take the exponential of minus it, and divide so that the beliefs add to 1.
 #
-# All pixels answer at once; then again. The paper takes 10 rounds. On a piece of the image, small enough for every pair:
+# All pixels answer at once; then again. The paper takes 10 rounds. On a piece of the image, small enough for
+# every pair:
 
 # %%
 piece = np.s_[76:100, 0:24]
@@ -124,10 +129,11 @@ first = [step.q for step in exact.steps(params)][1]
 print("largest difference from the library's first round:", abs(new - first.reshape(new.shape)).max())
 
 # %% [markdown] exercise="crf.mean_field_step"
-# Write that round. `q` and `unary` are (L, N), labels by pixels; `kernel` is (N, N). Costs may be large: subtract each
-# pixel's least cost before the exponential, or everything becomes 0.
+# Write that round. `q` and `unary` are (L, N), labels by pixels; `kernel` is (N, N). Costs may be large: subtract
+# each pixel's least cost before the exponential, or everything becomes 0.
 #
-# > $Q_i(l) \leftarrow \frac{1}{Z_i} \exp\Big(-\mathrm{unary}[l, i] - \sum_{l' \ne l} \sum_j k_{ij}\, Q_j(l')\Big)$
+# > $Q_i(l) \leftarrow \frac{1}{Z_i} \exp\Big(-\mathrm{unary}[l, i] - \sum_{l' \ne l} \sum_j k_{ij}\,
+# > Q_j(l')\Big)$
 
 # %% exercise="crf.mean_field_step"
 def mean_field_step(q: np.ndarray, unary: np.ndarray, kernel: np.ndarray) -> np.ndarray:
@@ -150,9 +156,10 @@ panels([heat_panel(f"after {n} round{'s' * (n != 1)}", steps[n].q[chair], bar) f
 
 # %% [markdown]
 # ## 5.4 · Why not only neighbours?
-# Older CRFs tie a pixel to the four or eight that touch it. The paper argues that this is of no use here: scores from a
-# network are smooth already, and a local CRF, even one that knows about colour, *misses thin structures* (section 4). A small
-# picture shows why: a box with a pole one pixel wide. The network is sure of the box and doubts the pole (0.45).
+# Older CRFs tie a pixel to the four or eight that touch it. The paper argues that this is of no use here: scores
+# from a network are smooth already, and a local CRF, even one that knows about colour, *misses thin structures*
+# (section 4). A small picture shows why: a box with a pole one pixel wide. The network is sure of the box and
+# doubts the pole (0.45).
 
 # %%
 scene = np.full((48, 48, 3), 220, np.uint8)
@@ -176,9 +183,9 @@ for name, marginals in kinds.items():
 # hundred pixels of its own colour that are sure.
 #
 # ## 5.5 · How are ties normalised?
-# A pixel in a large plain area has many like-coloured partners, one in a pattern has few. So implementations divide:
-# `"after"` divides what a pixel hears by the sum of its ties, `"symmetric"` shares the division between both ends,
-# `"none"` leaves the sums as they are. The same weights then mean different things.
+# A pixel in a large plain area has many like-coloured partners, one in a pattern has few. So implementations
+# divide: `"after"` divides what a pixel hears by the sum of its ties, `"symmetric"` shares the division between
+# both ends, `"none"` leaves the sums as they are. The same weights then mean different things.
 
 # %%
 from dataclasses import replace
@@ -193,15 +200,16 @@ for how in ("after", "symmetric", "none"):
     print(f"{how:10} mean IoU {100 * mean_iou(refined):.1f} %")
 
 # %% [markdown]
-# > **Paper says / release does.** The text does not mention normalisation. The released code computes `"after"`, and a pixel's
-# > tie to itself is included. The Python package *pydensecrf*, which many use, has `"symmetric"` as its default: DeepLab's
-# > published weights do not belong to it.
+# > **Paper says / release does.** The text does not mention normalisation. The released code computes `"after"`,
+# > and a pixel's tie to itself is included. The Python package *pydensecrf*, which many use, has `"symmetric"` as
+# > its default: DeepLab's published weights do not belong to it.
 #
 # ## 5.6 · How can every pair be quick?
-# 500×375 pixels have 35 thousand million pairs. The **permutohedral lattice** (Adams and others, 2010) never visits them. A
-# kernel is a blur in a space of five dimensions (two of place, three of colour): *splat* every pixel onto the nearest corners of a
-# lattice of simplices, *blur* along the lattice's axes, *slice* back. Pixels that are alike share corners, so there are fewer
-# corners than pixels, and the work grows with the number of pixels, not of pairs.
+# 500×375 pixels have 35 thousand million pairs. The **permutohedral lattice** (Adams and others, 2010) never
+# visits them. A kernel is a blur in a space of five dimensions (two of place, three of colour): *splat* every
+# pixel onto the nearest corners of a lattice of simplices, *blur* along the lattice's axes, *slice* back. Pixels
+# that are alike share corners, so there are fewer corners than pixels, and the work grows with the number of
+# pixels, not of pairs.
 
 # %%
 small = np.ascontiguousarray(image[60:108, 0:48])
@@ -214,8 +222,9 @@ print(f"labels agree at {100 * same.mean():.1f} % of the pixels,"
 
 # %% [markdown]
 # ## 5.7 · The studio
-# All of it in your hands. Move one slider at a time; click a pixel for its ties; step through the rounds; pin a setting and
-# compare. **Try:** $w_1 = 0$. $\sigma_\beta$ at 3 and at 40. $\sigma_\alpha$ very small: you have made a local CRF.
+# All of it in your hands. Move one slider at a time; click a pixel for its ties; step through the rounds; pin a
+# setting and compare. **Try:** $w_1 = 0$. $\sigma_\beta$ at 3 and at 40. $\sigma_\alpha$ very small: you have
+# made a local CRF.
 
 # %%
 from dlseg.widgets import crf_studio
@@ -225,8 +234,8 @@ studio = crf_studio(image, probs=found.probs, truth=truth, params=params, classe
 # %% [markdown]
 # ## 5.8 · A search instead of a hand
 # The paper fixes $w_2 = 3$ and $\sigma_\gamma = 3$ and searches the other three on 100 validation images: first
-# $w_1 \in \{5, 10\}$, $\sigma_\alpha \in 50:10:100$, $\sigma_\beta \in 3:1:10$, then finer around the best (section 5). Here, a
-# smaller box on a few images. A wise search always keeps the row *without* a CRF.
+# $w_1 \in \{5, 10\}$, $\sigma_\alpha \in 50:10:100$, $\sigma_\beta \in 3:1:10$, then finer around the best
+# (section 5). Here, a smaller box on a few images. A wise search always keeps the row *without* a CRF.
 
 # %%
 from dlseg.crf import Space, search
@@ -240,12 +249,13 @@ result = search(samples, box)
 print(result.table(top=5))
 
 # %% [markdown]
-# > **Paper says / release does.** The settings that the authors' files select lie *outside* the published box: LargeFOV's are
-# > $w_1 = 4$, $\sigma_\alpha = 121$, $\sigma_\beta = 5$. A refinement must be free to leave the box it began in.
+# > **Paper says / release does.** The settings that the authors' files select lie *outside* the published box:
+# > LargeFOV's are $w_1 = 4$, $\sigma_\alpha = 121$, $\sigma_\beta = 5$. A refinement must be free to leave the
+# > box it began in.
 #
 # ## 5.9 · Where is the gain? The trimap
-# Most pixels lie inside objects, where the network is right anyway. So the paper also measures in a **band** near edges: the
-# pixels at most `width` from a void one (the *trimap*, Figure 5).
+# Most pixels lie inside objects, where the network is right anyway. So the paper also measures in a **band** near
+# edges: the pixels at most `width` from a void one (the *trimap*, Figure 5).
 
 # %%
 from dlseg.evaluation import trimap_curve
@@ -268,12 +278,13 @@ for (name, values), colour in zip(paper.items(), ("#0072b2", "#d55e00"), strict=
 plt.xlabel("width of the band, px"), plt.ylabel("mean IoU, %"), plt.legend(fontsize=8);
 
 # %% [markdown]
-# In both, the gain is largest close to the edge: for the paper +6.7 points at 1 pixel and +3.2 at 40. Ours is larger, because
-# drawn scenes have cleaner colours than photographs.
+# In both, the gain is largest close to the edge: for the paper +6.7 points at 1 pixel and +3.2 at 40. Ours is
+# larger, because drawn scenes have cleaner colours than photographs.
 
 # %% [markdown] exercise="crf.trimap_band"
-# Compute the band. `truth` is (H, W) with 255 for void. A pixel is in the band if it is **not** void itself, but some void
-# pixel lies at most `width` rows **and** at most `width` columns away (a square, not a disc). The image does not wrap round.
+# Compute the band. `truth` is (H, W) with 255 for void. A pixel is in the band if it is **not** void itself, but
+# some void pixel lies at most `width` rows **and** at most `width` columns away (a square, not a disc). The image
+# does not wrap round.
 
 # %% exercise="crf.trimap_band"
 def trimap_band(truth: np.ndarray, width: int) -> np.ndarray:
@@ -288,7 +299,8 @@ def trimap_band(truth: np.ndarray, width: int) -> np.ndarray:
 
 # %% [markdown]
 # ## Remember
-# - The unary says what the network believes, the two kernels what the image supports. Like colour ties, however far.
+# - The unary says what the network believes, the two kernels what the image supports. Like colour ties, however
+#   far.
 # - Mean field: hear everybody, charge for other labels, softmax, again. Ten rounds.
 # - Local ties shrink thin parts; full connection brings them back.
 # - Weights belong to a normalisation; the release uses `"after"`.

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 6 · The whole table
 #
-# Dense scores, a field that fits, training, the CRF: each was a notebook. The paper puts them, and one part more, into
-# **Table 1**. Here you rebuild its shape: which part brings how much, and do they bring it together?
+# Dense scores, a field that fits, training, the CRF: each was a notebook. The paper puts them, and one part more,
+# into **Table 1**. Here you rebuild its shape: which part brings how much, and do they bring it together?
 #
 # You will join multi-scale features to the network, measure four rows of the table live, work out each part's
 # share, try a photo of your own, and then defend what you think DeepLab owes its success to.
@@ -15,7 +15,7 @@ import torch
 from dlseg.course import check, hint, standing
 from dlseg.crf import CRFParams, DenseCRF
 from dlseg.datasets import load
-from dlseg.figures import Panel, label_panel, panels
+from dlseg.figures import label_panel, panels
 from dlseg.networks import create
 from dlseg.predict import predict
 
@@ -31,9 +31,10 @@ panels([panel for s in chosen for panel in (
 
 # %% [markdown]
 # ## 6.1 · Multi-scale prediction (MSc)
-# Early layers know *where* but not *what*. Section 4 of the paper adds them: five **branches** look at the image and at the
-# maps after the first four poolings; each is two small layers (3×3 then 1×1, 128 channels). Their 5 · 128 = 640 channels
-# stand beside fc7's when the last layer, the classifier, decides. Only the new layers are trained.
+# Early layers know *where* but not *what*. Section 4 of the paper adds them: five **branches** look at the image
+# and at the maps after the first four poolings; each is two small layers (3×3 then 1×1, 128 channels). Their 5 ·
+# 128 = 640 channels stand beside fc7's when the last layer, the classifier, decides. Only the new layers are
+# trained.
 
 # %%
 wide = create("deeplab-msc-largefov", val.num_classes, width=1 / 8).eval()
@@ -45,12 +46,13 @@ with torch.inference_mode():
 print("largest difference between adding scores and joining features:", float((added - joint).abs().max()))
 
 # %% [markdown]
-# > **Paper says / release does.** The text *joins* the features and classifies once; the release gives each branch a classifier of
-# > its own and *adds* six score maps. It is the same: the line above, and the exercise.
+# > **Paper says / release does.** The text *joins* the features and classifies once; the release gives each
+# > branch a classifier of its own and *adds* six score maps. It is the same: the line above, and the exercise.
 
 # %% [markdown] exercise="capstone.joined"
-# Show it. Six score maps are added: $\sum_k W_k F_k$, with weights $W_k$ of (C, nₖ) and features $F_k$ of (nₖ, P), P places.
-# Give back **one** weight matrix (C, n₁ + n₂ + …) and **one** feature map (n₁ + n₂ + …, P) whose product is that sum.
+# Show it. Six score maps are added: $\sum_k W_k F_k$, with weights $W_k$ of (C, nₖ) and features $F_k$ of (nₖ,
+# P), P places. Give back **one** weight matrix (C, n₁ + n₂ + …) and **one** feature map (n₁ + n₂ + …, P) whose
+# product is that sum.
 
 # %% exercise="capstone.joined"
 def joined(weights: list[np.ndarray], features: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -61,8 +63,8 @@ def joined(weights: list[np.ndarray], features: list[np.ndarray]) -> tuple[np.nd
 
 # %% [markdown]
 # ## 6.2 · Four rows, live
-# The branches learn for a few steps while the network stands still, as in the paper; then all four rows are measured on the
-# same images, overall and within 3 pixels of an edge.
+# The branches learn for a few steps while the network stands still, as in the paper; then all four rows are
+# measured on the same images, overall and within 3 pixels of an edge.
 
 # %%
 import sys
@@ -91,8 +93,8 @@ for name, model in [("LargeFOV", net), ("MSc-LargeFOV", wide)]:
 
 # %% [markdown]
 # ## 6.3 · Table 1, taken apart
-# Mean IoU on VOC 2012's validation images, from the paper's Table 1 (a). Three parts can be off or on: large field of view (the
-# 3×3 fc6 with holes, instead of 4×4), MSc, CRF.
+# Mean IoU on VOC 2012's validation images, from the paper's Table 1 (a). Three parts can be off or on: large
+# field of view (the 3×3 fc6 with holes, instead of 4×4), MSc, CRF.
 
 # %%
 parts = ("LargeFOV", "MSc", "CRF")
@@ -101,12 +103,12 @@ table = np.array([[[59.80, 63.74], [61.30, 65.21]],    # 4×4: plain, CRF; MSc, 
 table[1, 1, 1] - table[0, 0, 0]
 
 # %% [markdown]
-# All three bring 8.9 points. Whose are they? Compare like with like: the **effect** of a part is the mean, over all settings
-# of the others, of *with it* minus *without it*.
+# All three bring 8.9 points. Whose are they? Compare like with like: the **effect** of a part is the mean, over
+# all settings of the others, of *with it* minus *without it*.
 
 # %% [markdown] exercise="capstone.effects"
-# Compute the effects. `table` has one axis of length 2 for each part (0 without, 1 with); there may be any number of parts. Give
-# back one number for each axis.
+# Compute the effects. `table` has one axis of length 2 for each part (0 without, 1 with); there may be any number
+# of parts. Give back one number for each axis.
 
 # %% exercise="capstone.effects"
 def effects(table: np.ndarray) -> np.ndarray:
@@ -125,15 +127,16 @@ plt.xticks([0, 1], ["without CRF", "with CRF"]), plt.xlim(-0.2, 1.8)
 plt.ylabel("mean IoU, %"), plt.legend(fontsize=8);
 
 # %% [markdown]
-# Every line climbs: the CRF brings most, 4.4 points on average. LargeFOV brings 3.2 and MSc 1.5. With LargeFOV, the CRF brings 5.4
-# without MSc and 4.5 with it: a little of what the two mend is the same.
+# Every line climbs: the CRF brings most, 4.4 points on average. LargeFOV brings 3.2 and MSc 1.5. With LargeFOV,
+# the CRF brings 5.4 without MSc and 4.5 with it: a little of what the two mend is the same.
 #
-# To train and measure the same comparison on the shapes yourself: `dlseg ablate small` (ten minutes) or `full` (a night).
+# To train and measure the same comparison on the shapes yourself: `dlseg ablate small` (ten minutes) or `full` (a
+# night).
 #
 # ## 6.4 · Your own photo
-# Put a picture beside this notebook and write its name below. The trained network only knows shapes, so here *you* are
-# the network: a few scribbles say roughly what is where, and the CRF does the rest. Without a picture of yours, a cat
-# comes with the course.
+# Put a picture beside this notebook and write its name below. The trained network only knows shapes, so here
+# *you* are the network: a few scribbles say roughly what is where, and the CRF does the rest. Without a picture
+# of yours, a cat comes with the course.
 
 # %%
 from dlseg.datasets import photos
@@ -156,12 +159,12 @@ studio = crf_studio(photo.image, probs=beliefs, classes=photo.names)
 
 # %% [markdown]
 # ## 6.5 · Your defence
-# You have seen every part of DeepLab. **Which one would you give up last, and why?** Write 200 to 400 words in the
-# cell below. Use at least three numbers that you measured in these notebooks, one that the paper gives, and one place where
-# paper and release differ; say what would prove you wrong.
+# You have seen every part of DeepLab. **Which one would you give up last, and why?** Write 200 to 400 words in
+# the cell below. Use at least three numbers that you measured in these notebooks, one that the paper gives, and
+# one place where paper and release differ; say what would prove you wrong.
 #
-# It is read by a person, for 10 points beside the 100: claim (2), own numbers (3), the paper's number and the difference
-# between text and code (3), what would prove you wrong (2).
+# It is read by a person, for 10 points beside the 100: claim (2), own numbers (3), the paper's number and the
+# difference between text and code (3), what would prove you wrong (2).
 
 # %% [markdown] manual={"id": "capstone-defence", "points": 10}
 # *Your defence goes here.*
@@ -176,5 +179,5 @@ studio = crf_studio(photo.image, probs=beliefs, classes=photo.names)
 standing("capstone")
 
 # %% [markdown]
-# **The end.** [Paper and release](../docs/paper-vs-release.md) lists all the differences in one place. Take something apart
-# yourself now.
+# **The end.** [Paper and release](../docs/paper-vs-release.md) lists all the differences in one place. Take
+# something apart yourself now.

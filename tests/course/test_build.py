@@ -165,7 +165,8 @@ def test_an_edit_changes_the_id_of_the_edited_cell_only(course: Path) -> None:
 
 def test_the_teachers_folder(course: Path, tmp_path: Path) -> None:
     out = tmp_path / "teacher"
-    files = {path.relative_to(out).as_posix(): path.read_bytes() for path in build_teacher(course, out, own(course))}
+    written = build_teacher(course, out, own(course))
+    files = {path.relative_to(out).as_posix(): path.read_bytes() for path in written}
     assert set(files) == {"solved/00_first.ipynb", "solutions/00_first.html", "gradescope/00_first.zip",
                           "classroom/00_first.yml", "solved/01_second.ipynb"}
     page = files["solutions/00_first.html"].decode()
@@ -232,7 +233,8 @@ WRONG_SOURCES = {
     "an end too few": (("    ### END SOLUTION\n", ""), "has no ### BEGIN SOLUTION"),
     "a second end": (("    ### END SOLUTION\n", "    ### END SOLUTION\n    ### END SOLUTION\n"), "shows a mark"),
     "a dead link": (("01_second.ipynb", "02_third.ipynb"), "links to 02_third.ipynb"),
-    "an exercise that is not there": (('"first.double"\ndef', '"first.triple"\ndef'), "'first.triple' is in no file"),
+    "an exercise that is not there": (('"first.double"\ndef', '"first.triple"\ndef'),
+                                      "'first.triple' is in no file"),
     "an exercise left out": (('# %% exercise="first.double"\ndef', "# %%\ndef"), "has 0 cells for exercise"),
 }
 
@@ -251,7 +253,8 @@ def test_a_wrong_source_is_a_fault(course: Path, name: str) -> None:
 
 
 WEAK = {
-    "no points": (('Test("small", 2,', 'Test("small", 0,'), ('Test("large", 1,', 'Test("large", 0,'), "worth no points"),
+    "no points": (('Test("small", 2,', 'Test("small", 0,'), ('Test("large", 1,', 'Test("large", 0,'),
+                  "worth no points"),
     "no hints": (('"One number.", ', ""), ("", ""), "has 2 hints"),
     "an empty hint": (('"Add it."', '""'), ("", ""), "has 3 hints, expected an idea"),
     "no open test": (('exact("whole")),\n', 'exact("whole"), hidden=True),\n'), ("", ""), "has no open test"),

@@ -124,9 +124,11 @@ EXERCISES = [
             Test("rate 2", 2, _map(3, 2), numeric(SUMS)),
             Test("other kernels and rates", 3, _map(4, 3, 5), numeric(SUMS), hidden=True),
         ), hints=(
-            "It is your 1-D function in two directions, and summed over the input channels. Go tap by tap: each tap "
+            "It is your 1-D function in two directions, and summed over the input channels. Go tap by tap: each "
+            "tap "
             "sees the whole map, shifted.",
-            "(I, H, W) becomes (O, H − (k − 1)·rate, W − (k − 1)·rate). Tap (r, c) sees a piece of that size, which "
+            "(I, H, W) becomes (O, H − (k − 1)·rate, W − (k − 1)·rate). Tap (r, c) sees a piece of that size, "
+            "which "
             "starts at row r·rate and column c·rate; its weight is a matrix (O, I).",
             "y = zeros (O, h, w)\n"
             "for each tap (r, c):\n"
@@ -140,9 +142,11 @@ EXERCISES = [
             Test("VGG-16's eleven stages", 2, _vgg, exact(WHOLE)),
             Test("any chain", 2, _strides, exact(WHOLE), runs=4),
         ), hints=(
-            "Keep two numbers while you go down the layers: the jump (pixels from cell to cell) that the old network "
+            "Keep two numbers while you go down the layers: the jump (pixels from cell to cell) that the old "
+            "network "
             "had here, and the jump of the new one. How many new cells make one old step?",
-            "A list of pairs (stride, rate), one per layer. A layer's own removed stride opens the layers after it, "
+            "A list of pairs (stride, rate), one per layer. A layer's own removed stride opens the layers after "
+            "it, "
             "not itself.",
             "old = new = 1\n"
             "for each stride:\n"

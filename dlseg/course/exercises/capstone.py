@@ -51,7 +51,8 @@ EXERCISES = [
             Test("weights and features side by side", 4, _heads, numeric(SUMS), runs=3),
         ), hints=(
             "Multiply a row of two blocks with a column of two blocks: what comes out?",
-            "weights: matrices (C, n₁), (C, n₂), …; features: maps (n₁, P), (n₂, P), … The answer is a pair of shapes "
+            "weights: matrices (C, n₁), (C, n₂), …; features: maps (n₁, P), (n₂, P), … The answer is a pair of "
+            "shapes "
             "(C, n₁ + n₂ + …) and (n₁ + n₂ + …, P), in the order given.",
             "weight = all weights side by side (along columns)\n"
             "feature = all features one below the other (along rows)\n"
@@ -64,8 +65,10 @@ EXERCISES = [
             Test("three parts", 2, _table(3), numeric(MEANS)),
             Test("other numbers of parts", 2, _table(4), numeric(MEANS), hidden=True),
         ), hints=(
-            "Compare like with like: for one part, every setting of the others gives one difference, with minus without.",
-            "table has one axis of length 2 per part: index 0 without it, 1 with it. The answer is (number of parts,).",
+            "Compare like with like: for one part, every setting of the others gives one difference, with minus "
+            "without.",
+            "table has one axis of length 2 per part: index 0 without it, 1 with it. The answer is (number of "
+            "parts,).",
             "for each axis: mean of table where that index is 1  -  mean where it is 0",
         ),
     ),

@@ -74,9 +74,10 @@ def _pixels(labels: int, scale: float) -> Inputs:
 def _scene(*, near: bool) -> Inputs:
     def draw(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
         side = 5 if near else 6
-        positions = np.stack(np.mgrid[:side, :side], -1).reshape(-1, 2).astype(float)
+        positions = np.argwhere(np.ones((side, side))).astype(float)
         colours = rng.integers(0, 256, (len(positions), 3)).astype(float)
-        ranges = ((1, 8), (1, 4), (20, 90), (1, 5), (0.5, 3)) if near else ((3, 5), (50, 120), (3, 60), (2, 3), (2, 4))
+        small, usual = ((1, 8), (1, 4), (20, 90), (1, 5), (0.5, 3)), ((3, 5), (50, 120), (3, 60), (2, 3), (2, 4))
+        ranges = small if near else usual
         return positions, colours, tuple(float(rng.uniform(*ends)) for ends in ranges)
 
     return draw
@@ -131,7 +132,8 @@ EXERCISES = [
         ), hints=(
             "Every pixel asks all others: how sure are you of each label, and how strongly are we tied? What the "
             "others believe in *other* labels is a cost. Then a softmax of minus the costs.",
-            "q and unary (L, N), kernel (N, N) → (L, N), every column adding to 1. message[l, i] = what all pixels tell "
+            "q and unary (L, N), kernel (N, N) → (L, N), every column adding to 1. message[l, i] = what all "
+            "pixels tell "
             "pixel i about label l is one matrix product.",
             "message = q @ kernel                               (L, N)\n"
             "cost = unary + (message summed over labels) - message\n"
@@ -145,7 +147,8 @@ EXERCISES = [
             Test("two labels", 2, _labelling(2, 12), numeric(PAIRS)),
             Test("more labels and pixels", 3, _labelling(6, 40), numeric(PAIRS), hidden=True),
         ), hints=(
-            "Two sums. Each pixel pays for its own label; each pair pays its kernel weight if the two labels differ.",
+            "Two sums. Each pixel pays for its own label; each pair pays its kernel weight if the two labels "
+            "differ.",
             "labels (N,), unary (L, N), kernel (N, N) → one number. Pair (i, j) and pair (j, i) are the same pair.",
             "first  = sum over i of unary[labels[i], i]\n"
             "unlike = labels[:, None] != labels[None]           (N, N)\n"
@@ -158,7 +161,8 @@ EXERCISES = [
             Test("an object and its ring", 2, _ringed, exact(YES_NO)),
             Test("void at the image's edge", 2, _at_the_edge, exact(YES_NO)),
         ), hints=(
-            "Let the void pixels grow by `width` in every direction, diagonals too, then take the void itself away.",
+            "Let the void pixels grow by `width` in every direction, diagonals too, then take the void itself "
+            "away.",
             "(H, W) whole numbers → (H, W) of True and False.",
             "void = truth == 255\n"
             "grown = void shifted by every (dy, dx) with |dy|, |dx| ≤ width, joined by or\n"

@@ -123,7 +123,8 @@ EXERCISES = [
             Test("3×3, stride 2: windows overlap", 1, _map(3, 2, over=1), exact(PICKED)),
             Test("stride 1, all negative", 2, _map(2, 1, -3.0), exact(PICKED), hidden=True),
         ), hints=(
-            "Each number of the result looks at one square of the map. Where does the square of result (r, c) start?",
+            "Each number of the result looks at one square of the map. Where does the square of result (r, c) "
+            "start?",
             "(H, W) becomes ((H − kernel) // stride + 1, (W − kernel) // stride + 1). The square of result (r, c) "
             "starts at row r·stride, column c·stride.",
             "for each result row r and column c:\n"

@@ -90,7 +90,8 @@ EXERCISES = [
             Test("with holes", 2, _chain(rates=True), exact(WHOLE), runs=4),
             Test("VGG-16 to fc6", 1, _vgg, exact(WHOLE), hidden=True),
         ), hints=(
-            "Go up from the image. A pixel sees 1 pixel. A layer's kernel adds the cells between its first and last "
+            "Go up from the image. A pixel sees 1 pixel. A layer's kernel adds the cells between its first and "
+            "last "
             "tap. How far apart, in pixels, are two neighbouring cells at that place?",
             "Two whole numbers (size, stride) in pixels. Before any layer they are (1, 1).",
             "size, jump = 1, 1\n"
@@ -105,7 +106,8 @@ EXERCISES = [
             Test("small maps", 2, _matrix, exact(COPIES), runs=3),
             Test("other sizes", 2, _matrix, exact(COPIES), runs=3, hidden=True),
         ), hints=(
-            "No number changes. The layer was fed a map (C, k, k) that had been flattened: which of its weights met "
+            "No number changes. The layer was fed a map (C, k, k) that had been flattened: which of its weights "
+            "met "
             "channel c, row y, column x?",
             "(O, C·k·k) becomes (O, C, k, k); k is the square root of what is left after dividing by the channels.",
             "k = square root of (number of columns / channels)\n"
@@ -119,9 +121,11 @@ EXERCISES = [
             Test("7×7 to 3×3, fewer outputs", 2, _filters(7, 3, fewer=4), exact(COPIES)),
             Test("other kernels", 1, _filters(9, 3, 5, fewer=2), exact(COPIES), hidden=True),
         ), hints=(
-            "Simple decimation: keep every second (or third) tap along each axis, beginning with the first, and drop "
+            "Simple decimation: keep every second (or third) tap along each axis, beginning with the first, and "
+            "drop "
             "the rest. Nothing is averaged.",
-            "(O, I, k, k) becomes (outputs, I, taps, taps). From 7 to 4 the step is 2 and taps 0, 2, 4, 6 stay; from 7 "
+            "(O, I, k, k) becomes (outputs, I, taps, taps). From 7 to 4 the step is 2 and taps 0, 2, 4, 6 stay; "
+            "from 7 "
             "to 3 it is 3 and 0, 3, 6 stay. Of the O filters every (O // outputs)-th stays.",
             "step = (k - 1) // (taps - 1)\n"
             "every = O // outputs\n"

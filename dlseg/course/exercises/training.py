@@ -100,9 +100,11 @@ EXERCISES = [
             Test("void is left out", 1, _scored(8, void=0.3), numeric(LOSS)),
             Test("large strides, much void", 2, _scored(16, void=0.6), numeric(LOSS), hidden=True),
         ), hints=(
-            "There are fewer scores than labels. Which pixel does the score at row 2, column 3 stand for at stride 8? "
+            "There are fewer scores than labels. Which pixel does the score at row 2, column 3 stand for at "
+            "stride 8? "
             "Take that pixel's label and forget the others.",
-            "scores (C, h, w), labels (H, W) with H = (h − 1)·stride + 1. Every stride-th label along both axes is an "
+            "scores (C, h, w), labels (H, W) with H = (h − 1)·stride + 1. Every stride-th label along both axes "
+            "is an "
             "(h, w) map. The result is one number: the mean over the positions that are not void.",
             "small = every stride-th row and column of labels\n"
             "valid = where small is not 255\n"
@@ -127,7 +129,8 @@ EXERCISES = [
             Test("every pixel counts", 2, _labelled(void=False), exact(COUNTS)),
             Test("void does not", 2, _labelled(void=True), exact(COUNTS)),
         ), hints=(
-            "Drop the void pixels first. Then every pixel adds 1 to one cell of a table: the row is what it is, the "
+            "Drop the void pixels first. Then every pixel adds 1 to one cell of a table: the row is what it is, "
+            "the "
             "column what it was taken for.",
             "(classes, classes), whole numbers; rows are the truth. They add up to the pixels that are not void.",
             "valid = where truth is not 255\n"

@@ -1,0 +1,86 @@
+"""The book: every notebook as handed out, executed, with the guides and the API reference, as one static site."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dlseg.course.source import sources, student, text_of
+from dlseg.grading.result import write
+
+VIEW = "application/vnd.jupyter.widget-view+json"
+SECONDS = 600  # for one cell
+
+
+def build_book(notebooks: Path, docs: Path, out: Path, *, tell: Callable[[str], object] = print,
+               only: tuple[str, ...] | None = None) -> Path:
+    """Build the site into `out`/html; returns its first page.
+
+    Executed notebooks are kept in `out`/executed and not run again while they are the same. `only` names the ones
+    that are run (by their stems); the others stand in the book without results.
+
+    Raises:
+        RuntimeError: a notebook raised an error, or Sphinx did; the message ends with what was said.
+    """
+    pages = out / "pages"
+    if pages.exists():
+        shutil.rmtree(pages)
+    shutil.copytree(docs, pages, ignore=shutil.ignore_patterns("_build"))
+    (pages / "notebooks").mkdir()
+    for path in sources(notebooks):
+        notebook = student(path)
+        if only is None or path.stem in only:
+            tell(f"running {path.stem}")
+            notebook = _executed(notebook, out / "executed")
+        write(pages / "notebooks" / f"{path.stem}.ipynb", _linked(text_of(still(notebook))))
+    for page in pages.glob("*.md"):
+        write(page, page.read_text(encoding="utf-8").replace("](../notebooks/", "](notebooks/"))
+    tell("writing pages")
+    run = subprocess.run([sys.executable, "-m", "sphinx", "-q", "-b", "html", str(pages), str(out / "html")],
+                         capture_output=True, text=True, check=False)
+    if run.returncode:
+        raise RuntimeError(f"Sphinx failed:\n{run.stdout[-2000:]}{run.stderr[-2000:]}")
+    return out / "html" / "index.html"
+
+
+def _linked(text: str) -> str:
+    """In the book the guides lie beside the notebooks' folder."""
+    return text.replace("](../docs/", "](../")
+
+
+def _executed(notebook: Any, kept: Path) -> Any:
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    key = hashlib.sha256(text_of(notebook).encode()).hexdigest()[:16]
+    path = kept / f"{key}.ipynb"
+    if not path.is_file():
+        place = kept / key
+        place.mkdir(parents=True, exist_ok=True)
+        try:
+            NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": str(place)}}).execute()
+        except CellExecutionError as error:
+            raise RuntimeError(str(error)) from error
+        finally:
+            shutil.rmtree(place)
+        write(path, json.dumps(notebook))
+    return nbformat.read(path, as_version=4)
+
+
+def still(notebook: Any) -> Any:
+    """The notebook for a page that runs nothing: widgets are their stills, a progress bar is its last line."""
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            if "data" in output:
+                output["data"].pop(VIEW, None)
+            if output.output_type == "stream":
+                output["text"] = "\n".join(line.rpartition("\r")[2] for line in output["text"].split("\n"))
+    return notebook

@@ -1,0 +1,33 @@
+"""Sphinx's settings for the book: executed notebooks, guides and the API reference, readable without a network."""
+
+import re
+
+project = "dlseg: DeepLab v1, taken apart"
+author = "the dlseg authors"
+copyright = "the dlseg authors, MIT licence"
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx-mathjax-offline"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = project
+html_static_path: list[str] = []
+html_copy_source = False
+nb_execution_mode = "off"  # they are executed before: dlseg.course.book
+nb_merge_streams = True
+myst_enable_extensions = ["dollarmath", "amsmath"]
+myst_heading_anchors = 3
+autodoc_default_options = {"members": True, "imported-members": True, "show-inheritance": False}
+autodoc_typehints = "signature"
+autodoc_member_order = "bysource"
+default_role = "code"
+# guides name files of the repository that are no pages of the book
+suppress_warnings = ["myst.xref_missing", "mystnb.unknown_mime_type"]
+
+
+def plain(app, what, name, obj, options, lines):
+    """Docstrings are plain words: a bar is an absolute value, a star is a product."""
+    lines[:] = [re.sub(r"(?<!\\)([|*])", r"\\\1", line) for line in lines]
+
+
+def setup(app):
+    """Called by Sphinx."""
+    app.connect("autodoc-process-docstring", plain)
