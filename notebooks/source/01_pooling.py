@@ -186,11 +186,15 @@ panels([label_panel("the truth", image, truth),
        val.classes)
 
 # %%
+import sys
+
+from tqdm import tqdm
+
 from dlseg.evaluation import ConfusionMatrix
 
 strides = (8, 16, 32)
 right, real = ({s: ConfusionMatrix(val.num_classes) for s in strides} for _ in range(2))
-for sample in (val[i] for i in range(25)):
+for sample in tqdm([val[i] for i in range(25)], file=sys.stdout):
     scores, _ = score_maps(net, sample.image)
     for s in strides:
         coarse = scores[None, :, ::s // 8, ::s // 8]

@@ -205,7 +205,7 @@ for how in ("after", "symmetric", "none"):
 # > its default: DeepLab's published weights do not belong to it.
 #
 # ## 5.6 · How can every pair be quick?
-# 500×375 pixels have 35 thousand million pairs. The **permutohedral lattice** (Adams and others, 2010) never
+# 500×375 pixels make 17.6 thousand million pairs. The **permutohedral lattice** (Adams and others, 2010) never
 # visits them. A kernel is a blur in a space of five dimensions (two of place, three of colour): *splat* every
 # pixel onto the nearest corners of a lattice of simplices, *blur* along the lattice's axes, *slice* back. Pixels
 # that are alike share corners, so there are fewer corners than pixels, and the work grows with the number of
@@ -258,11 +258,15 @@ print(result.table(top=5))
 # edges: the pixels at most `width` from a void one (the *trimap*, Figure 5).
 
 # %%
+import sys
+
+from tqdm import tqdm
+
 from dlseg.evaluation import trimap_curve
 
 widths, tested = (1, 2, 3, 5, 8, 12, 20), [val[i] for i in range(24)]
 alone = [predict(net, s.image).labels for s in tested]
-refined = [predict(net, s.image, crf=params).labels for s in tested]
+refined = [predict(net, s.image, crf=params).labels for s in tqdm(tested, file=sys.stdout)]
 curves = {name: trimap_curve(labels, [s.label for s in tested], widths, val.num_classes)
           for name, labels in [("network", alone), ("with the CRF", refined)]}
 paper = {"paper, DeepLab": [39.14, 40.92, 42.58, 45.51, 49.0, None, 56.42],

@@ -84,7 +84,8 @@ tested = [val[i] for i in range(20)]
 truths = [s.label for s in tested]
 for name, model in [("LargeFOV", net), ("MSc-LargeFOV", wide)]:
     for suffix, crf in [("", None), (" + CRF", params)]:
-        labels = [predict(model, s.image, crf=crf).labels for s in tested]
+        bar = tqdm(tested, name + suffix, file=sys.stdout, leave=False)
+        labels = [predict(model, s.image, crf=crf).labels for s in bar]
         whole = ConfusionMatrix(val.num_classes)
         for own, truth in zip(labels, truths, strict=True):
             whole.update(own, truth)

@@ -1,0 +1,102 @@
+"""The book in a real browser, without a network: every page opens, no dead link, no missing image, search works."""
+
+import importlib.util
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from dlseg.course.book import build_book
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+NEEDED = ("sphinx", "myst_nb", "furo", "sphinx-mathjax-offline")
+MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")]
+LINKS = "[...document.querySelectorAll('a[href]')].map((a) => a.href)"
+BROKEN = "[...document.images].filter((i) => !(i.complete && i.naturalWidth)).map((i) => i.src)"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Says nothing of what it serves."""
+
+    def log_message(self, *_: object) -> None:
+        """Silent."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, repo: Path) -> Iterator[str]:
+    """The address of the book; two notebooks are run, the others stand in it as they are."""
+    out = tmp_path_factory.mktemp("book")
+    build_book(repo / "notebooks", repo / "docs", out, only=("00_tour", "02_atrous"))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(out / "html")))
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+
+
+@pytest.fixture
+def page(chromium: "Browser", site: str) -> Iterator["Page"]:
+    """A page that may load nothing from elsewhere, and notes what failed."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.failed = []  # type: ignore[attr-defined]
+    page.on("requestfailed", lambda request: page.failed.append(request.url))  # type: ignore[attr-defined]
+    page.on("response", lambda answer: page.failed.append(answer.url)  # type: ignore[attr-defined]
+            if answer.status >= 400 and "favicon" not in answer.url else None)
+    context.route(lambda url: not url.startswith((site, "data:", "blob:")), lambda route: route.abort())
+    yield page
+    context.close()
+
+
+def visit(page: "Page", site: str) -> dict[str, list[str]]:
+    """Every page that can be reached, with the images that do not show."""
+    waiting, seen = [f"{site}index.html"], dict[str, list[str]]()
+    while waiting:
+        address = waiting.pop()
+        page.goto(address, wait_until="load")
+        seen[address] = page.evaluate(BROKEN)
+        links = {link.partition("#")[0] for link in page.evaluate(LINKS)}
+        waiting += [link for link in sorted(links)
+                    if link.startswith(site) and link.endswith(".html") and link not in {*seen, *waiting}]
+    return seen
+
+
+@pytest.mark.timeout(900)
+def test_no_dead_link_and_no_missing_image(page: "Page", site: str) -> None:
+    seen = visit(page, site)
+    names = {address.removeprefix(site) for address in seen}
+    assert {"student-guide.html", "teacher-guide.html", "paper-vs-release.html", "api.html",
+            "notebooks/00_tour.html", "notebooks/06_capstone.html"} <= names
+    assert {address: broken for address, broken in seen.items() if broken} == {}
+    assert page.failed == []  # type: ignore[attr-defined]
+
+
+def test_stills_formulas_and_answers(page: "Page", site: str) -> None:
+    page.goto(f"{site}notebooks/02_atrous.html")
+    expect(page.locator("mjx-container").first).to_be_attached()
+    assert page.locator(".cell_output img").count() >= 5, "figures and the explorer's still"
+    text = page.locator("article").inner_text()
+    assert "not attempted yet" in text and "Error" not in text and "BEGIN SOLUTION" not in text
+    folder = Path(__file__).parent / "output"
+    folder.mkdir(exist_ok=True)
+    page.screenshot(path=folder / "book-02_atrous.png", full_page=True)
+
+
+def test_search(page: "Page", site: str) -> None:
+    page.goto(f"{site}search.html?q=decimation")
+    expect(page.locator("#search-results li").first).to_be_visible()
+
+
+def test_the_reference_has_everything_public(page: "Page", site: str) -> None:
+    import dlseg.crf
+
+    page.goto(f"{site}api.html")
+    missing = [name for name in dlseg.crf.__all__ if not page.locator(f"[id='dlseg.crf.{name}']").count()]
+    assert missing == []
