@@ -115,7 +115,7 @@ def poly_rate(base: float, step: int, steps: int, power: float) -> float:
 
 # %% [markdown]
 # ## 4.4 · Train
-# 60 steps of 16 crops, on the small part of the training set that comes with the course. (The recipe's 800 take a
+# 60 steps of 8 crops, on the small part of the training set that comes with the course. (The recipe's 800 take a
 # few minutes: `dlseg train --data shapes`.) One thing is not the paper's: *batch normalisation*, which keeps the
 # scale of every layer's numbers while it learns, is put in for the training and folded into the weights at its
 # end. Without it, a narrow network learns slowly.
@@ -127,7 +127,7 @@ from tqdm import tqdm
 
 from dlseg.training import train
 
-recipe = Recipe.shapes(iterations=60)
+recipe = Recipe.shapes(batch=8, iterations=60)
 losses = []
 with tqdm(total=recipe.iterations, unit="step", file=sys.stdout, mininterval=3) as bar:
     train(net, train_set, recipe, callbacks=[lambda s: losses.append(s.loss), lambda s: bar.update()])

@@ -73,7 +73,7 @@ from tqdm import tqdm
 
 from dlseg.training import Recipe, train
 
-recipe = Recipe.shapes(iterations=60)
+recipe = Recipe.shapes(batch=8, iterations=60)
 with tqdm(total=recipe.iterations, unit="step", file=sys.stdout, mininterval=3) as bar:
     train(wide, train_set, recipe, callbacks=[lambda step: bar.update()])
 

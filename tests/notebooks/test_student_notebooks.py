@@ -18,7 +18,8 @@ from dlseg.course.source import sources
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 SOURCES = sources(FOLDER)
 NOTEBOOKS = [FOLDER / f"{path.stem}.ipynb" for path in SOURCES]
-SECONDS = 300  # a cell that hangs ends here; what a notebook may take is said in its own time budget
+SECONDS = 900  # a cell that hangs ends here; on two quiet cores a whole notebook takes a minute, 04 up to three
+pytestmark = pytest.mark.timeout(1800)
 
 
 class Ran(NamedTuple):
@@ -38,10 +39,11 @@ def executed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     source = folder / f"{path.stem}.ipynb"
     source.write_text((student_notebook if kind == "student" else solved_notebook)(path))
     closed = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "all_proxy")}
+    threads = {"OMP_NUM_THREADS": os.environ.get("DLSEG_TEST_THREADS", "1")}
     start = time.perf_counter()
     run = subprocess.run(
         [sys.executable, "-m", "jupyter", "execute", f"--timeout={SECONDS}", "--allow-errors", "--output=ran",
-         str(source)], env={**os.environ, **closed}, capture_output=True, text=True, check=False)
+         str(source)], env={**os.environ, **closed, **threads}, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - start
     with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
         print(f"\n{path.stem}, {kind}: {seconds:.1f} s", end=" ")
