@@ -249,7 +249,7 @@ result = search(samples, box)
 print(result.table(top=5))
 
 # %% [markdown]
-# (Few images lack many classes, and absent ones count as 0 here, as notebook 4 says: compare the rows, not the level.)
+# (Few images lack many classes, and absent ones count as 0, as notebook 4 says: compare rows, not the level.)
 #
 # > **Paper says / release does.** The settings that the authors' files select lie *outside* the published box:
 # > LargeFOV's are $w_1 = 4$, $\sigma_\alpha = 121$, $\sigma_\beta = 5$. A refinement must be free to leave the
