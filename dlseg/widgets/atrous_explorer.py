@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from PIL import Image
 
 from dlseg.atrous import Window
@@ -33,6 +33,8 @@ from dlseg.widgets.holes import (
 )
 
 SIDE = 384  # pixels of a picture on the page
+STRIDE = 4  # of the map, in pixels of the image
+ENOUGH = 256  # pixels of a large image, round its middle, that the shown cells see
 CELLS = 24  # of the map, along an axis: few enough to tell taps from holes
 SCENE = 5  # of the validation split: one hammer
 KERNELS, RATES, STRIDES = (1, 7), (1, 6), (1, 4)
@@ -188,20 +190,17 @@ def atrous_explorer(image: Any = None) -> AtrousExplorer:
     if given.ndim == 2 and given.dtype.kind in "fiu":
         features, picture = given.astype(np.float32), None
     else:
-        picture = as_rgb(given)
+        picture = _middle(as_rgb(given), ENOUGH)
         features = feature_map(picture)
     if min(features.shape) < CELLS or not np.isfinite(features).all():
         raise ValueError(f"image: expected a map of at least {CELLS}×{CELLS} finite numbers, or at least "
-                         f"{4 * CELLS}×{4 * CELLS} pixels; got {given.shape}")
-    top, left = ((n - CELLS) // 2 for n in features.shape)
-    middle = np.ascontiguousarray(features[top:top + CELLS, left:left + CELLS])
-    below = heat(middle, scale="gray") if picture is None else _below(picture, features.shape, (top, left))
+                         f"{STRIDE * CELLS}×{STRIDE * CELLS} pixels; got {given.shape}")
+    middle = _middle(features, CELLS)
+    below = heat(middle, scale="gray") if picture is None else _middle(picture, STRIDE * CELLS)
     photo = np.asarray(Image.fromarray(below).resize((SIDE, SIDE), Image.Resampling.NEAREST))
     return shown(AtrousExplorer(middle, photo))
 
 
-def _below(image: UInt8[np.ndarray, "H W 3"], shape: tuple[int, ...], corner: Cell) -> UInt8[np.ndarray, "h w 3"]:
-    """The part of the image that the middle of its map stands for."""
-    high, wide = (n / m for n, m in zip(image.shape[:2], shape, strict=True))
-    top, left = round(corner[0] * high), round(corner[1] * wide)
-    return image[top:top + round(CELLS * high), left:left + round(CELLS * wide)]
+def _middle(values: Shaped[np.ndarray, "H W *C"], most: int) -> Shaped[np.ndarray, "h w *C"]:
+    top, left = (max(0, (n - most) // 2) for n in values.shape[:2])
+    return np.ascontiguousarray(values[top:top + most, left:left + most])

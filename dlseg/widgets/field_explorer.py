@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, get_args
 
 import ipywidgets
@@ -12,8 +13,9 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from dlseg.datasets.photos import load_photo
-from dlseg.figures import field_marks, table2_chart
+from dlseg.figures import Chart, Still, field_marks, panels, table2_chart
 from dlseg.figures.fields import field_bar, framed, smoothed
+from dlseg.figures.tables import draw_fields, draw_parameters
 from dlseg.images import as_rgb
 from dlseg.networks.variants import GeometryName
 from dlseg.widgets.drawing import Drawing
@@ -102,9 +104,17 @@ class FieldExplorer(Explorer[Unit, Seen]):
         """The numbers, and the chart where another network or geometry is looked at."""
         state, answer = self._answered
         self.numbers.value = numbers(state, answer)
-        key, size = f"{state.net} {state.geometry}", (self._image.shape[0], self._image.shape[1])
+        key = f"{state.net} {state.geometry}"
         if key != self._charted:
-            self._charted, self.chart.value = key, table2_chart(rows(state.geometry, size), state.net).png()
+            table = rows(state.geometry, _size(self._image))
+            self._charted, self.chart.value = key, table2_chart(table, state.net).png()
+
+    def still(self) -> Still:
+        """The unit, its field, and two columns of Table 2: what a page without widgets shows."""
+        drawings, table = self._drawings(self.answer), rows(self.state.geometry, _size(self._image))
+        charts = [Chart("fc6 sees (px)", partial(draw_fields, rows=table)),
+                  Chart("parameters (millions)", partial(draw_parameters, rows=table))]
+        return panels([*(drawing.panel() for drawing in drawings), *charts])
 
     def close(self) -> None:
         """End the explorer's thread and take its controls out of the page."""
@@ -152,6 +162,10 @@ def field_explorer(net: str = "deeplab-largefov", image: Any = None) -> FieldExp
     if min(pixels.shape[:2]) < 64:
         raise ValueError(f"image: expected at least 64×64 pixels, got {pixels.shape[0]}×{pixels.shape[1]}")
     return shown(FieldExplorer(pixels, net))
+
+
+def _size(image: UInt8[np.ndarray, "H W 3"]) -> tuple[int, int]:
+    return image.shape[0], image.shape[1]
 
 
 def _square(image: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "S S 3"]:

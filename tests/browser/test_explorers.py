@@ -198,6 +198,10 @@ def test_all_four_in_the_dark_without_subshells(open_notebook: Callable[..., Not
     notebook.press("pause")
     expect(notebook.picture("The truth").box).to_contain_text("paused")
     fine(notebook)
+    notebook.page.set_viewport_size({"width": 640, "height": 360})  # what a zoom of 200 % leaves of 1280×720
+    notebook.page.wait_for_timeout(500)
+    fine(notebook)
+    notebook.page.set_viewport_size({"width": 1280, "height": 720})
 
 
 def test_the_layouts_faults_are_found(chromium: "Browser") -> None:

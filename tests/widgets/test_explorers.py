@@ -2,11 +2,13 @@
 
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from dlseg.figures import Still
@@ -77,6 +79,38 @@ def test_a_failing_answer_shows_in_place_and_the_next_move_works(
     explorer.state = explorer.state
     assert explorer.answer is not None and explorer.pictures[-1].error == ""
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["pooling", "atrous", "field"])
+def test_after_any_events_the_answer_is_the_direct_one(name: str) -> None:
+    """Two hundred moves and clicks: none raises, none queues, memory stays, and the last one counts."""
+    explorer, random, process = MAKE[name](), np.random.default_rng(3), psutil.Process()
+    memory = 0
+    for event in range(200):
+        control = explorer.controls[str(random.choice(list(explorer.controls)))]
+        if random.random() < 0.3:
+            place = [float(random.random()), float(random.random()), event + 1]
+            explorer.pictures[int(random.integers(len(explorer.pictures)))].set_state({"picked": place})
+        elif hasattr(control, "options"):
+            control.index = int(random.integers(len(control.options)))
+        else:
+            control.value = int(random.integers(control.min, control.max + 1))
+        if event == 100:
+            memory = process.memory_info().rss  # by now every network is loaded
+    shown, direct = explorer.answer, explorer._answer(explorer.state)
+    for wanted, picture in zip(explorer._drawings(direct), explorer.pictures, strict=True):
+        plane = np.frombuffer(zlib.decompress(picture.plane), np.uint8).reshape(picture.plane_size)
+        assert np.array_equal(plane, wanted.plane().values) and picture.title == wanted.title
+    assert type(shown) is type(direct) and process.memory_info().rss - memory < 50e6
+    explorer.close()
+
+
+@pytest.mark.parametrize("make", [lambda photo: pooling_explorer(photo, np.zeros(photo.shape[:2], np.uint8)),
+                                  atrous_explorer, lambda photo: field_explorer(image=photo)])
+def test_a_large_photo_is_worked_on_at_the_size_of_a_page(make: Callable[[np.ndarray], Any]) -> None:
+    explorer = make(np.random.default_rng(0).integers(0, 256, (3000, 4000, 3), dtype=np.uint8))
+    assert explorer.answer is not None and max(explorer.pictures[0].size) < 600
+    explorer.close()
 
 
 @pytest.mark.parametrize("name", list(MAKE))
