@@ -17,6 +17,7 @@ from dlseg.widgets.canvas import LabelCanvas, encode_photo
 from dlseg.widgets.cell import adopt, run_number, shell
 from dlseg.widgets.drawing import Drawing
 from dlseg.widgets.live import Live
+from dlseg.widgets.speak import explorer_box
 
 State = TypeVar("State")
 Answer = TypeVar("Answer")
@@ -77,8 +78,8 @@ class Explorer(ABC, Generic[State, Answer]):
     def _boxed(self) -> Any:
         """Controls over pictures."""
         row = {"flex_flow": "row wrap", "overflow": "hidden"}
-        return ipywidgets.VBox([ipywidgets.HBox(list(self.controls.values()), layout=row),
-                                ipywidgets.HBox(self.pictures, layout=row)])
+        return explorer_box([ipywidgets.HBox(list(self.controls.values()), layout=row),
+                             ipywidgets.HBox(self.pictures, layout=row)])
 
     @property
     def state(self) -> State:

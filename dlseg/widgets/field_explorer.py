@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,10 +18,12 @@ from dlseg.figures import Chart, Still, field_marks, panels, table2_chart
 from dlseg.figures.fields import field_bar, framed, smoothed
 from dlseg.figures.tables import draw_fields, draw_parameters
 from dlseg.images import as_rgb
+from dlseg.networks.table2 import show
 from dlseg.networks.variants import GeometryName
 from dlseg.widgets.drawing import Drawing
 from dlseg.widgets.explorer import Explorer, choice, shown
 from dlseg.widgets.fields import NETS, Seen, layers, narrow_net, rows, seen
+from dlseg.widgets.speak import explorer_box
 
 SIDE = 306  # of the paper's crop, px: the default image's; larger images of one's own are worked on at up to 400
 MARGIN = 72  # px of padding shown round the image: room for what a field covers beyond it
@@ -45,7 +48,7 @@ class FieldExplorer(Explorer[Unit, Seen]):
         self._framed = framed(image, MARGIN)
         begin = Unit(net)
         self.numbers = ipywidgets.HTML()
-        self.chart = ipywidgets.Image(format="png", layout={"width": "832px", "max_width": "100%"})
+        self.chart = ipywidgets.HTML()
         self._charted = ""
         self.start(begin, {
             "net": choice("network", net, NETS, "Variants of fc6: its taps and their rate", 230),
@@ -74,8 +77,8 @@ class FieldExplorer(Explorer[Unit, Seen]):
 
     def _boxed(self) -> Any:
         row = {"flex_flow": "row wrap", "overflow": "hidden"}
-        return ipywidgets.VBox([ipywidgets.HBox(list(self.controls.values()), layout=row),
-                                ipywidgets.HBox([*self.pictures, self.numbers], layout=row), self.chart])
+        return explorer_box([ipywidgets.HBox(list(self.controls.values()), layout=row),
+                             ipywidgets.HBox([*self.pictures, self.numbers], layout=row), self.chart])
 
     def _drawings(self, answer: Seen) -> Sequence[Drawing]:
         size = self._framed.shape[:2]
@@ -107,7 +110,7 @@ class FieldExplorer(Explorer[Unit, Seen]):
         key = f"{state.net} {state.geometry}"
         if key != self._charted:
             table = rows(state.geometry, _size(self._image))
-            self._charted, self.chart.value = key, table2_chart(table, state.net).png()
+            self._charted, self.chart.value = key, _picture(table2_chart(table, state.net), show(list(table)))
 
     def still(self) -> Still:
         """The unit, its field, and two columns of Table 2: what a page without widgets shows."""
@@ -137,6 +140,12 @@ def numbers(state: Unit, answer: Seen) -> str:
     return (f"<table style='line-height:1.5'>{''.join(cells)}</table>"
             "<p style='line-height:1.4;max-width:190px'>"
             f"Numbers: full width, 21 classes, this image. Gradients: an eighth as wide, {weights}.</p>")
+
+
+def _picture(figure: Still, words: str) -> str:
+    """A figure as HTML, with words for those who cannot see it."""
+    data = base64.b64encode(figure.png()).decode()
+    return f'<img alt="Table 2: {words}" width="832" style="max-width: 100%" src="data:image/png;base64,{data}">'
 
 
 def _cells(name: str, value: str) -> str:

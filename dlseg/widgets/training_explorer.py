@@ -9,17 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets
+import numpy as np
 import torch
 
 from dlseg.datasets import Dataset, Sample, load
 from dlseg.datasets.memory import InMemory, LabelledImages
-from dlseg.figures import Chart, Still, panels, training_curves
-from dlseg.figures.curves import draw_loss, draw_score
+from dlseg.figures import Chart, Still, panels
+from dlseg.figures.curves import SMOOTH, draw_loss, draw_score
 from dlseg.networks import Network, create, load_trunk
 from dlseg.networks.saved import open_weights
 from dlseg.training import Recipe
+from dlseg.widgets.chart import Chart as Graph
+from dlseg.widgets.chart import Curves
 from dlseg.widgets.drawing import Drawing
 from dlseg.widgets.explorer import Explorer, choice, shown
+from dlseg.widgets.speak import explorer_box
 from dlseg.widgets.trainer import FAILED, PAUSED, READY, RUNNING, STOPPED, Snapshot, Trainer
 
 HELD_OUT = 12  # validation images that the mean IoU is of
@@ -64,7 +68,7 @@ class TrainingExplorer(Explorer[Moment, Learned]):
         for name, act in (("train", self.trainer.go), ("pause", self.trainer.pause), ("stop", self.trainer.stop),
                           ("start again", self.trainer.reset)):
             self.buttons[name].on_click(partial(self._pressed, act))
-        self.chart = ipywidgets.Image(format="png", layout={"width": "324px", "height": "340px"})
+        self.charts = [Graph() for _ in range(3)]
         last = self.trainer.snapshots[-1].iteration
         self.start(Moment(last), {
             "iteration": ipywidgets.SelectionSlider(
@@ -101,7 +105,7 @@ class TrainingExplorer(Explorer[Moment, Learned]):
         """End the run and the explorer's thread, and take its controls out of the page."""
         self.trainer.close()
         super().close()
-        for widget in (self.chart, *self.buttons.values()):
+        for widget in (*self.charts, *self.buttons.values()):
             widget.close()
 
     def _answer(self, state: Moment) -> Learned:
@@ -128,8 +132,9 @@ class TrainingExplorer(Explorer[Moment, Learned]):
 
     def _boxed(self) -> Any:
         row = {"flex_flow": "row wrap", "overflow": "hidden"}
-        return ipywidgets.VBox([ipywidgets.HBox([*self.buttons.values(), *self.controls.values()], layout=row),
-                                ipywidgets.HBox([*self.pictures, self.chart], layout=row)])
+        charts = ipywidgets.VBox(self.charts, layout={"flex": "1 1 230px", "min_width": "0", "max_width": "300px"})
+        return explorer_box([ipywidgets.HBox([*self.buttons.values(), *self.controls.values()], layout=row),
+                             ipywidgets.HBox([*self.pictures, charts], layout=row)])
 
     def _pressed(self, act: Callable[[], None], button: Any) -> None:
         act()
@@ -152,8 +157,22 @@ class TrainingExplorer(Explorer[Moment, Learned]):
         self.buttons["start again"].disabled = status == READY
         if status == FAILED:
             self.pictures[-1].error = self.trainer.error
-        self.chart.value = training_curves(answer.losses, answer.rates, answer.scores, answer.snapshot.iteration,
-                                           self.recipe.iterations).png()
+        for chart, curves in zip(self.charts, graphs(answer), strict=True):
+            chart.marker = answer.snapshot.iteration
+            chart.show(curves)
+
+
+def graphs(answer: Learned) -> tuple[Curves, Curves, Curves]:
+    """Loss, the held-out images' mean IoU and the learning rate, at fifty iterations or fewer, and at its own."""
+    count, at = len(answer.losses), answer.snapshot.iteration
+    spread = {round(1 + k * (count - 1) / 49) for k in range(50)} | {min(max(at, 1), count)}
+    chosen = sorted(spread) if count else []
+    means = [float(np.mean(answer.losses[max(0, n - SMOOTH):n])) for n in chosen]
+    losses = {f"mean of {SMOOTH}": means, "one batch": [answer.losses[n - 1] for n in chosen]}
+    scores = {"mean IoU": [100 * score for score in answer.scores.values()]}
+    return (Curves("loss (nats)", "iteration", chosen, losses),
+            Curves("mean IoU (%), held-out images", "iteration", list(answer.scores), scores),
+            Curves("learning rate", "iteration", chosen, {"learning rate": [answer.rates[n - 1] for n in chosen]}))
 
 
 def _buttons() -> dict[str, Any]:

@@ -35,6 +35,18 @@ print(names.count("dlseg-explorer"), "explorer,", names.count("dlseg-training"),
 """
 
 
+# the name of what has the keyboard, as a screen reader would say it; null outside the explorer
+FOCUSED = """(explorer) => {
+  const e = document.activeElement, tied = [...(e.labels ?? [])].map((label) => label.textContent).join();
+  return explorer.contains(e) ? (e.getAttribute("aria-label") || tied || e.textContent).trim() : null;
+}"""
+REACHED = (
+    ["right (px)", "down (px)", "stride", "scores for", "photo", "the highest score"],
+    ["kernel (taps)", "rate (cells)", "stride (cells)", "filter", "layer", "photo", "taps on the map", "hole", "native"],
+    ["network", "geometry", "layer", "photo", "fc6 sees", "field in theory", "How much"],
+    ["go on", "stop", "start again", "after iteration", "held-out image", "photo", "chair"])
+
+
 @pytest.fixture
 def explorers() -> Iterator[Callable[[Callable[[], Any]], Any]]:
     """Makes the same explorer in this process: what the page shows is compared with its drawings."""
@@ -66,6 +78,17 @@ def fine(notebook: Notebook) -> None:
     """Nothing overlaps or is cut off, and every word stands out."""
     assert not faults(notebook.page), faults(notebook.page)
     assert not faint(notebook.page), faint(notebook.page)
+
+
+def tabbed(notebook: Notebook, number: int) -> list[str]:
+    """The names of all that Tab reaches in explorer `number`, in order; from its first control on."""
+    box, found = notebook.page.locator(".dlseg-explorer").nth(number), list[str]()
+    box.locator(".noUi-handle, select, button").first.focus()
+    while (name := box.evaluate(FOCUSED)) is not None:
+        found.append(name)
+        notebook.page.keyboard.press("Tab")
+        assert len(found) < 60, "Tab never leaves the explorer"
+    return found
 
 
 def at(element: Locator, row: float, column: float) -> dict[str, float]:
@@ -129,7 +152,7 @@ def test_field(open_notebook: Callable[..., Notebook], explorers: Callable[..., 
     theory, effect = notebook.picture("sees"), notebook.picture("How much")
     same(theory, mine, 0)
     same(effect, mine, 1)
-    chart = notebook.page.locator("img.widget-image")
+    chart = notebook.page.locator("img[alt^='Table 2']")
     old = chart.get_attribute("src")
     notebook.choose("network", "deeplab")
     expect(theory.box).to_contain_text("fc6 sees 308 × 308 px")
@@ -183,6 +206,11 @@ def test_all_four_in_the_dark_without_subshells(open_notebook: Callable[..., Not
     cells = [*(MAKE.format(name) for name in names), TRAIN]
     notebook = open_notebook("dark.ipynb", Settings(subshells=False, dark=True), cells).run_all()
     fine(notebook)
+    for number, wanted in enumerate(REACHED):
+        names = tabbed(notebook, number)
+        assert all(names)
+        places = [next((i for i, name in enumerate(names) if name.startswith(word)), -1) for word in wanted]
+        assert -1 not in places and places == sorted(places), (wanted, names)
     image = notebook.picture("The image")
     start = image.settled()
     notebook.slider("right (px)").press("ArrowRight")
