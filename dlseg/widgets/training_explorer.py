@@ -157,22 +157,26 @@ class TrainingExplorer(Explorer[Moment, Learned]):
         self.buttons["start again"].disabled = status == READY
         if status == FAILED:
             self.pictures[-1].error = self.trainer.error
-        for chart, curves in zip(self.charts, graphs(answer), strict=True):
+        for chart, curves in zip(self.charts, graphs(answer, self.recipe), strict=True):
             chart.marker = answer.snapshot.iteration
             chart.show(curves)
 
 
-def graphs(answer: Learned) -> tuple[Curves, Curves, Curves]:
-    """Loss, the held-out images' mean IoU and the learning rate, at fifty iterations or fewer, and at its own."""
-    count, at = len(answer.losses), answer.snapshot.iteration
-    spread = {round(1 + k * (count - 1) / 49) for k in range(50)} | {min(max(at, 1), count)}
-    chosen = sorted(spread) if count else []
+def graphs(answer: Learned, recipe: Recipe) -> tuple[Curves, Curves, Curves]:
+    """Loss and the held-out images' mean IoU so far, and the whole schedule; at fifty iterations or fewer."""
+    chosen, planned = _fifty(len(answer.losses)), _fifty(recipe.iterations)
     means = [float(np.mean(answer.losses[max(0, n - SMOOTH):n])) for n in chosen]
     losses = {f"mean of {SMOOTH}": means, "one batch": [answer.losses[n - 1] for n in chosen]}
     scores = {"mean IoU": [100 * score for score in answer.scores.values()]}
     return (Curves("loss (nats)", "iteration", chosen, losses),
             Curves("mean IoU (%), held-out images", "iteration", list(answer.scores), scores),
-            Curves("learning rate", "iteration", chosen, {"learning rate": [answer.rates[n - 1] for n in chosen]}))
+            Curves("learning rate (thousandths)", "iteration", planned,
+                   {"learning rate": [1000 * recipe.lr * recipe.rate(n - 1) for n in planned]}))
+
+
+def _fifty(count: int) -> list[int]:
+    """1 … count, or fifty of these numbers, evenly apart, both ends among them."""
+    return sorted({round(1 + k * (count - 1) / 49) for k in range(50)}) if count else []
 
 
 def _buttons() -> dict[str, Any]:

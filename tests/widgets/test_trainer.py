@@ -118,7 +118,7 @@ def test_the_explorer_follows_and_looks_back() -> None:
     loss, score, rate = (chart.data for chart in explorer.charts)
     assert loss["x"][0] == 1 and loss["x"][-1] == 40 and len(loss["x"]) == 40
     assert loss["lines"][1]["values"] == list(explorer.losses) and score["x"] == [0, 10, 20, 30, 40]
-    assert rate["lines"][0]["values"] == list(explorer.answer.rates)
+    assert rate["lines"][0]["values"] == pytest.approx([1000 * rate for rate in explorer.answer.rates])
     assert {chart.marker for chart in explorer.charts} == {20}
     rates = explorer.answer.rates
     assert rates[0] == explorer.recipe.lr and list(rates) == sorted(rates, reverse=True)
