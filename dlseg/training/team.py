@@ -91,8 +91,9 @@ class TeamBatchNorm2d(nn.BatchNorm2d):
         """As nn.BatchNorm2d on the whole batch."""
         if not self.training or self.running_mean is None or self.running_var is None:
             return super().forward(input)
-        count = team().total(input.new_tensor(input.numel() // input.shape[1]))
-        mean = _Total.apply(input.sum((0, 2, 3))) / count
+        own = input.new_tensor([input.numel() // input.shape[1]])
+        sums = _Total.apply(torch.cat([input.sum((0, 2, 3)), own]))  # one exchange for both
+        mean, count = sums[:-1] / sums[-1], sums[-1].detach()
         centred = input - mean[:, None, None]
         variance = _Total.apply(centred.square().sum((0, 2, 3))) / count
         with torch.no_grad():
