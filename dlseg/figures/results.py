@@ -8,17 +8,10 @@ import numpy as np
 from jaxtyping import Integer
 from matplotlib.axes import Axes
 
+from dlseg.evaluation.published import TRIMAP
 from dlseg.figures.curves import dress
 from dlseg.figures.stills import INK, Still, class_name
 
-WIDTHS = (1, 2, 3, 4, 5, 8, 10, 15, 20, 25, 30, 35, 40)  # px
-# The numbers plotted in the paper's figure 5 (mean IoU in per cent on VOC 2012 val), from the authors' own script
-PAPER_TRIMAP = {
-    "DeepLab": (39.14, 40.92, 42.58, 44.11, 45.51, 49.00, 50.83, 54.18, 56.42, 57.99, 59.10, 59.88, 60.43),
-    "DeepLab-MSc": (43.30, 45.34, 47.07, 48.57, 49.86, 52.87, 54.39, 57.14, 58.99, 60.27, 61.19, 61.83, 62.28),
-    "DeepLab-CRF": (45.86, 47.79, 49.29, 50.56, 51.66, 54.28, 55.68, 58.32, 60.15, 61.48, 62.45, 63.16, 63.67),
-    "DeepLab-MSc-CRF": (47.99, 49.96, 51.48, 52.74, 53.82, 56.31, 57.59, 59.99, 61.64, 62.83, 63.69, 64.31, 64.77),
-}
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")  # Okabe and Ito's
 MARKERS = "osD^vP"
 
@@ -55,15 +48,15 @@ def confusion_figure(counts: Integer[np.ndarray, "C C"], classes: Sequence[str] 
 def draw_trimap(axes: Axes, curves: Mapping[str, Mapping[int, float]],
                 paper: Sequence[str] = ("DeepLab", "DeepLab-CRF")) -> None:
     """Mean IoU near boundaries by the band's width: ours in full lines, the paper's in broken ones."""
-    if unknown := [name for name in paper if name not in PAPER_TRIMAP]:
-        raise ValueError(f"paper: expected some of {', '.join(PAPER_TRIMAP)}, got {unknown}")
+    if unknown := [name for name in paper if name not in TRIMAP]:
+        raise ValueError(f"paper: expected some of {', '.join(TRIMAP)}, got {unknown}")
     for number, (name, curve) in enumerate(curves.items()):
         widths = sorted(curve)
         axes.plot(widths, [100 * curve[width] for width in widths], color=COLOURS[number % len(COLOURS)],
                   linewidth=2, marker=MARKERS[number % len(MARKERS)], markersize=5, label=name)
     for number, name in enumerate(paper):
-        axes.plot(WIDTHS, PAPER_TRIMAP[name], color=COLOURS[number % len(COLOURS)], linewidth=1.5, linestyle="--",
-                  label=f"paper, VOC: {name}")
+        axes.plot(list(TRIMAP[name]), list(TRIMAP[name].values()), color=COLOURS[number % len(COLOURS)],
+                  linewidth=1.5, linestyle="--", label=f"paper, VOC: {name}")
     dress(axes, "mean IoU in the band (%)")
     axes.set_xlabel("width of the band (px)", color=INK)
     axes.legend(frameon=False, fontsize=9)

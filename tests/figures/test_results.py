@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from matplotlib import colormaps
 
+from dlseg.evaluation.published import TRIMAP
 from dlseg.figures import Still, confusion_figure, schedule_figure, table2_chart, training_curves, trimap_figure
 from dlseg.figures.curves import SMOOTH
-from dlseg.figures.results import PAPER_TRIMAP, WIDTHS
 from dlseg.figures.tables import OURS, PAPER_COLOUR
 from dlseg.networks.table2 import table2
 from dlseg.training import Recipe
@@ -87,15 +87,7 @@ def test_the_trimap_curve_beside_the_papers(readable: Readable) -> None:
     figure = trimap_figure({"ours": {5: 0.5, 1: 0.25}}, paper=["DeepLab"])
     ours, paper = figure.axes[0].lines
     assert ours.get_xydata().tolist() == [[1, 25], [5, 50]]
-    assert paper.get_xydata().tolist() == [list(pair) for pair in zip(WIDTHS, PAPER_TRIMAP["DeepLab"], strict=True)]
+    assert paper.get_xydata().tolist() == [list(point) for point in TRIMAP["DeepLab"].items()]
     readable(figure)
     with pytest.raises(ValueError, match=r"paper: expected some of DeepLab, .* got \['FCN'\]"):
         trimap_figure({}, paper=["FCN"])
-
-
-def test_the_papers_curves_are_whole_and_ordered() -> None:
-    """The CRF helps most near boundaries, and at every width; so the paper's text says."""
-    for curve in PAPER_TRIMAP.values():
-        assert len(curve) == len(WIDTHS) and list(curve) == sorted(curve)
-    gains = np.subtract(PAPER_TRIMAP["DeepLab-CRF"], PAPER_TRIMAP["DeepLab"])
-    assert (gains > 3).all() and gains[:3].min() > gains[3:].max()

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,6 +134,13 @@ def test_looking_back_it_is_left_there_while_the_run_goes_on() -> None:
     assert explorer.trainer.wait(WAIT)
     settle(lambda: explorer.answer.status.startswith("finished"))
     assert explorer.state.iteration == 10
+    explorer.close()
+
+
+def test_data_of_ones_own(small_set: Callable[[int], Path]) -> None:
+    explorer = training_explorer(Recipe.shapes(batch=2, crop=66, iterations=2), small_set(3), first=2)
+    assert explorer.trainer.status == FINISHED and len(explorer.answer.snapshot.labels) == 3
+    assert explorer.controls["image"].options[-1] == ("3", 2)
     explorer.close()
 
 
