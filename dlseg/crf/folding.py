@@ -35,13 +35,21 @@ def fold(peaks: Float32[np.ndarray, " C"], reach: float) -> Folding:
 
 
 def _ceiling(peak: float, reach: float, most: float) -> float:
-    """The least q with peak * exp(reach * q) <= q, or infinity where it exceeds `most`."""
+    """A q with peak * exp(reach * q) <= q, near the least one, or infinity where that exceeds `most`.
+
+    The recursion rises towards the least one; a little above it the inequality holds, and nothing below q can
+    lead beyond q.
+    """
     q = peak
     for _ in range(1000):
-        following = peak * float(np.exp(min(reach * q, 700.0)))
-        if following > most:
-            return float("inf")
-        if following <= q * (1 + 1e-6):
-            return following * (1 + 1e-6)
-        q = following
+        bound = q * (1 + 1e-4)
+        if bound > most:
+            break
+        if peak * _exp(reach * bound) <= bound:
+            return bound
+        q = peak * _exp(reach * q)
     return float("inf")
+
+
+def _exp(x: float) -> float:
+    return float(np.exp(min(x, 700.0)))  # beyond it there is no double; no bound is that large

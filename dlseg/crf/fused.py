@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
 from dlseg.crf.compiled import passes, update
 from dlseg.crf.energy import pairwise_energy
@@ -54,6 +54,24 @@ class Side:
         return np.float32(weight * self.get[pixel]) * self.lattice.filter(unit, transpose=True) * self.send
 
 
+class Unary:
+    """Probabilities (C, N), and what every run on them needs to know."""
+
+    def __init__(self, probs: Marginals) -> None:
+        self.probs, self.peaks = probs, probs.max(axis=1)
+        self.folded: list[int] | None = None
+
+    def rest(self, folded: Int64[np.ndarray, " b"]) -> tuple[Float32[np.ndarray, " N"], Float32[np.ndarray, " N"]]:
+        """The sum of the folded labels' probabilities, and its logarithm; kept for the next run."""
+        if self.folded != folded.tolist():
+            total = np.zeros(self.probs.shape[1], np.float32)
+            for label in folded:
+                total += self.probs[label]
+            self.folded = folded.tolist()
+            self.kept = total, np.log(total) if self.folded else np.full_like(total, update.NEVER)
+        return self.kept
+
+
 class LatticeKernel:
     """Both Gaussian kernels by permutohedral lattices; a lattice is built again only where its sigmas changed."""
 
@@ -62,6 +80,7 @@ class LatticeKernel:
         self.colours = image.reshape(-1, 3)
         self.threads = threads
         self.sides: list[tuple[tuple, Side] | None] = [None, None]
+        self.unary: Unary | None = None  # of the last run
 
     def prepare(self, params: CRFParams) -> tuple[Side, Side]:
         """The appearance and the smoothness kernel under these parameters, kept or built."""
@@ -84,7 +103,9 @@ class LatticeKernel:
 
     def start(self, probs: Marginals, params: CRFParams, compatibility: Compatibility, *,
               thorough: bool) -> LatticeRun:
-        return LatticeRun(self, probs, params, compatibility, -1.0 if thorough else STILL)
+        if self.unary is None or self.unary.probs is not probs:
+            self.unary = Unary(probs)
+        return LatticeRun(self, self.unary, params, compatibility, -1.0 if thorough else STILL)
 
     def affinity(self, params: CRFParams, pixel: int) -> tuple[np.ndarray, np.ndarray]:
         appearance, smoothness = self.prepare(params)
@@ -94,23 +115,22 @@ class LatticeKernel:
 class LatticeRun:
     """One inference: marginals of the live labels pixel by pixel, and both lattices' values."""
 
-    def __init__(self, kernel: LatticeKernel, probs: Marginals, params: CRFParams, compatibility: Compatibility,
+    def __init__(self, kernel: LatticeKernel, unary: Unary, params: CRFParams, compatibility: Compatibility,
                  still: float = STILL) -> None:
-        self.probs, self.compatibility, self.still = probs, compatibility, np.float32(still)
+        self.probs, self.compatibility, self.still = unary.probs, compatibility, np.float32(still)
         self.sides = kernel.prepare(params)
         self.gains = [side.gain(w) for side, w in zip(self.sides, (params.w1, params.w2), strict=True)]
         reach = params.w1 * self.sides[0].reach + params.w2 * self.sides[1].reach
-        everything = Folding(np.arange(len(probs)), np.arange(0), 0.0)
-        self.folding = everything if compatibility is not None else fold(probs.max(axis=1), reach)
+        everything = Folding(np.arange(len(self.probs)), np.arange(0), 0.0)
+        self.folding = everything if compatibility is not None else fold(unary.peaks, reach)
+        self.rest, self.log_rest = unary.rest(self.folding.folded)
         self.parts = self.sides[0].lattice.pixel_parts
         self._lay_out()
 
     def _lay_out(self) -> None:
-        live, folded = self.folding.live, self.folding.folded
+        live = self.folding.live
         pixels = self.probs.shape[1]
         self.width = -(-len(live) // 8) * 8
-        self.rest = self.probs[folded].sum(axis=0)
-        self.log_rest = np.log(self.rest) if len(folded) else np.full(pixels, update.NEVER)
         self.unary, self.q = (room(pixels * self.width) for _ in range(2))
         share(update.pack, [(self.probs, live, self.rest, self.unary, self.q, self.width, *part)
                             for part in self.parts])

@@ -19,4 +19,9 @@ def averaged(grid: Float32[np.ndarray, "... H W"], factor: int) -> Float32[np.nd
 def enlarged(grid: Float32[np.ndarray, "... h w"], factor: int, height: int,
              width: int) -> Float32[np.ndarray, "... H W"]:
     """Every number repeated over its square, cut to height x width."""
-    return np.ascontiguousarray(grid.repeat(factor, axis=-2).repeat(factor, axis=-1)[..., :height, :width])
+    out = np.empty((*grid.shape[:-2], height, width), grid.dtype)
+    for dy in range(factor):
+        for dx in range(factor):
+            part = out[..., dy::factor, dx::factor]
+            part[...] = grid[..., : part.shape[-2], : part.shape[-1]]
+    return out

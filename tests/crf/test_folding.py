@@ -2,15 +2,16 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dlseg.crf import CRFParams, DenseCRF
 from dlseg.crf.folding import MOST, fold
-from dlseg.crf.fused import LatticeKernel, LatticeRun
+from dlseg.crf.fused import LatticeKernel, LatticeRun, Unary
 
 
 @given(st.lists(st.floats(1e-5, 1), min_size=2, max_size=30), st.floats(0, 50))
+@example([1.0, 0.0078125], 40.0)  # slow to settle
 def test_the_bound_bounds_the_recursion(peaks, reach):
     folding = fold(np.array(peaks, np.float32), reach)
     assert sorted([*folding.live, *folding.folded]) == list(range(len(peaks)))
@@ -34,7 +35,7 @@ def with_faint_labels(scene, seed, faint):
 def test_folded_labels_stay_below_the_bound(scene, alike, normalization, seed):
     image, probs = with_faint_labels(scene, seed, 0.02)
     p = CRFParams(5, 20, 15, 3, 3, 10, normalization)
-    run = LatticeRun(LatticeKernel(image.astype(np.float32), 1), probs.reshape(12, -1), p, None)
+    run = LatticeRun(LatticeKernel(image.astype(np.float32), 1), Unary(probs.reshape(12, -1)), p, None)
     every = 1 - np.eye(12)  # the same CRF with Potts written as a matrix: nothing is folded
     for step in DenseCRF(image, probs=probs, compatibility=every).steps(p):
         assert step.q.reshape(12, -1)[run.folding.folded].max(initial=0) <= run.folding.bound
@@ -49,5 +50,6 @@ def test_a_label_that_could_win_is_not_folded(scene):
     image, probs = with_faint_labels(scene, 0, 0.02)
     probs[11, 5, 5] = 0.2
     probs /= probs.sum(axis=0)
-    run = LatticeRun(LatticeKernel(image.astype(np.float32), 1), probs.reshape(12, -1), CRFParams(5, 20, 15), None)
+    kernel = LatticeKernel(image.astype(np.float32), 1)
+    run = LatticeRun(kernel, Unary(probs.reshape(12, -1)), CRFParams(5, 20, 15), None)
     assert 11 in run.folding.live

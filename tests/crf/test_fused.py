@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlseg.crf import Cancelled, CRFParams, DenseCRF, fused
-from dlseg.crf.fused import LatticeKernel, LatticeRun
+from dlseg.crf.fused import LatticeKernel, LatticeRun, Unary
 from dlseg.crf.lattice import Lattice
 
 NORMALIZATIONS = ["after", "symmetric", "before", "none"]
@@ -139,7 +139,7 @@ def test_cancel_stops_between_iterations_and_loses_nothing(scene):
 
 def test_it_stops_where_nothing_moves(scene):
     image, _, probs = scene(10, 30, 30, 2, wrong=0.0)
-    run = LatticeRun(LatticeKernel(image.astype(np.float32), 1), probs.reshape(2, -1), CRFParams(), None)
+    run = LatticeRun(LatticeKernel(image.astype(np.float32), 1), Unary(probs.reshape(2, -1)), CRFParams(), None)
     changes = [run.advance() for _ in range(60)]
     assert changes[0] > 0.1
     assert changes[-1] == 0.0
