@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float32, Int64
 
@@ -16,7 +19,7 @@ from dlseg.crf.team import parts, room, share
 TINY = np.float32(1e-20)  # K&K's guard against dividing by nothing
 STILL = 1e-4  # a pixel none of whose marginals moved further than this is not splatted again
 QUIET = np.float32(1e-4)  # a pixel none of whose messages changed by more than this share of all is left alone
-ROOM = 3  # up to a third of the pixels are splatted as moves, more of them by splatting all anew
+ROOM = 2  # up to half of the pixels (of any part) are splatted as moves, more of them by splatting all anew
 
 
 class Side:
@@ -117,6 +120,7 @@ class LatticeRun:
 
     def __init__(self, kernel: LatticeKernel, unary: Unary, params: CRFParams, compatibility: Compatibility,
                  still: float = STILL) -> None:
+        self.threads = kernel.threads
         self.probs, self.compatibility, self.still = unary.probs, compatibility, np.float32(still)
         self.sides = kernel.prepare(params)
         self.gains = [side.gain(w) for side, w in zip(self.sides, (params.w1, params.w2), strict=True)]
@@ -132,7 +136,7 @@ class LatticeRun:
         pixels = self.probs.shape[1]
         self.width = -(-len(live) // 8) * 8
         self.unary, self.q = (room(pixels * self.width) for _ in range(2))
-        share(update.pack, [(self.probs, live, self.rest, self.unary, self.q, self.width, *part)
+        self._share(update.pack, [(self.probs, live, self.rest, self.unary, self.q, self.width, *part)
                             for part in self.parts])
         points = [side.lattice.points for side in self.sides]
         self.values, self.changes = ([room(count * self.width) for count in points] for _ in range(2))
@@ -149,13 +153,16 @@ class LatticeRun:
             costs[: len(live), : len(live)] = self.compatibility
         self.costs = costs.ravel()
 
+    def _share(self, work: Callable[..., Any], tasks: list[tuple]) -> list[Any]:
+        return share(work, tasks, self.threads)
+
     def advance(self, relax: Number = 1.0) -> float:
         if self.counts is not None and sum(self.counts) == 0:
             return 0.0
         self.stale[:] = self.counts is None or relax != 1
         self._filter()
         first, second = self.sides
-        results = share(update.update, [
+        results = self._share(update.update, [
             (self.values[0], first.lattice.ids, first.lattice.weights, self.gains[0],
              self.values[1], second.lattice.ids, second.lattice.weights, self.gains[1], self.stale, self.unary,
              self.log_rest, self.costs, self.q, np.float32(relax), self.still, len(self.folding.live),
@@ -169,41 +176,39 @@ class LatticeRun:
     def _filter(self) -> None:
         """Brings both lattices' values up to date with q: all anew, or by what moved."""
         if self.counts is None:
-            for side, values in zip(self.sides, self.values, strict=True):
-                lattice = side.lattice
-                share(passes.splat, [(self.q, lattice.start_of, lattice.pixel_of, side.weight_of, values,
-                                      self.width, *part) for part in lattice.point_parts])
+            self._share(passes.splat, [
+                (self.q, side.lattice.start_of, side.lattice.pixel_of, side.weight_of, values, self.width, *part)
+                for side, values in zip(self.sides, self.values, strict=True) for part in side.lattice.point_parts])
             self._blur(self.values)
             return
-        for which in range(2):
-            share(self._splat_moves, [(which, *owned) for owned in self.sides[which].lattice.ranges])
+        self._share(self._splat_moves, [(0,), (1,)])
         self._blur(self.changes)
-        share(passes.settle, [
-            (self.changes[which], self.values[which], side.bound, QUIET, side.lattice.start_of,
-             side.lattice.pixel_of, self.stale, self.width, *part)
-            for which, side in enumerate(self.sides) for part in parts(side.lattice.points, side.lattice.threads)])
+        self._share(passes.settle, [
+            (changes, values, side.bound, QUIET, side.lattice.start_of, side.lattice.pixel_of, self.stale,
+             self.width, *part) for side, changes, values in zip(self.sides, self.changes, self.values, strict=True)
+            for part in parts(side.lattice.points)])
 
-    def _blur(self, fields: list[np.ndarray]) -> None:
-        for axis in range(6):
-            share(passes.blur, [(field, side.lattice.runs[axis], self.width, *cut)
-                                for side, field in zip(self.sides, fields, strict=True)
-                                if axis <= side.lattice.dimensions for cut in side.lattice.cuts[axis]])
-
-    def _splat_moves(self, which: int, low: int, high: int) -> None:
+    def _splat_moves(self, which: int) -> None:
         side, lattice = self.sides[which], self.sides[which].lattice
         for first, count in zip(self.firsts, self.counts or [], strict=True):
             passes.splat_moves(self.moved, self.steps, first, count, lattice.ids, lattice.weights, side.send,
-                               self.changes[which], self.width, low, high)
+                               self.changes[which], self.width)
+
+    def _blur(self, fields: list[np.ndarray]) -> None:
+        for axis in range(6):
+            self._share(passes.blur, [(field, side.lattice.runs[axis], self.width, *part)
+                                      for side, field in zip(self.sides, fields, strict=True)
+                                      if axis <= side.lattice.dimensions for part in side.lattice.run_parts[axis]])
 
     def marginals(self) -> Marginals:
         out = np.empty_like(self.probs)
-        share(update.unpack, [(self.q, self.folding.live, self.folding.folded, self.probs, self.rest, out,
+        self._share(update.unpack, [(self.q, self.folding.live, self.folding.folded, self.probs, self.rest, out,
                                self.width, *part) for part in self.parts])
         return out
 
     def labels(self) -> Labels:
         out = np.empty(self.probs.shape[1], np.int64)
-        share(update.winners, [(self.q, self.folding.live, out, self.width, *part) for part in self.parts])
+        self._share(update.winners, [(self.q, self.folding.live, out, self.width, *part) for part in self.parts])
         return out
 
     def pairwise_energy(self) -> float:
@@ -211,7 +216,7 @@ class LatticeRun:
         self.counts, messages = None, room(len(self.q))
         messages[:] = 0
         for side, gain, values in zip(self.sides, self.gains, self.values, strict=True):
-            share(passes.gather, [(values, side.lattice.ids, side.lattice.weights, gain, messages, self.width,
+            self._share(passes.gather, [(values, side.lattice.ids, side.lattice.weights, gain, messages, self.width,
                                    *part) for part in self.parts])
         every = np.zeros_like(self.probs)
         every[self.folding.live] = messages.reshape(-1, self.width).T[: len(self.folding.live)]

@@ -91,11 +91,10 @@ def clipped(name: str, scores: Float[np.ndarray, "C H W"], threads: int) -> Floa
     out = np.empty(flat.shape, np.float32)
 
     def work(start: int, stop: int) -> bool:
-        return all(_clip_block(name, flat[:, at : min(at + BLOCK, stop)], out[:, at : min(at + BLOCK, stop)])
-                   for at in range(start, stop, BLOCK))
+        return _clip_block(name, flat[:, start:stop], out[:, start:stop])
 
     with np.errstate(all="ignore"):  # what overflows or is no number is found by the checks
-        good = all(share(work, parts(flat.shape[1], threads)))
+        good = all(share(work, parts(flat.shape[1], BLOCK), threads))
     if not good:
         _complain(name, flat, scores.shape[2])
     return out

@@ -8,10 +8,12 @@ deviation one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int32
+from jaxtyping import Bool, Float32, Int32, Int64
 
 from dlseg.crf.compiled import passes, simplex, vertices
 from dlseg.crf.team import parts, share
@@ -23,9 +25,11 @@ SHORTEST = 0.1  # pixels: a Gaussian narrower than this reaches no neighbour, an
 class Lattice:
     """The lattice of one image and one set of sigmas.
 
-    colours: (N, c) in row order, c = 0 for a kernel of position alone. sigmas: position twice, then one per colour.
+    colours: (N, c) in row order, 0..255, c = 0 for a kernel of position alone. sigmas: position twice, then one
+    per colour.
     ids, weights: (N, d + 1) pixels' corners. start_of, pixel_of, weight_of: points' pixels, point by point.
-    runs: per axis, neighbouring points end to end, each run's last one as ~id; cuts: threads' shares of them.
+    runs: per axis, neighbouring points end to end, each run's last one as ~id.
+    pixel_parts, point_parts, run_parts: how threads divide the work.
     """
 
     def __init__(self, colours: Float32[np.ndarray, "N c"], width: int, sigmas: tuple[float, ...],
@@ -34,74 +38,60 @@ class Lattice:
         self.gain = np.float32(1 / (1 + 2.0**-self.dimensions))
         self.ids = np.empty((self.pixels, self.dimensions + 1), np.int32)
         self.weights = np.empty(self.ids.shape, np.float32)
-        self.pixel_parts = parts(self.pixels, threads)
-        self.owners = len(self.pixel_parts)
-        self._build(colours, width, sigmas)
-
-    def _build(self, colours: np.ndarray, width: int, sigmas: tuple[float, ...]) -> None:
-        widths = np.array([max(sigmas[0], SHORTEST), max(sigmas[1], SHORTEST), *sigmas[2:]], np.float32)
-        scales = simplex.lift_scales(len(widths))
-        low = np.array([0, 0, *colours.min(axis=0)]) / widths * scales
-        high = np.array([width - 1, self.pixels // width - 1, *colours.max(axis=0)]) / widths * scales
-        strides = simplex.key_strides(low, high)
-        base, order = np.empty(self.pixels, np.int64), np.empty(self.pixels, np.int32)
-        share(simplex.locate[self.dimensions],
-              [(colours, width, widths, scales, strides, base, order, self.weights, *part)
-               for part in self.pixel_parts])
-        tables = share(self._number, [(base, order, strides, mine) for mine in range(self.owners)])
-        self.firsts = np.cumsum([0, *(count for _, _, count in tables)])  # each owner's points follow one another
-        self.points = int(self.firsts[-1])
-        if self.owners > 1:
-            share(vertices.join, [(self.ids, self.firsts, *part) for part in self.pixel_parts])
-        self._list_runs(tables, strides)
+        self.pixel_parts = parts(self.pixels)
+        base, order, strides = self._locate(colours, width, sigmas)
+        table = self._number(base, order, strides)
+        self._list_runs(table, strides)
         self._list_pixels()
 
-    def _number(self, base: np.ndarray, order: np.ndarray, strides: np.ndarray,
-                mine: int) -> tuple[np.ndarray, np.ndarray, int]:
-        keys, numbers = np.empty(FIRST_SLOTS, np.int64), np.full(FIRST_SLOTS, -1, np.int32)
-        turn = count = 0
-        while True:
-            turn, count = vertices.number(base, order, strides, self.ids, keys, numbers, mine, self.owners,
-                                          turn, count)
-            if turn == self.pixels:
-                return keys, numbers, count
-            wider, wider_numbers = np.empty(4 * len(keys), np.int64), np.full(4 * len(keys), -1, np.int32)
-            vertices.rehash(keys, numbers, wider, wider_numbers)
-            keys, numbers = wider, wider_numbers
+    def _share(self, work: Callable[..., Any], tasks: list[tuple]) -> list[Any]:
+        return share(work, tasks, self.threads)
 
-    def _list_runs(self, tables: list[tuple[np.ndarray, np.ndarray, int]], strides: np.ndarray) -> None:
-        key_of = np.empty(self.points, np.int64)
-        share(vertices.list_keys, [(keys, numbers, first, key_of)
-                                   for (keys, numbers, _), first in zip(tables, self.firsts, strict=False)])
-        slots = np.cumsum([0, *(len(keys) for keys, _, _ in tables)])
-        keys = np.concatenate([keys for keys, _, _ in tables])
-        numbers = np.concatenate([numbers for _, numbers, _ in tables])
+    def _locate(self, colours: Float32[np.ndarray, "N c"], width: int,
+                sigmas: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Each pixel's simplex: key of its first corner, order of the others, and their weights."""
+        widths = np.array([max(sigmas[0], SHORTEST), max(sigmas[1], SHORTEST), *sigmas[2:]], np.float32)
+        scales = simplex.lift_scales(self.dimensions)
+        largest = np.array([width - 1, self.pixels // width - 1, 255, 255, 255][: self.dimensions])
+        strides = simplex.key_strides(np.zeros(self.dimensions), largest / widths * scales)
+        base, order = np.empty(self.pixels, np.int64), np.empty(self.pixels, np.int32)
+        self._share(simplex.locate[self.dimensions],
+                    [(colours, width, widths, scales, strides, base, order, self.weights, *part)
+                     for part in self.pixel_parts])
+        return base, order, strides
+
+    def _number(self, base: np.ndarray, order: np.ndarray, strides: np.ndarray) -> _Table:
+        shares = parts(self.pixels, max(self.pixels // self.threads, 32768))
+        table, *others = self._share(_Table, [(base, order, strides, self.ids, *part) for part in shares])
+        for other, (start, stop) in zip(others, shares[1:], strict=True):
+            numbers = table.merge(other)
+            self._share(vertices.renumber, [(self.ids[start:stop], numbers, *part) for part in parts(stop - start)])
+        self.points: int = table.count
+        return table
+
+    def _list_runs(self, table: _Table, strides: Int64[np.ndarray, " e"]) -> None:
         axes = self.dimensions + 1
         following = np.empty((axes, self.points), np.int32)
         has_previous = np.zeros((axes, self.points), np.bool_)
-        share(vertices.follow, [(key_of, keys, numbers, slots, self.firsts, strides, following, has_previous, *part)
-                                for part in parts(self.points, self.threads)])
-        groups = [range(first, axes, self.owners) for first in range(min(self.owners, axes))]
-        chained = share(lambda group: [_runs(following[axis], has_previous[axis]) for axis in group],
-                        [(group,) for group in groups])
-        self.runs: list[Int32[np.ndarray, " r"]] = [
-            chained[axis % len(groups)][axis // len(groups)] for axis in range(axes)]
-        self.cuts = [_cuts(runs, self.threads) for runs in self.runs]
+        self._share(vertices.follow, [(table.key_of, table.slots, strides, following, has_previous, *part)
+                                      for part in parts(self.points)])
+        self.runs: list[Int32[np.ndarray, " r"]] = self._share(
+            _chained, [(following[axis], has_previous[axis]) for axis in range(axes)])
+        self.run_parts = [_at_ends(runs, parts(len(runs))) for runs in self.runs]
 
     def _list_pixels(self) -> None:
-        counts = np.zeros(self.points, np.int32)
-        self.ranges = [(int(low), int(high)) for low, high in pairwise(self.firsts)]
-        share(vertices.count_corners, [(self.ids, counts, *owned) for owned in self.ranges])
-        self.start_of = np.zeros(self.points + 1, np.int32)
-        np.cumsum(counts, out=self.start_of[1:])
-        cursor = self.start_of[:-1].copy()
+        shares = parts(self.pixels, max(self.pixels // self.threads, 32768))
+        counts = np.zeros((len(shares), self.points), np.int32)
+        self._share(vertices.count_corners, [(self.ids, mine, *part)
+                                             for mine, part in zip(counts, shares, strict=True)])
+        self.start_of = np.empty(self.points + 1, np.int32)
+        vertices.first_places(counts, self.start_of)
         self.pixel_of = np.empty(self.ids.size, np.int32)
         self.weight_of = np.empty(self.ids.size, np.float32)
-        share(vertices.list_pixels, [(self.ids, self.weights, cursor, self.pixel_of, self.weight_of, *owned)
-                                     for owned in self.ranges])
-        shares = np.linspace(0, self.ids.size, len(self.pixel_parts) + 1)
-        edges = np.searchsorted(self.start_of, shares[1:-1])
-        self.point_parts = list(zip([0, *edges], [*edges, self.points], strict=True))
+        self._share(vertices.list_pixels, [(self.ids, self.weights, mine, self.pixel_of, self.weight_of, *part)
+                                           for mine, part in zip(counts, shares, strict=True)])
+        ends = [0, *np.searchsorted(self.start_of, [stop for _, stop in parts(self.ids.size)])]
+        self.point_parts = list(pairwise(ends))
 
     def filter(self, field: Float32[np.ndarray, " N"], *, transpose: bool = False) -> Float32[np.ndarray, " N"]:
         """K times one number per pixel; transposed, the axes are blurred in the opposite order."""
@@ -110,30 +100,58 @@ class Lattice:
     def spread(self, field: Float32[np.ndarray, " N"], *, transpose: bool = False) -> Float32[np.ndarray, " M"]:
         """Splats and blurs one number per pixel."""
         values = np.empty(self.points, np.float32)
-        share(passes.splat_one, [(field, self.start_of, self.pixel_of, self.weight_of, values, *part)
-                                 for part in self.point_parts])
+        self._share(passes.splat_one, [(field, self.start_of, self.pixel_of, self.weight_of, values, *part)
+                                       for part in self.point_parts])
         for axis in range(self.dimensions, -1, -1) if transpose else range(self.dimensions + 1):
-            share(passes.blur_one, [(values, self.runs[axis], *cut) for cut in self.cuts[axis]])
+            self._share(passes.blur_one, [(values, self.runs[axis], *part) for part in self.run_parts[axis]])
         return values
 
     def slice(self, values: Float32[np.ndarray, " M"]) -> Float32[np.ndarray, " N"]:
         """Reads every pixel back from the lattice."""
         out = np.empty(self.pixels, np.float32)
-        share(passes.gather_one, [(values, self.ids, self.weights, self.gain, out, *part)
-                                  for part in self.pixel_parts])
+        self._share(passes.gather_one, [(values, self.ids, self.weights, self.gain, out, *part)
+                                        for part in self.pixel_parts])
         return out
 
 
-def _runs(following: Int32[np.ndarray, " M"], has_previous: Bool[np.ndarray, " M"]) -> Int32[np.ndarray, " r"]:
+class _Table:
+    """The lattice points around some of the pixels: key_of[number], and a hash table of numbers by key."""
+
+    def __init__(self, base: Int64[np.ndarray, " N"], order: Int32[np.ndarray, " N"],
+                 strides: Int64[np.ndarray, " e"], ids: Int32[np.ndarray, "N e"], start: int, stop: int) -> None:
+        self.count = 0
+        self.slots, self.key_of = np.full(FIRST_SLOTS, -1, np.int32), np.empty(FIRST_SLOTS // 2, np.int64)
+        while start < stop:
+            start, self.count = vertices.number(base, order, strides, ids, self.key_of, self.slots, start, stop,
+                                                self.count)
+            if start < stop:
+                self._grow(4 * len(self.key_of))
+
+    def _grow(self, capacity: int) -> None:
+        self.key_of = np.concatenate([self.key_of, np.empty(capacity - len(self.key_of), np.int64)])
+        self.slots = np.full(2 * capacity, -1, np.int32)
+        vertices.enter(self.key_of, self.count, self.key_of, self.slots, 0, np.empty(self.count, np.int32))
+
+    def merge(self, other: _Table) -> Int32[np.ndarray, " m"]:
+        """Takes another table's points in; returns the numbers that they have here."""
+        while len(self.key_of) < self.count + other.count:
+            self._grow(2 * len(self.key_of))
+        numbers = np.empty(other.count, np.int32)
+        self.count = vertices.enter(other.key_of, other.count, self.key_of, self.slots, self.count, numbers)
+        return numbers
+
+
+def _chained(following: Int32[np.ndarray, " M"], has_previous: Bool[np.ndarray, " M"]) -> Int32[np.ndarray, " r"]:
     runs = np.empty(len(following), np.int32)
-    written = vertices.chain(following, has_previous, runs)
-    return runs[:written].copy()
+    return runs[: vertices.chain(following, has_previous, runs)].copy()
 
 
-def _cuts(runs: Int32[np.ndarray, " r"], threads: int) -> list[tuple[int, int]]:
-    """About equal parts that end where a run ends."""
+def _at_ends(runs: Int32[np.ndarray, " r"], even: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The parts, moved to where a run ends."""
     edges = [0]
-    for _, stop in parts(len(runs), threads)[:-1]:
-        ends = np.flatnonzero(runs[stop:] < 0)
-        edges.append(stop + int(ends[0]) + 1 if len(ends) else len(runs))
-    return list(zip(edges, [*edges[1:], len(runs)], strict=True))
+    for _, even_stop in even[:-1]:
+        stop = max(even_stop, edges[-1])
+        while runs[stop - 1] >= 0:
+            stop += 1
+        edges.append(stop)
+    return list(pairwise([*edges, len(runs)]))

@@ -39,22 +39,32 @@ def checked_threads(threads: int | None) -> int:
     return threads
 
 
-def share(work: Callable[..., Any], tasks: Sequence[tuple]) -> list[Any]:
-    """[work(*task) for task in tasks], one thread each, the last one in the caller's."""
-    if len(tasks) == 1:
-        return [work(*tasks[0])]
-    helpers = len(tasks) - 1
+def share(work: Callable[..., Any], tasks: Sequence[tuple], threads: int) -> list[Any]:
+    """[work(*task) for task in tasks] by up to `threads` threads, the caller's among them."""
+    helpers = min(threads, len(tasks)) - 1
+    if helpers < 1:
+        return [work(*task) for task in tasks]
+    results: list[Any] = [None] * len(tasks)
+    waiting = iter(range(len(tasks)))
+
+    def drain() -> None:
+        for which in waiting:  # taking the next one is atomic
+            results[which] = work(*tasks[which])
+
     if helpers not in _pools:
         _pools[helpers] = ThreadPoolExecutor(helpers, thread_name_prefix="dlseg-crf")
-    futures = [_pools[helpers].submit(work, *task) for task in tasks[:-1]]
-    last = work(*tasks[-1])
-    return [*(future.result() for future in futures), last]
+    futures = [_pools[helpers].submit(drain) for _ in range(helpers)]
+    drain()
+    for future in futures:
+        if not future.cancel():  # one whose thread has not begun is not waited for: nothing is left to do
+            future.result()
+    return results
 
 
-def parts(count: int, threads: int, *, least: int = 4096, multiple: int = 64) -> list[tuple[int, int]]:
-    """range(count) in up to `threads` parts, none smaller than `least`, bounds at multiples of `multiple`."""
-    pieces = max(1, min(threads, count // least))
-    edges = [count * piece // pieces // multiple * multiple for piece in range(pieces)] + [count]
+def parts(count: int, size: int = 32768) -> list[tuple[int, int]]:
+    """range(count) in parts of about `size`: whatever the number of threads the same parts, so the same results."""
+    pieces = max(1, round(count / size))
+    edges = [count * piece // pieces for piece in range(pieces + 1)]
     return list(pairwise(edges))
 
 

@@ -100,20 +100,6 @@ def store(typing: Any, array: Any, offset: Any, value: Any) -> Any:
 
 
 @operation
-def fetch(typing: Any, array: Any, index: Any) -> Any:
-    """Asks memory for array[index] ahead of its use."""
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        word, byte = ir.IntType(32), ir.IntType(8).as_pointer()
-        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-        place = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
-        builder.call(prefetch, [place, word(0), word(3), word(1)])
-        return context.get_dummy_value()
-    return types.void(array, types.intp), generate
-
-
-@operation
 def fill(typing: Any, number: Any) -> Any:
     """The same number eight times."""
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -24,17 +24,16 @@ def splat(q, start_of, pixel_of, weight_of, values, width, start, stop):
 
 
 @jit
-def splat_moves(moved, steps, first, count, ids, weights, send, changes, width, low, high):
-    """changes[v] += weight * step for the corners within low .. high of the pixels moved[first : first + count]."""
+def splat_moves(moved, steps, first, count, ids, weights, send, changes, width):
+    """changes[v] += weight * step for the corners of the pixels moved[first : first + count]."""
     for move in range(first, first + count):
         pixel = moved[move]
         for k in range(ids.shape[1]):
-            v = np.int64(ids[pixel, k])
-            if low <= v < high:
-                weight = fill(weights[pixel, k] * send[pixel])
-                for lane in range(0, width, 8):
-                    at = v * width + lane
-                    store(changes, at, muladd(weight, load(steps, move * width + lane), load(changes, at)))
+            corner = np.int64(ids[pixel, k]) * width
+            weight = fill(weights[pixel, k] * send[pixel])
+            for lane in range(0, width, 8):
+                change = muladd(weight, load(steps, move * width + lane), load(changes, corner + lane))
+                store(changes, corner + lane, change)
 
 
 @jit

@@ -1,20 +1,18 @@
-"""Numbering the lattice points in use: a hash table per thread, each owning the keys that fall to it.
+"""Numbering the lattice points in use, finding their neighbours, listing their pixels.
 
-Inner loops take arrays as arguments only, and no helper takes one: the compiler then counts no references in them.
+Threads number the points of their own pixels in tables of their own; the tables are merged then. Inner loops take
+arrays as arguments only and call nothing that takes one: the compiler then counts no references in them.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from dlseg.crf.compiled.lanes import fetch, jit
+from dlseg.crf.compiled.lanes import jit
 from dlseg.crf.compiled.simplex import BITS, MASK
 
 SPREAD = np.uint64(0x9E3779B97F4A7C15)
 MIX = np.uint64(29)
-OWNER_SHIFT = np.uint64(48)
-OWNER_BITS = 28  # points of one owner, at most 2^28
-AHEAD = 6  # how many pixels or points ahead memory is asked for table entries
 
 
 @jit
@@ -24,110 +22,79 @@ def _hash(key):
 
 
 @jit
-def _owner(mixed, owners):
-    return np.int64(mixed >> OWNER_SHIFT) * owners >> 16
+def number(base, order, strides, ids, key_of, table, start, stop, count):
+    """Numbers the simplex corners of the pixels from `start` on in order of appearance; fills ids (N, d + 1).
 
-
-@jit
-def number(base, order, strides, ids, keys, numbers, mine, owners, turn, count):
-    """Numbers the simplex corners whose keys are `mine`, 0, 1, … in order of appearance.
-
-    keys, numbers: an open-addressing table, -1 where empty. Starts at the pixel `turn` with `count` points known
-    and stops where the table is half full; returns the next (turn, count). Fills ids (N, d + 1): number and owner.
+    table: numbers by open addressing, -1 where empty; key_of: the keys of the `count` points known. Stops where
+    key_of could overflow; returns the next pixel and the new count.
     """
-    corners, pixels, slots = ids.shape[1], len(base), len(numbers)
-    mask = np.uint64(slots - 1)
+    corners, mask = ids.shape[1], np.uint64(len(table) - 1)
     step = strides.sum()
-    start = pixels * mine // owners  # threads start apart, so that they do not write to the same cache lines
-    while turn < pixels and 2 * (count + corners) <= slots:
-        pixel, soon = start + turn, start + turn + AHEAD
-        if pixel >= pixels:
-            pixel -= pixels
-        if soon >= pixels:
-            soon = pixel
-        turn += 1
-        key, ahead = base[pixel], base[soon]
+    pixel = start
+    while pixel < stop and count + corners <= len(key_of):
+        key = base[pixel]
         for k in range(corners):
             if k > 0:
-                shift = BITS * (corners - k)
-                key += step - corners * strides[order[pixel] >> shift & MASK]
-                ahead += step - corners * strides[order[soon] >> shift & MASK]
-            mixed, coming = _hash(key), _hash(ahead)
-            if _owner(coming, owners) == mine:
-                fetch(numbers, np.int64(coming & mask))
-                fetch(keys, np.int64(coming & mask))
-            if _owner(mixed, owners) != mine:
-                continue
-            slot = np.int64(mixed & mask)
-            v = numbers[slot]
-            while v >= 0 and keys[slot] != key:
-                slot = (slot + 1) & (slots - 1)
-                v = numbers[slot]
+                key += step - corners * strides[order[pixel] >> (BITS * (corners - k)) & MASK]
+            slot = np.int64(_hash(key) & mask)
+            v = table[slot]
+            while v >= 0 and key_of[v] != key:
+                slot = (slot + 1) & np.int64(mask)
+                v = table[slot]
             if v < 0:
                 v = np.int32(count)
-                keys[slot], numbers[slot] = key, v
+                table[slot], key_of[count] = v, key
                 count += 1
-            ids[pixel, k] = mine << OWNER_BITS | v
-    return turn, count
+            ids[pixel, k] = v
+        pixel += 1
+    return pixel, count
 
 
 @jit
-def rehash(old_keys, old_numbers, keys, numbers):
-    """Moves a table into a larger, empty one."""
-    slots = len(numbers)
-    for old in range(len(old_numbers)):
-        if old_numbers[old] >= 0:
-            slot = np.int64(_hash(old_keys[old]) & np.uint64(slots - 1))
-            while numbers[slot] >= 0:
-                slot = (slot + 1) & (slots - 1)
-            keys[slot], numbers[slot] = old_keys[old], old_numbers[old]
+def enter(keys, many, key_of, table, count, numbers):
+    """Looks up keys[:many], adding those that are new; numbers gets their numbers. Returns the new count.
+
+    With keys = key_of and count = 0 it fills an empty table with the points that it had.
+    """
+    mask = np.uint64(len(table) - 1)
+    for at in range(many):
+        slot = np.int64(_hash(keys[at]) & mask)
+        v = table[slot]
+        while v >= 0 and key_of[v] != keys[at]:
+            slot = (slot + 1) & np.int64(mask)
+            v = table[slot]
+        if v < 0:
+            v = np.int32(count)
+            table[slot], key_of[count] = v, keys[at]
+            count += 1
+        numbers[at] = v
+    return count
 
 
 @jit
-def list_keys(keys, numbers, first, key_of):
-    """Writes each key of a table whose points are numbered from `first` on."""
-    for slot in range(len(numbers)):
-        if numbers[slot] >= 0:
-            key_of[first + numbers[slot]] = keys[slot]
-
-
-@jit
-def join(ids, firsts, start, stop):
-    """Numbers the points of all owners in one row: owner by owner, each from its `firsts` on."""
+def renumber(ids, numbers, start, stop):
+    """ids = numbers[ids] for the pixels start .. stop."""
     for pixel in range(start, stop):
         for k in range(ids.shape[1]):
-            ids[pixel, k] = firsts[ids[pixel, k] >> OWNER_BITS] + (ids[pixel, k] & (1 << OWNER_BITS) - 1)
+            ids[pixel, k] = numbers[ids[pixel, k]]
 
 
 @jit
-def follow(key_of, keys, numbers, slots, firsts, strides, following, has_previous, start, stop):
-    """following[j, v]: the point one step from v along axis j, or -1; has_previous[j] is set at that point.
-
-    All tables lie end to end in keys and numbers, from `slots` on each, their points from `firsts` on.
-    """
-    owners, axes = len(slots) - 1, len(strides)
+def follow(key_of, table, strides, following, has_previous, start, stop):
+    """following[j, v]: the point one step from v along axis j, or -1; has_previous[j] is set at that point."""
+    axes, mask = len(strides), np.uint64(len(table) - 1)
     step = strides.sum()
     for v in range(start, stop):
-        soon = min(v + AHEAD, stop - 1)
         for j in range(axes):
             across = axes * strides[j] - step
-            coming = _hash(key_of[soon] + across)
-            table = _owner(coming, owners)
-            ahead = slots[table] + np.int64(coming & np.uint64(slots[table + 1] - slots[table] - 1))
-            fetch(numbers, ahead)
-            fetch(keys, ahead)
-            key = key_of[v] + across
-            mixed = _hash(key)
-            table = _owner(mixed, owners)
-            first, mask = slots[table], slots[table + 1] - slots[table] - 1
-            slot = np.int64(mixed & np.uint64(mask))
-            while numbers[first + slot] >= 0 and keys[first + slot] != key:
-                slot = (slot + 1) & mask
-            n = numbers[first + slot]
-            following[j, v] = -1
+            slot = np.int64(_hash(key_of[v] + across) & mask)
+            n = table[slot]
+            while n >= 0 and key_of[n] != key_of[v] + across:
+                slot = (slot + 1) & np.int64(mask)
+                n = table[slot]
+            following[j, v] = n
             if n >= 0:
-                following[j, v] = firsts[table] + n
-                has_previous[j, firsts[table] + n] = True
+                has_previous[j, n] = True
 
 
 @jit
@@ -151,22 +118,32 @@ def chain(following, has_previous, runs):
 
 
 @jit
-def count_corners(ids, counts, low, high):
-    """counts[v]: pixels that touch point v, for the points low .. high."""
-    for pixel in range(len(ids)):
+def count_corners(ids, counts, start, stop):
+    """counts[v]: pixels of start .. stop that touch point v."""
+    for pixel in range(start, stop):
         for k in range(ids.shape[1]):
-            v = np.int64(ids[pixel, k])
-            if low <= v < high:
-                counts[v] += 1
+            counts[ids[pixel, k]] += 1
 
 
 @jit
-def list_pixels(ids, weights, cursor, pixel_of, weight_of, low, high):
-    """Lists the pixels and weights of the points low .. high, point by point, pixels ascending: a counting sort."""
-    for pixel in range(len(ids)):
+def first_places(counts, start_of):
+    """Where each point's list starts, and in counts (T, M) where each of T threads' part of it does."""
+    place = 0
+    for v in range(counts.shape[1]):
+        start_of[v] = place
+        for part in range(counts.shape[0]):
+            here = counts[part, v]
+            counts[part, v] = place
+            place += here
+    start_of[counts.shape[1]] = place
+
+
+@jit
+def list_pixels(ids, weights, cursor, pixel_of, weight_of, start, stop):
+    """Lists the pixels start .. stop and their weights point by point, from cursor[v] on: a counting sort."""
+    for pixel in range(start, stop):
         for k in range(ids.shape[1]):
-            v = np.int64(ids[pixel, k])
-            if low <= v < high:
-                place = cursor[v]
-                cursor[v] = place + 1
-                pixel_of[place], weight_of[place] = pixel, weights[pixel, k]
+            v = ids[pixel, k]
+            place = cursor[v]
+            cursor[v] = place + 1
+            pixel_of[place], weight_of[place] = pixel, weights[pixel, k]
