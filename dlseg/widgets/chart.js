@@ -1,7 +1,7 @@
 // A small line chart, drawn as SVG in the page's own ink, so that it fits the light and the dark theme.
 
 const NS = "http://www.w3.org/2000/svg", WIDTH = 300, HEIGHT = 190;
-const BOX = { left: 52, right: 8, top: 24, bottom: 38 };
+const BOX = { left: 52, right: 16, top: 24, bottom: 38 };
 const STYLES = [["var(--dlseg-line-a)", ""], ["var(--dlseg-line-b)", "5 3"], ["currentColor", "1 3"]];
 
 function svg(tag, parent, attributes, text) {

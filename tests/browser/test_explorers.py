@@ -243,6 +243,7 @@ def test_the_layouts_faults_are_found(chromium: "Browser") -> None:
     assert not found("<button>whole</button> <p>all is well</p>")
     assert "cut off" in found('<p style="width: 40px; overflow: hidden; white-space: nowrap">much too long</p>')
     assert "cut off: option" in found('<select style="width: 50px"><option>a very long option</option></select>')
+    assert "cut off: long" in found('<svg width="40"><text x="30">long</text></svg>')
     assert "overlap" in found('<button>one</button><button style="margin-left: -20px">two</button>')
     assert "outside" in found('<p style="position: absolute; left: 780px; width: 90px">gone</p>')
     assert "scrolls sideways" in found('<div style="width: 2000px">wide</div>')

@@ -7,13 +7,17 @@ from playwright.sync_api import Page
 FAULTS = """() => {
   const found = [], outputs = [...document.querySelectorAll(".jp-OutputArea-output")];
   const name = (e) => `${e.className || e.tagName} “${(e.innerText || e.value || "").slice(0, 40)}”`;
-  const visible = (e) => e.offsetParent !== null && getComputedStyle(e).visibility !== "hidden";
+  const visible = (e) => e.getClientRects().length && getComputedStyle(e).visibility !== "hidden";
   const all = (selector) => outputs.flatMap((o) => [...o.querySelectorAll(selector)]).filter(visible);
   for (const o of outputs) if (o.scrollWidth > o.clientWidth + 1) found.push(`scrolls sideways: ${name(o)}`);
   const words = ".widget-label, .widget-readout, button, .dlseg-title, .dlseg-status, .dlseg-legend span, td, p";
   const texts = all(words);
   for (const e of texts) if (e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display !== "inline")
     found.push(`cut off: ${name(e)}`);
+  for (const e of all("svg text")) {
+    const inner = e.getBoundingClientRect(), outer = e.ownerSVGElement.getBoundingClientRect();
+    if (inner.left < outer.left - 1 || inner.right > outer.right + 1) found.push(`cut off: ${e.textContent}`);
+  }
   const pen = document.createElement("canvas").getContext("2d");
   for (const e of all("select")) {
     pen.font = getComputedStyle(e).font;
