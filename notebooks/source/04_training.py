@@ -127,7 +127,7 @@ from tqdm import tqdm
 
 from dlseg.training import train
 
-recipe = Recipe.shapes(batch=8, iterations=60)
+recipe = Recipe.shapes(batch=8, iterations=60, classifier_lr_factor=10.0, dropout=0.0)
 losses = []
 with tqdm(total=recipe.iterations, unit="step", file=sys.stdout, mininterval=3) as bar:
     train(net, train_set, recipe, callbacks=[lambda s: losses.append(s.loss), lambda s: bar.update()])
@@ -142,6 +142,9 @@ panels([label_panel("after 60 steps", image, after.labels),
         label_panel("the truth", image, truth)], val.classes)
 
 # %% [markdown]
+# In 60 steps it has learned that most of an image is background, which alone brings the loss down; things come after
+# a few hundred.
+#
 # **Live.** Start the training here, watch loss, learning rate and an image that is not in the training set; stop
 # it, go on.
 

@@ -23,7 +23,7 @@ torch.manual_seed(0)
 val, train_set = load("shapes", "val"), load("shapes", "train_sample")
 net = create("deeplab-largefov", val.num_classes, width=1 / 8, weights="shapes")
 params = CRFParams(w1=12, sigma_alpha=45, sigma_beta=13, w2=3, sigma_gamma=1)
-chosen = [val[i] for i in (3, 32)]
+chosen = [val[i] for i in (12, 32)]
 panels([panel for s in chosen for panel in (
     label_panel("network", s.image, predict(net, s.image).labels),
     label_panel("with the CRF", s.image, predict(net, s.image, crf=params).labels),

@@ -47,10 +47,12 @@ def page(chromium: "Browser", site: str) -> Iterator["Page"]:
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     page.failed = []  # type: ignore[attr-defined]
-    page.on("requestfailed", lambda request: page.failed.append(request.url))  # type: ignore[attr-defined]
+    # what is still loading when the page is left is aborted, and no failure
+    page.on("requestfailed", lambda request: page.failed.append(request.url)  # type: ignore[attr-defined]
+            if request.failure != "net::ERR_ABORTED" else None)
     page.on("response", lambda answer: page.failed.append(answer.url)  # type: ignore[attr-defined]
             if answer.status >= 400 and "favicon" not in answer.url else None)
-    context.route(lambda url: not url.startswith((site, "data:", "blob:")), lambda route: route.abort())
+    context.route(lambda url: not url.startswith((site, "data:", "blob:")), lambda route: route.abort("internetdisconnected"))
     yield page
     context.close()
 
