@@ -142,8 +142,8 @@ panels([label_panel("after 60 steps", image, after.labels),
         label_panel("the truth", image, truth)], val.classes)
 
 # %% [markdown]
-# In 60 steps it has learned that most of an image is background, which alone brings the loss down; things come after
-# a few hundred.
+# In 60 steps it has learned that most of an image is background, which alone brings the loss down; things come
+# after a few hundred.
 #
 # **Live.** Start the training here, watch loss, learning rate and an image that is not in the training set; stop
 # it, go on.

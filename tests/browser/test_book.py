@@ -52,7 +52,8 @@ def page(chromium: "Browser", site: str) -> Iterator["Page"]:
             if request.failure != "net::ERR_ABORTED" else None)
     page.on("response", lambda answer: page.failed.append(answer.url)  # type: ignore[attr-defined]
             if answer.status >= 400 and "favicon" not in answer.url else None)
-    context.route(lambda url: not url.startswith((site, "data:", "blob:")), lambda route: route.abort("internetdisconnected"))
+    context.route(lambda url: not url.startswith((site, "data:", "blob:")),
+                  lambda route: route.abort("internetdisconnected"))
     yield page
     context.close()
 
