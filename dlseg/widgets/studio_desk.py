@@ -36,6 +36,7 @@ class Desk:
     def __init__(self, asked: Asked, sliders: Sequence[str], tools: bool, submit: Callable[[Asked], None],
                  whole: Callable[[], Refined | None]) -> None:
         self.asked, self._submit, self._whole = asked, submit, whole
+        self._drawn: Subject | None = None  # what was scribbled on, while the net's scores are looked at
         self._first, self._lock, self._setting = asked.subject, threading.RLock(), False
         subject, params = asked.subject, asked.params
         self.sliders = {name: slider(CONTROLS[name], getattr(params, name)) for name in sliders}
@@ -90,18 +91,20 @@ class Desk:
 
     def _looked(self) -> None:
         assert self.tools is not None
-        view = replace(self.asked.view, name=self.tools.view.value, index=self.tools.index.value,
-                       step=self.tools.step.value)
+        tools = self.tools
+        with self._lock:
+            view = replace(self.asked.view, name=tools.view.value, index=tools.index.value, step=tools.step.value)
+            self._ask(view=view, curves=tools.curves.value)
         for picture in (self.before, self.after):
             picture.pickable = view.name == AFFINITY
             picture.mark = list(view.place) if view.name == AFFINITY else []
-        self._ask(view=view, curves=self.tools.curves.value)
         self._hold_brush()
 
     def _picked(self, change: Any) -> None:
         place = (float(change["new"][0]), float(change["new"][1]))
         self.before.mark = self.after.mark = list(place)
-        self._ask(view=replace(self.asked.view, place=place))
+        with self._lock:
+            self._ask(view=replace(self.asked.view, place=place))
 
     def _pin(self, on: bool) -> None:
         whole = self._whole()  # a preview, or nothing yet, cannot be kept
@@ -126,9 +129,10 @@ class Desk:
     def _sourced(self, source: str) -> None:
         now, first = self.asked.subject, self._first
         if source == NET and now.probs is None:
+            self._drawn = now  # to come back to
             self.place(first)
         if source == HAND and now.probs is not None:
-            self.place(replace(now, probs=None, scribbles=blank(now.image)))
+            self.place(self._drawn or replace(now, probs=None, scribbles=blank(now.image)))
 
     def _loaded(self) -> None:
         assert self.inputs is not None
@@ -144,19 +148,21 @@ class Desk:
         self.inputs.source.value = HAND
 
     def place(self, subject: Subject) -> None:
-        """Take up another subject: its photo, scribbles and names."""
-        with self._lock:
-            if subject.image is not self.asked.subject.image:
-                self.screen.take(subject.image)
-                if self.tools:
-                    self.tools.pin.value = False
-            if subject.scribbles is not None:
-                self.before.scribbles = subject.scribbles
-            if self.tools and self.inputs:
-                self.tools.offer(subject.names, subject.truth is not None)
-                self.inputs.offer(subject.names, subject.scribbles is not None)
-            self._ask(subject=subject)
-            self._hold_brush()
+        """Take up another subject: its photo, scribbles and names.
+
+        Without the lock: a picture that calls back from the page holds its own, and then wants this one.
+        """
+        if subject.image is not self.asked.subject.image:
+            self.screen.take(subject.image)
+            if self.tools:
+                self.tools.pin.value = False
+        if subject.scribbles is not None:
+            self.before.scribbles = subject.scribbles
+        if self.tools and self.inputs:
+            self.tools.offer(subject.names, subject.truth is not None)
+            self.inputs.offer(subject.names, subject.scribbles is not None)
+        self._ask(subject=subject)
+        self._hold_brush()
 
     def _hold_brush(self) -> None:
         asked = self.asked

@@ -118,6 +118,8 @@ def test_from_the_nets_scores_to_scribbles_and_back(net: CRFStudio) -> None:
     assert np.array_equal(net.marginals, hand(CRFParams()))
     net.inputs.source.value = NET
     assert np.array_equal(net.marginals, first) and net.scribbles is None and net.before.brush == []
+    net.inputs.source.value = HAND
+    assert np.array_equal(net.scribbles, SCRIBBLES) and np.array_equal(net.before.scribbles, SCRIBBLES), "kept"
 
 
 def test_an_own_photo_is_scribbled_on(net: CRFStudio) -> None:

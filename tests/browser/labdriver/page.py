@@ -159,10 +159,9 @@ class Notebook:
         assert size is not None
         height = self.page.evaluate(LENGTH) if self._shown() else 0
         self.page.set_viewport_size({"width": size["width"], "height": max(size["height"], int(height) + 90)})
-        self.page.wait_for_timeout(300)
+        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         self.page.screenshot(path=path)
         self.page.set_viewport_size(size)
-
 
     def _shown(self) -> bool:
         return bool(self.page.evaluate("() => !!window.jupyterapp?.shell.currentWidget?.content"))
