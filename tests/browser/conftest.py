@@ -19,7 +19,7 @@ import pytest
 
 if TYPE_CHECKING:
     from labdriver import LabServer, Notebook, Settings
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -67,8 +67,23 @@ def serve(tmp_path_factory: pytest.TempPathFactory, repo: Path,
         yield get
 
 
+@pytest.fixture(scope="session")
+def pages(chromium: Browser) -> Iterator[Callable[[LabServer], Page]]:
+    """`pages(server)`: a new page; those of one server share what the browser keeps of JupyterLab's files."""
+    contexts: dict[LabServer, BrowserContext] = {}
+
+    def get(server: LabServer) -> Page:
+        if server not in contexts:
+            contexts[server] = chromium.new_context(viewport={"width": 1280, "height": 720}, reduced_motion="reduce")
+        return contexts[server].new_page()
+
+    yield get
+    for context in contexts.values():
+        context.close()
+
+
 @pytest.fixture
-def open_notebook(serve: Callable[..., LabServer], chromium: Browser,
+def open_notebook(serve: Callable[..., LabServer], pages: Callable[[LabServer], Page],
                   request: pytest.FixtureRequest) -> Iterator[Callable[..., Notebook]]:
     """`open_notebook(name, settings, cells)`: the notebook in a fresh page with a fresh kernel.
 
@@ -81,12 +96,11 @@ def open_notebook(serve: Callable[..., LabServer], chromium: Browser,
     stem = re.sub(r"[^\w-]+", "-", request.node.name).strip("-")
     with ExitStack() as stack:
         def get(name: str, settings: Settings | None = None, cells: Sequence[str] = ()) -> Notebook:
-            context = chromium.new_context(viewport={"width": 1280, "height": 720}, reduced_motion="reduce")
-            stack.callback(context.close)
             server = serve(settings or Settings())
             if cells:
                 server.write(name, cells)
-            opened.append(Notebook(server, context.new_page()))
+            opened.append(Notebook(server, pages(server)))
+            stack.callback(opened[-1].page.close)
             return opened[-1].open(name)
 
         yield get
