@@ -74,7 +74,8 @@ def pages(chromium: Browser) -> Iterator[Callable[[LabServer], Page]]:
 
     def get(server: LabServer) -> Page:
         if server not in contexts:
-            contexts[server] = chromium.new_context(viewport={"width": 1280, "height": 720}, reduced_motion="reduce")
+            size = {"width": 1280, "height": 720}
+            contexts[server] = chromium.new_context(viewport=size, reduced_motion="reduce")
         return contexts[server].new_page()
 
     yield get

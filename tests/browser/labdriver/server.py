@@ -111,8 +111,9 @@ class LabServer:
                "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
         for name in own.values():
             (self._folder / name).mkdir(exist_ok=True)
-        threads = {"OMP_NUM_THREADS": os.environ.get("DLSEG_TEST_THREADS", "1")}
-        return {**os.environ, **threads, **{key: str(self._folder / name) for key, name in own.items()}}
+        settings = {"OMP_NUM_THREADS": os.environ.get("DLSEG_TEST_THREADS", "1"),
+                     "PYDEVD_DISABLE_FILE_VALIDATION": "1"}  # else a slow kernel warns of its debugger
+        return {**os.environ, **settings, **{key: str(self._folder / name) for key, name in own.items()}}
 
     def _wait_until_up(self) -> None:
         end = time.monotonic() + START_SECONDS
