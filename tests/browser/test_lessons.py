@@ -19,7 +19,7 @@ def choose(label: str, option: str) -> Callable[[Notebook], None]:
 
 
 MOVES = {
-    "01_pooling": slide("shift right", "PageUp"),
+    "01_pooling": slide("right (px)", "PageUp"),
     "02_atrous": slide("rate (cells)", "ArrowRight"),
     "03_receptive_field": choose("layer", "pool3"),
     "04_training": choose("image", "held-out 2"),
