@@ -22,7 +22,7 @@ MOVES = {
     "01_pooling": slide("right (px)", "PageUp"),
     "02_atrous": slide("rate (cells)", "ArrowRight"),
     "03_receptive_field": choose("layer", "pool3"),
-    "04_training": choose("image", "held-out 2"),
+    "04_training": choose("held-out image", "2"),
     "05_crf": slide("appearance weight", "Home"),
     "06_capstone": slide("appearance weight", "Home"),
 }
