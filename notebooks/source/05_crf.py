@@ -16,7 +16,7 @@ import numpy as np
 from dlseg.course import check, hint, standing
 from dlseg.crf import CRFParams, DenseCRF
 from dlseg.datasets import load
-from dlseg.figures import Bar, Panel, heat_panel, label_panel, panels
+from dlseg.figures import Bar, Panel, heat_panel, label_panel, lattice_figure, panels
 from dlseg.networks import create
 from dlseg.predict import predict
 
@@ -206,10 +206,18 @@ for how in ("after", "symmetric", "none"):
 #
 # ## 5.6 · How can every pair be quick?
 # 500×375 pixels make 17.6 thousand million pairs. The **permutohedral lattice** (Adams and others, 2010) never
-# visits them. A kernel is a blur in a space of five dimensions (two of place, three of colour): *splat* every
-# pixel onto the nearest corners of a lattice of simplices, *blur* along the lattice's axes, *slice* back. Pixels
-# that are alike share corners, so there are fewer corners than pixels, and the work grows with the number of
-# pixels, not of pairs.
+# visits them. A kernel is a blur in a space of five dimensions: two of place, three of colour. With one of each, it
+# can be drawn: the pixels of *one row* of the image are points, place to the right and grey value upwards, over a
+# lattice of triangles. One pixel tells the others three times over: *splat* (to the corners of its triangle),
+# *blur* (from corner to corner), *slice* (each pixel reads its own corners).
+
+# %%
+lattice_figure(image[72], 30, 20.0, 20.0)
+
+# %% [markdown]
+# Near and alike is near on the lattice; a pixel of another grey hears nothing. All pixels do this at once, and
+# those that are alike share corners: the work grows with the number of pixels, not of pairs. In five dimensions a
+# triangle becomes a body with six corners (a *simplex*), and nothing else changes. How good is it?
 
 # %%
 small = np.ascontiguousarray(image[60:108, 0:48])

@@ -64,7 +64,8 @@ def joined(weights: list[np.ndarray], features: list[np.ndarray]) -> tuple[np.nd
 # %% [markdown]
 # ## 6.2 · Four rows, live
 # The branches learn for a few steps while the network stands still, as in the paper; then all four rows are
-# measured on the same images, overall and within 3 pixels of an edge.
+# measured on the same images, overall and within 3 pixels of an edge. So few steps are too few to say much of
+# multi-scale: expect its rows within a point of those without.
 
 # %%
 import sys
