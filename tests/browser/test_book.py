@@ -86,7 +86,7 @@ def test_stills_formulas_and_answers(page: "Page", site: str) -> None:
     expect(page.locator("mjx-container").first).to_be_attached()
     assert page.locator(".cell_output img").count() == 4, "three figures and the explorer's still"
     text = page.locator("article").inner_text()
-    assert "not attempted yet" in text and "Error" not in text and "BEGIN SOLUTION" not in text
+    assert "not attempted yet" in text and "Traceback" not in text and "BEGIN SOLUTION" not in text
     folder = Path(__file__).parent / "output"
     folder.mkdir(exist_ok=True)
     page.screenshot(path=folder / "book-02_atrous.png", full_page=True)
