@@ -78,9 +78,23 @@ def still(notebook: Any) -> Any:
     """The notebook for a page that runs nothing: widgets are their stills, a progress bar is its last line."""
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
+        if "outputs" in cell:
+            cell["outputs"] = _joined(cell["outputs"])
         for output in cell.get("outputs", ()):
             if "data" in output:
                 output["data"].pop(VIEW, None)
             if output.output_type == "stream":
                 output["text"] = "\n".join(line.rpartition("\r")[2] for line in output["text"].split("\n"))
     return notebook
+
+
+def _joined(outputs: list[Any]) -> list[Any]:
+    """A stream that came in pieces is one: a progress bar's pieces write over each other."""
+    found: list[Any] = []
+    for output in outputs:
+        last = found[-1] if found else {}
+        if output["output_type"] == "stream" and output["name"] == last.get("name"):
+            last["text"] += output["text"]
+        else:
+            found.append(output)
+    return found
