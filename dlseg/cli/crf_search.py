@@ -12,6 +12,7 @@ import click
 import numpy as np
 
 from dlseg.cli import options
+from dlseg.cli.cluster import cluster
 from dlseg.crf import SearchResult, Space, estimate
 from dlseg.crf import search as search_settings
 from dlseg.crf.tuning.run import draw
@@ -82,7 +83,7 @@ def search(
     space = _space(space_file, asked)
     common: dict[str, Any] = {"subset": subset, "seed": seed, "jobs": jobs, "kernel": kernel,
                               "backend": "dask" if scheduler else backend}
-    with _samples(data, split, weights, scores, subset, seed) as samples, _cluster(scheduler):
+    with _samples(data, split, weights, scores, subset, seed) as samples, cluster(scheduler):
         cost = estimate(samples, space, **common)
         click.echo(str(cost), err=not dry_run)
         if dry_run:
@@ -120,19 +121,6 @@ def _samples(data: str, split: str, weights: str, scores: Path | None, subset: i
         images = ScoredImages(dataset, folder)
         save_score_maps(open_weights(weights)[0], dataset, Path(folder), draw(len(dataset), subset, seed), True)
         yield images
-
-
-@contextmanager
-def _cluster(scheduler: str | None) -> Iterator[None]:
-    if scheduler is None:
-        yield
-        return
-    try:
-        from distributed import Client
-    except ImportError:
-        raise ImportError('--scheduler: needs dask and distributed: pip install "dlseg[cluster]"') from None
-    with Client(scheduler, timeout=10):
-        yield
 
 
 def _write(result: SearchResult, table: Path | None, figure: Path | None, best: Path | None) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from tqdm.auto import tqdm
 
 import dlseg
+from dlseg.cli.cluster import cluster
 from dlseg.grading import batch, reports
 from dlseg.grading.exercise import ExerciseError
 from dlseg.grading.result import Result
@@ -47,8 +46,10 @@ def grade(
     try:
         run = batch.prepare(out, tests, seed=seed, level=isolation, kinds=kinds, assignment=assignment)
         click.echo(f"seed {run.seed}, results in {out}")
-        with _cluster(scheduler) as backend:
-            done = _watch(run, list(paths), jobs, backend)
+        with cluster(scheduler) as client:
+            done = _watch(run, list(paths), jobs, "dask" if client else "loky")
+            if client:
+                client.run(batch.close_graders)
     except (ExerciseError, batch.RunError, SandboxError, ValueError, FileNotFoundError) as error:
         raise click.ClickException(str(error)) from error
     unscored = [document.submission for document in done if not document.complete]
@@ -56,21 +57,6 @@ def grade(
     if unscored:
         click.echo(f"the grader failed for {', '.join(unscored)}: run again", err=True)
         raise SystemExit(GRADER_FAILED)
-
-
-@contextmanager
-def _cluster(scheduler: str | None) -> Iterator[str]:
-    """joblib's backend: processes here, or the workers of a dask cluster."""
-    if scheduler is None:
-        yield "loky"
-        return
-    try:
-        from distributed import Client
-    except ImportError:
-        raise click.ClickException('--scheduler needs dask: pip install "dlseg[cluster]"') from None
-    with Client(scheduler, timeout=10) as client:
-        yield "dask"
-        client.run(batch.close_graders)
 
 
 def _watch(run: batch.Run, paths: list[Path], jobs: int, backend: str) -> list[Result]:

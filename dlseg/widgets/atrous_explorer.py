@@ -16,8 +16,9 @@ from dlseg.datasets import load
 from dlseg.figures import Bar, Mark, enlarged, heat
 from dlseg.figures.marks import BLACK, ORANGE, PURPLE, SKY
 from dlseg.images import as_rgb
+from dlseg.widgets.cell import shown
 from dlseg.widgets.drawing import Drawing
-from dlseg.widgets.explorer import Explorer, choice, shown, whole_slider
+from dlseg.widgets.explorer import Explorer, choice, whole_slider
 from dlseg.widgets.holes import (
     CONVOLUTION,
     FILTERS,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+import base64
+from abc import ABC, abstractmethod
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from dlseg.figures import Still
 
 
 @runtime_checkable
@@ -48,3 +52,38 @@ def adopt(explorer: Closable) -> None:
             old.close()
             del _made_in[key]
     _made_in[f"{cell}/{id(explorer)}"] = (run, explorer)
+
+
+class Shown(ABC):
+    """An explorer as its cell shows it: live in `box`, and as a still on pages without widgets."""
+
+    box: Any
+    _shown_in = 0
+
+    @abstractmethod
+    def still(self) -> Still:
+        """The pictures as a figure."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of threads and widgets."""
+
+    def _ipython_display_(self) -> None:
+        if self._shown_in and self._shown_in == run_number():
+            return  # the call showed it already; as the cell's last line it would appear twice
+        self._shown_in = run_number()
+        bundle = {"text/plain": repr(self), "image/png": base64.b64encode(self.still().png()).decode(),
+                  "application/vnd.jupyter.widget-view+json": {
+                      "version_major": 2, "version_minor": 0, "model_id": self.box.model_id}}
+        shell().display_pub.publish(bundle)
+
+
+Made = TypeVar("Made", bound=Shown)
+
+
+def shown(explorer: Made) -> Made:
+    """Show a new explorer in its cell, and close what an earlier run of that cell had made."""
+    adopt(explorer)
+    if run_number():
+        explorer._ipython_display_()
+    return explorer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from jaxtyping import UInt8
 from dlseg.crf import CRFParams
 from dlseg.figures import Still, label_panel, panels
 from dlseg.widgets.canvas import shown_size
-from dlseg.widgets.cell import adopt, run_number, shell
+from dlseg.widgets.cell import Shown, shown
 from dlseg.widgets.controls import CONTROLS
 from dlseg.widgets.live import Live
 from dlseg.widgets.planes import decimated
@@ -22,7 +21,7 @@ from dlseg.widgets.studio_desk import Desk
 from dlseg.widgets.subject import Subject, make_subject
 
 
-class CRFStudio:
+class CRFStudio(Shown):
     """The explorer that `crf_studio` makes and shows; see there. Safe to read while a slider is being dragged."""
 
     def __init__(self, subject: Subject, params: CRFParams, sliders: Sequence[str], tools: bool,
@@ -30,7 +29,6 @@ class CRFStudio:
         self._bench = Bench(options)
         self._bench.refiner(subject, kernel)  # the caller's mistakes come out here, before there is a thread
         self._answer: Answer | None = None
-        self._shown_in = 0
         self._desk = Desk(Asked(subject, params, kernel), sliders, tools, self._submit, self._whole)
         self.sliders, self.tools, self.inputs = self._desk.sliders, self._desk.tools, self._desk.inputs
         self.screen, self.box = self._desk.screen, self._desk.box
@@ -123,15 +121,6 @@ class CRFStudio:
     def _busy(self, working: bool) -> None:
         self.after.busy = working
 
-    def _ipython_display_(self) -> None:
-        if self._shown_in and self._shown_in == run_number():
-            return  # the call showed it already; as the cell's last line it would appear twice
-        self._shown_in = run_number()
-        bundle = {"text/plain": repr(self), "image/png": base64.b64encode(self.still().png()).decode(),
-                  "application/vnd.jupyter.widget-view+json": {
-                      "version_major": 2, "version_minor": 0, "model_id": self.box.model_id}}
-        shell().display_pub.publish(bundle)
-
     def __repr__(self) -> str:
         return f"CRFStudio({self.params})"
 
@@ -160,8 +149,4 @@ def crf_studio(image: Any, probs: Any = None, truth: Any = None, params: CRFPara
     subject = make_subject(image, probs, truth, scribbles, classes)
     if unknown := set(sliders) - set(CONTROLS):
         raise ValueError(f"sliders: unknown {sorted(unknown)}, expected some of {', '.join(CONTROLS)}")
-    studio = CRFStudio(subject, params or CRFParams(), sliders, tools, kernel, **options)
-    adopt(studio)
-    if run_number():
-        studio._ipython_display_()
-    return studio
+    return shown(CRFStudio(subject, params or CRFParams(), sliders, tools, kernel, **options))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,17 +13,16 @@ import ipywidgets
 
 from dlseg.figures import Still, panels
 from dlseg.widgets.canvas import LabelCanvas, encode_photo
-from dlseg.widgets.cell import adopt, run_number, shell
+from dlseg.widgets.cell import Shown
 from dlseg.widgets.drawing import Drawing
 from dlseg.widgets.live import Live
 from dlseg.widgets.speak import explorer_box
 
 State = TypeVar("State")
 Answer = TypeVar("Answer")
-Made = TypeVar("Made", bound="Explorer[Any, Any]")
 
 
-class Explorer(ABC, Generic[State, Answer]):
+class Explorer(Shown, ABC, Generic[State, Answer]):
     """An explorer of one state (a frozen dataclass) whose fields the `controls` of the same names set.
 
     A subclass says what a state's answer is and how it is drawn. `start` is called last in its `__init__`.
@@ -38,7 +36,7 @@ class Explorer(ABC, Generic[State, Answer]):
             controls: widgets by the name of the field that they set.
             width: CSS pixels below which a picture goes to the next line.
         """
-        self._asked, self._lock, self._setting, self._shown_in = state, threading.RLock(), False, 0
+        self._asked, self._lock, self._setting = state, threading.RLock(), False
         self.controls = dict(controls)
         self._answered: tuple[State, Answer] = (state, self._answer(state))  # errors of the caller come out here
         drawings = self._drawings(self._answered[1])
@@ -156,15 +154,6 @@ class Explorer(ABC, Generic[State, Answer]):
     def _busy(self, working: bool) -> None:
         self.pictures[-1].busy = working
 
-    def _ipython_display_(self) -> None:
-        if self._shown_in and self._shown_in == run_number():
-            return  # the call showed it already; as the cell's last line it would appear twice
-        self._shown_in = run_number()
-        bundle = {"text/plain": repr(self), "image/png": base64.b64encode(self.still().png()).decode(),
-                  "application/vnd.jupyter.widget-view+json": {
-                      "version_major": 2, "version_minor": 0, "model_id": self.box.model_id}}
-        shell().display_pub.publish(bundle)
-
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.state})"
 
@@ -173,14 +162,6 @@ def _point(picture: LabelCanvas, drawing: Drawing) -> None:
     picture.pickable = drawing.steps is not None
     picture.steps = drawing.steps or picture.steps
     picture.mark = list(drawing.ring or ())
-
-
-def shown(explorer: Made) -> Made:
-    """Show a new explorer in its cell, and close what an earlier run of that cell had made."""
-    adopt(explorer)
-    if run_number():
-        explorer._ipython_display_()
-    return explorer
 
 
 def whole_slider(label: str, value: int, low: int, high: int, meaning: str) -> Any:

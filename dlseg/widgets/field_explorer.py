@@ -20,8 +20,9 @@ from dlseg.figures.tables import draw_fields, draw_parameters
 from dlseg.images import as_rgb
 from dlseg.networks.table2 import show
 from dlseg.networks.variants import GeometryName
+from dlseg.widgets.cell import shown
 from dlseg.widgets.drawing import Drawing
-from dlseg.widgets.explorer import Explorer, choice, shown
+from dlseg.widgets.explorer import Explorer, choice
 from dlseg.widgets.fields import NETS, Seen, layers, narrow_net, rows, seen
 from dlseg.widgets.speak import explorer_box
 

@@ -16,8 +16,9 @@ from dlseg.figures import Bar, Mark, enlarged, grid_lines, outline
 from dlseg.figures.labels import check_labels
 from dlseg.figures.marks import ORANGE, SKY
 from dlseg.images import as_rgb
+from dlseg.widgets.cell import shown
 from dlseg.widgets.drawing import Drawing
-from dlseg.widgets.explorer import Explorer, choice, shown, whole_slider
+from dlseg.widgets.explorer import Explorer, choice, whole_slider
 from dlseg.widgets.shifting import VOID, best_labels, classifier, first_centre, moved, scores_at, spread
 
 STRIDES = (32, 16, 8)

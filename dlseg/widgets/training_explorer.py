@@ -19,10 +19,11 @@ from dlseg.figures.curves import SMOOTH, draw_loss, draw_score
 from dlseg.networks import Network, create, load_trunk
 from dlseg.networks.saved import open_weights
 from dlseg.training import Recipe
+from dlseg.widgets.cell import shown
 from dlseg.widgets.chart import Chart as Graph
 from dlseg.widgets.chart import Curves
 from dlseg.widgets.drawing import Drawing
-from dlseg.widgets.explorer import Explorer, choice, shown
+from dlseg.widgets.explorer import Explorer, choice
 from dlseg.widgets.speak import explorer_box
 from dlseg.widgets.trainer import FAILED, PAUSED, READY, RUNNING, STOPPED, Snapshot, Trainer
 

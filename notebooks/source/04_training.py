@@ -15,7 +15,7 @@ import torch
 
 from dlseg.course import check, hint, standing
 from dlseg.datasets import load
-from dlseg.figures import Panel, label_panel, panels
+from dlseg.figures import Panel, confusion_figure, label_panel, panels, schedule_figure
 from dlseg.networks import create, load_trunk
 from dlseg.predict import predict
 
@@ -89,11 +89,7 @@ from dlseg.training import Recipe
 
 steps = Recipe()
 poly = Recipe(schedule="poly")
-at = np.arange(0, steps.iterations, 50)
-plt.figure(figsize=(6, 2.6))
-plt.plot(at, [steps.lr * steps.rate(i) for i in at], label="the paper's steps")
-plt.plot(at, [poly.lr * poly.rate(i) for i in at], label="poly")
-plt.xlabel("step"), plt.ylabel("learning rate"), plt.legend();
+schedule_figure({"the paper's steps": steps, "poly": poly})
 
 # %% [markdown]
 # > **Paper says / release does.** The text gives no number of steps; the released solver runs 6000, lets biases
@@ -164,11 +160,7 @@ from dlseg.evaluation import ConfusionMatrix
 counted = ConfusionMatrix(val.num_classes)
 for sample in (val[i] for i in range(30)):
     counted.update(predict(labeller, sample.image).labels, sample.label)
-share = counted.counts / np.maximum(counted.counts.sum(1, keepdims=True), 1)
-plt.figure(figsize=(5.5, 4.5))
-plt.imshow(share, vmin=0, vmax=1), plt.colorbar(label="share of the row")
-plt.xticks(range(len(val.classes)), val.classes, rotation=90)
-plt.yticks(range(len(val.classes)), val.classes), plt.xlabel("taken for"), plt.ylabel("is");
+confusion_figure(counted.counts, val.classes)
 
 # %% [markdown] exercise="training.confusion"
 # Count. `prediction` and `truth` are (H, W) labels; pixels whose **truth** is 255 (void) do not count. Give back
