@@ -19,20 +19,23 @@ from dlseg.crf.team import parts, room, share
 TINY = np.float32(1e-20)  # K&K's guard against dividing by nothing
 STILL = 1e-4  # a pixel none of whose marginals moved further than this is not splatted again
 QUIET = np.float32(1e-4)  # a pixel none of whose messages changed by more than this share of all is left alone
-ROOM = 2  # up to half of the pixels (of any part) are splatted as moves, more of them by splatting all anew
+FEW = 1 / 3  # up to this share of the pixels are splatted as moves, more of them by splatting all anew
 
 
 class Side:
     """One kernel ready for use: its lattice, normalised.
 
+    ids, weights: the lattice's, flat.
     send, get: what a pixel's labels are scaled with on their way in and out. bound: a field of ones, scaled and
     blurred, at each lattice point. reach: the largest row sum of the normalised kernel.
     """
 
     def __init__(self, lattice: Lattice, normalization: str) -> None:
         self.lattice, one = lattice, np.ones(lattice.pixels, np.float32)
+        self.ids, self.weights = lattice.ids.ravel(), lattice.weights.ravel()
         spread = lattice.spread(one)
-        degree = lattice.slice(spread) + TINY  # row sums
+        sums = lattice.slice(spread)  # of the rows
+        degree = sums + TINY
         self.send: Float32[np.ndarray, " N"] = one
         self.get: Float32[np.ndarray, " N"] = one
         if normalization == "after":
@@ -44,7 +47,7 @@ class Side:
         plain = self.send is one
         self.weight_of = lattice.weight_of if plain else lattice.weight_of * self.send[lattice.pixel_of]
         self.bound = spread if plain else lattice.spread(self.send)
-        self.reach = float(np.max(self.get * lattice.slice(self.bound)))
+        self.reach = float(np.max(self.get * (sums if plain else lattice.slice(self.bound))))
 
     def gain(self, weight: float) -> Float32[np.ndarray, " N"]:
         """What a pixel multiplies the lattice's value with: weight, normalisation, the lattice's own constant."""
@@ -60,19 +63,25 @@ class Side:
 class Unary:
     """Probabilities (C, N), and what every run on them needs to know."""
 
-    def __init__(self, probs: Marginals) -> None:
-        self.probs, self.peaks = probs, probs.max(axis=1)
+    def __init__(self, probs: Marginals, threads: int = 1) -> None:
+        self.probs, self.flat, self.threads = probs, probs.ravel(), threads
+        self.parts = parts(probs.shape[1])
+        self.peaks = np.max(share(_peaks, [(probs, *part) for part in self.parts], threads), axis=0)
         self.folded: list[int] | None = None
 
     def rest(self, folded: Int64[np.ndarray, " b"]) -> tuple[Float32[np.ndarray, " N"], Float32[np.ndarray, " N"]]:
         """The sum of the folded labels' probabilities, and its logarithm; kept for the next run."""
         if self.folded != folded.tolist():
-            total = np.zeros(self.probs.shape[1], np.float32)
-            for label in folded:
-                total += self.probs[label]
+            pixels = self.probs.shape[1]
+            self.kept = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
+            share(update.sum_folded, [(self.flat, folded, *self.kept, pixels, *part) for part in self.parts],
+                  self.threads)
             self.folded = folded.tolist()
-            self.kept = total, np.log(total) if self.folded else np.full_like(total, update.NEVER)
         return self.kept
+
+
+def _peaks(probs: Marginals, start: int, stop: int) -> Float32[np.ndarray, " C"]:
+    return probs[:, start:stop].max(axis=1)
 
 
 class LatticeKernel:
@@ -107,7 +116,7 @@ class LatticeKernel:
     def start(self, probs: Marginals, params: CRFParams, compatibility: Compatibility, *,
               thorough: bool) -> LatticeRun:
         if self.unary is None or self.unary.probs is not probs:
-            self.unary = Unary(probs)
+            self.unary = Unary(probs, self.threads)
         return LatticeRun(self, self.unary, params, compatibility, -1.0 if thorough else STILL)
 
     def affinity(self, params: CRFParams, pixel: int) -> tuple[np.ndarray, np.ndarray]:
@@ -136,17 +145,16 @@ class LatticeRun:
         pixels = self.probs.shape[1]
         self.width = -(-len(live) // 8) * 8
         self.unary, self.q = (room(pixels * self.width) for _ in range(2))
-        self._share(update.pack, [(self.probs, live, self.rest, self.unary, self.q, self.width, *part)
-                            for part in self.parts])
+        self._share(update.pack, [(self.probs.ravel(), live, self.rest, self.log_rest, self.unary, self.q, pixels,
+                                   self.width, *part) for part in self.parts])
         points = [side.lattice.points for side in self.sides]
-        self.values, self.changes = ([room(count * self.width) for count in points] for _ in range(2))
-        for changes in self.changes:
-            changes[:] = 0
+        self.values = [room(count * self.width) for count in points]
+        self.changes = [room(count * self.width, np.zeros) for count in points]
+        self.holds = (np.arange(self.width) < len(live)).astype(np.float32)
+        self.apart = np.empty(0, np.float32) if len(live) < self.width else self.log_rest
         self.stale = np.empty(pixels, np.bool_)
-        self.spaces = [(stop - start) // ROOM for start, stop in self.parts]
-        self.firsts = [sum(self.spaces[:i]) for i in range(len(self.spaces))]
-        self.moved = np.empty(sum(self.spaces), np.int32)
-        self.steps = room(sum(self.spaces) * self.width)
+        self.moved = np.empty(pixels, np.int32)
+        self.steps = room(pixels * self.width)
         self.counts: list[int] | None = None  # how many moved in each part; None: splat everything
         costs = np.zeros((0 if self.compatibility is None else self.width, self.width), np.float32)
         if self.compatibility is not None:
@@ -163,47 +171,51 @@ class LatticeRun:
         self._filter()
         first, second = self.sides
         results = self._share(update.update, [
-            (self.values[0], first.lattice.ids, first.lattice.weights, self.gains[0],
-             self.values[1], second.lattice.ids, second.lattice.weights, self.gains[1], self.stale, self.unary,
-             self.log_rest, self.costs, self.q, np.float32(relax), self.still, len(self.folding.live),
-             room(2 * self.width), self.moved, self.steps, self.firsts[i], space, self.width, *part)
-            for i, (part, space) in enumerate(zip(self.parts, self.spaces, strict=True))])
+            (self.values[0], first.ids, first.weights, self.gains[0], self.values[1], second.ids, second.weights,
+             self.gains[1], self.stale, self.unary, self.apart, self.costs, self.holds, self.q, np.float32(relax),
+             self.still, len(self.folding.live), room(2 * self.width), self.moved, self.steps, self.width, *part)
+            for part in self.parts])
         counts = [count for _, count in results]
-        fits = all(count <= space for count, space in zip(counts, self.spaces, strict=True))
-        self.counts = counts if fits else None
+        self.counts = counts if sum(counts) <= FEW * len(self.stale) else None
         return float(max(change for change, _ in results))
 
     def _filter(self) -> None:
         """Brings both lattices' values up to date with q: all anew, or by what moved."""
         if self.counts is None:
-            self._share(passes.splat, [
-                (self.q, side.lattice.start_of, side.lattice.pixel_of, side.weight_of, values, self.width, *part)
-                for side, values in zip(self.sides, self.values, strict=True) for part in side.lattice.point_parts])
+            self._over_points(passes.splat, lambda which, side: (
+                self.q, side.lattice.start_of, side.lattice.pixel_of, side.weight_of, self.values[which]))
             self._blur(self.values)
             return
         self._share(self._splat_moves, [(0,), (1,)])
         self._blur(self.changes)
-        self._share(passes.settle, [
-            (changes, values, side.bound, QUIET, side.lattice.start_of, side.lattice.pixel_of, self.stale,
-             self.width, *part) for side, changes, values in zip(self.sides, self.changes, self.values, strict=True)
-            for part in parts(side.lattice.points)])
+        self._over_points(passes.settle, lambda which, side: (
+            self.changes[which], self.values[which], side.bound, QUIET, side.lattice.start_of,
+            side.lattice.pixel_of, self.stale))
+
+    def _over_points(self, work: Callable[..., None], arguments: Callable[[int, Side], tuple]) -> None:
+        """work(*arguments, width of a row, first point, last point) on both lattices."""
+        far, near = ([(*arguments(which, side), self.width, *part) for part in side.lattice.point_parts]
+                     for which, side in enumerate(self.sides))
+        self._share(work, _around(far, near))
 
     def _splat_moves(self, which: int) -> None:
-        side, lattice = self.sides[which], self.sides[which].lattice
-        for first, count in zip(self.firsts, self.counts or [], strict=True):
-            passes.splat_moves(self.moved, self.steps, first, count, lattice.ids, lattice.weights, side.send,
-                               self.changes[which], self.width)
+        side = self.sides[which]
+        for (first, _), count in zip(self.parts, self.counts or [], strict=True):
+            passes.splat_moves(self.moved, self.steps, first, count, side.ids, side.weights, side.send,
+                               self.changes[which], side.lattice.dimensions + 1, self.width)
 
     def _blur(self, fields: list[np.ndarray]) -> None:
         for axis in range(6):
-            self._share(passes.blur, [(field, side.lattice.runs[axis], self.width, *part)
-                                      for side, field in zip(self.sides, fields, strict=True)
-                                      if axis <= side.lattice.dimensions for part in side.lattice.run_parts[axis]])
+            far, near = ([(field, side.lattice.runs[axis], self.width, *part)
+                          for part in side.lattice.run_parts[axis]] if axis <= side.lattice.dimensions else []
+                         for side, field in zip(self.sides, fields, strict=True))
+            self._share(passes.blur, _around(far, near))
 
     def marginals(self) -> Marginals:
         out = np.empty_like(self.probs)
-        self._share(update.unpack, [(self.q, self.folding.live, self.folding.folded, self.probs, self.rest, out,
-                               self.width, *part) for part in self.parts])
+        self._share(update.unpack, [
+            (self.q, self.folding.live, self.folding.folded, self.probs.ravel(), self.rest, out.ravel(),
+             self.probs.shape[1], self.width, *part) for part in self.parts])
         return out
 
     def labels(self) -> Labels:
@@ -221,3 +233,9 @@ class LatticeRun:
         every = np.zeros_like(self.probs)
         every[self.folding.live] = messages.reshape(-1, self.width).T[: len(self.folding.live)]
         return pairwise_energy(self.marginals(), every, self.compatibility)
+
+
+def _around(far: list[tuple], near: list[tuple]) -> list[tuple]:
+    """The smoothness lattice's tasks amid the other's: threads start at both ends, these even them out."""
+    half = len(far) // 2
+    return [*far[:half], *near, *far[half:]]

@@ -13,12 +13,14 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int32, Int64
+from jaxtyping import Float32, Int32, Int64
 
 from dlseg.crf.compiled import passes, simplex, vertices
 from dlseg.crf.team import parts, share
 
 FIRST_SLOTS = 1 << 14
+PIECES = 2  # parts for each thread
+LOOKUPS = 256  # keys looked up together
 SHORTEST = 0.1  # pixels: a Gaussian narrower than this reaches no neighbour, and positions keep their precision
 
 
@@ -41,8 +43,8 @@ class Lattice:
         self.pixel_parts = parts(self.pixels)
         base, order, strides = self._locate(colours, width, sigmas)
         table = self._number(base, order, strides)
-        self._list_runs(table, strides)
         self._list_pixels()
+        self._list_runs(table, strides)
 
     def _share(self, work: Callable[..., Any], tasks: list[tuple]) -> list[Any]:
         return share(work, tasks, self.threads)
@@ -56,7 +58,7 @@ class Lattice:
         strides = simplex.key_strides(np.zeros(self.dimensions), largest / widths * scales)
         base, order = np.empty(self.pixels, np.int64), np.empty(self.pixels, np.int32)
         self._share(simplex.locate[self.dimensions],
-                    [(colours, width, widths, scales, strides, base, order, self.weights, *part)
+                    [(colours.ravel(), width, widths, scales, strides, base, order, self.weights.ravel(), *part)
                      for part in self.pixel_parts])
         return base, order, strides
 
@@ -70,28 +72,38 @@ class Lattice:
         return table
 
     def _list_runs(self, table: _Table, strides: Int64[np.ndarray, " e"]) -> None:
-        axes = self.dimensions + 1
-        following = np.empty((axes, self.points), np.int32)
-        has_previous = np.zeros((axes, self.points), np.bool_)
-        self._share(vertices.follow, [(table.key_of, table.slots, strides, following, has_previous, *part)
-                                      for part in parts(self.points)])
-        self.runs: list[Int32[np.ndarray, " r"]] = self._share(
-            _chained, [(following[axis], has_previous[axis]) for axis in range(axes)])
-        self.run_parts = [_at_ends(runs, parts(len(runs))) for runs in self.runs]
+        across = len(strides) * strides - strides.sum()
+        bounds = np.array([start for start, _ in self.point_parts] + [self.points], np.int32)
+        lists = self._share(_runs, [(table.key_of, table.slots, step, bounds) for step in across])
+        self.runs: list[Int32[np.ndarray, " r"]] = [runs for runs, _ in lists]
+        self.run_parts: list[list[tuple[int, int]]] = [divided for _, divided in lists]
 
     def _list_pixels(self) -> None:
+        corners, ids, weights = self.dimensions + 1, self.ids.ravel(), self.weights.ravel()
         shares = parts(self.pixels, max(self.pixels // self.threads, 32768))
         counts = np.zeros((len(shares), self.points), np.int32)
-        self._share(vertices.count_corners, [(self.ids, mine, *part)
+        self._share(vertices.count_corners, [(ids, mine, corners, *part)
                                              for mine, part in zip(counts, shares, strict=True)])
         self.start_of = np.empty(self.points + 1, np.int32)
         vertices.first_places(counts, self.start_of)
         self.pixel_of = np.empty(self.ids.size, np.int32)
         self.weight_of = np.empty(self.ids.size, np.float32)
-        self._share(vertices.list_pixels, [(self.ids, self.weights, mine, self.pixel_of, self.weight_of, *part)
-                                           for mine, part in zip(counts, shares, strict=True)])
-        ends = [0, *np.searchsorted(self.start_of, [stop for _, stop in parts(self.ids.size)])]
-        self.point_parts = list(pairwise(ends))
+        self._share(vertices.list_pixels, [
+            (ids, weights, mine, self.pixel_of, self.weight_of, corners, *part)
+            for mine, part in zip(counts, shares, strict=True)])
+        self.point_parts = self._divide()
+
+    def _divide(self) -> list[tuple[int, int]]:
+        """The points in parts of about equal work, a few for each thread.
+
+        The same parts in every pass: then most of what a thread reads was last written by itself, and is in its
+        own processor's cache.
+        """
+        some = np.arange(0, self.points, 16)
+        work = self.start_of[some] + some * (self.dimensions + 1)  # splatting, and blurring
+        pieces = min(PIECES * self.threads, len(some)) if self.threads > 1 else 1
+        inner = some[np.searchsorted(work, [work[-1] * piece // pieces for piece in range(1, pieces)])]
+        return list(pairwise([0, *inner.tolist(), self.points]))
 
     def filter(self, field: Float32[np.ndarray, " N"], *, transpose: bool = False) -> Float32[np.ndarray, " N"]:
         """K times one number per pixel; transposed, the axes are blurred in the opposite order."""
@@ -141,17 +153,13 @@ class _Table:
         return numbers
 
 
-def _chained(following: Int32[np.ndarray, " M"], has_previous: Bool[np.ndarray, " M"]) -> Int32[np.ndarray, " r"]:
-    runs = np.empty(len(following), np.int32)
-    return runs[: vertices.chain(following, has_previous, runs)].copy()
-
-
-def _at_ends(runs: Int32[np.ndarray, " r"], even: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The parts, moved to where a run ends."""
-    edges = [0]
-    for _, even_stop in even[:-1]:
-        stop = max(even_stop, edges[-1])
-        while runs[stop - 1] >= 0:
-            stop += 1
-        edges.append(stop)
-    return list(pairwise([*edges, len(runs)]))
+def _runs(key_of: Int64[np.ndarray, " k"], slots: Int32[np.ndarray, " s"], across: np.int64,
+          bounds: Int32[np.ndarray, " p"]) -> tuple[Int32[np.ndarray, " r"], list[tuple[int, int]]]:
+    """The runs along one axis, and which of them start in each part of the points."""
+    points = int(bounds[-1])
+    following, has_previous = np.empty(points, np.int32), np.zeros(points + 1, np.bool_)
+    vertices.follow(key_of, slots, across, following, has_previous, np.empty(LOOKUPS, np.int64),
+                    np.empty(LOOKUPS, np.int32), np.empty(LOOKUPS, np.int32), 0, points)
+    runs, edges = np.empty(points, np.int32), np.empty_like(bounds)
+    vertices.chain(following, has_previous, bounds, np.empty(points, np.int32), runs, edges)
+    return runs[: edges[-1]], list(pairwise(edges.tolist()))

@@ -8,6 +8,7 @@ each other.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -40,36 +41,45 @@ def checked_threads(threads: int | None) -> int:
 
 
 def share(work: Callable[..., Any], tasks: Sequence[tuple], threads: int) -> list[Any]:
-    """[work(*task) for task in tasks] by up to `threads` threads, the caller's among them."""
+    """[work(*task) for task in tasks] by up to `threads` threads, the caller's among them.
+
+    Threads start at both ends: from call to call a thread gets much the same tasks, whose numbers are still in its
+    processor's cache.
+    """
     helpers = min(threads, len(tasks)) - 1
     if helpers < 1:
         return [work(*task) for task in tasks]
     results: list[Any] = [None] * len(tasks)
-    waiting = iter(range(len(tasks)))
+    waiting = deque(range(len(tasks)))
 
-    def drain() -> None:
-        for which in waiting:  # taking the next one is atomic
+    def drain(take: Callable[[], int]) -> None:
+        while True:
+            try:
+                which = take()  # atomic
+            except IndexError:
+                return
             results[which] = work(*tasks[which])
 
     if helpers not in _pools:
         _pools[helpers] = ThreadPoolExecutor(helpers, thread_name_prefix="dlseg-crf")
-    futures = [_pools[helpers].submit(drain) for _ in range(helpers)]
-    drain()
+    ends = (waiting.pop, waiting.popleft)
+    futures = [_pools[helpers].submit(drain, ends[helper % 2]) for helper in range(helpers)]
+    drain(waiting.popleft)
     for future in futures:
         if not future.cancel():  # one whose thread has not begun is not waited for: nothing is left to do
             future.result()
     return results
 
 
-def parts(count: int, size: int = 32768) -> list[tuple[int, int]]:
+def parts(count: int, size: int = 16384) -> list[tuple[int, int]]:
     """range(count) in parts of about `size`: whatever the number of threads the same parts, so the same results."""
     pieces = max(1, round(count / size))
     edges = [count * piece // pieces for piece in range(pieces + 1)]
     return list(pairwise(edges))
 
 
-def room(numbers: int) -> Float32[np.ndarray, " n"]:
+def room(numbers: int, make: Callable[..., np.ndarray] = np.empty) -> Float32[np.ndarray, " n"]:
     """Float32 numbers, uninitialised, from the start of a cache line: no row of eight lies across two."""
-    raw = np.empty(numbers + 16, np.float32)
+    raw = make(numbers + 16, np.float32)
     skip = -raw.ctypes.data % 64 // 4
     return raw[skip : skip + numbers]

@@ -12,6 +12,7 @@ from dlseg.crf.compiled.lanes import (
     LANES,
     VECTOR,
     add,
+    below,
     call,
     fill,
     jit,
@@ -30,7 +31,8 @@ LOG_TERMS = np.array([7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.242
 
 
 @operation
-def _nearest(typing: Any, a: Any) -> Any:
+def nearest(typing: Any, a: Any) -> Any:
+    """The nearest whole numbers, halves to even."""
     return lanes(lanes), call("rint", 1)
 
 
@@ -44,23 +46,15 @@ def _power_of_two(typing: Any, a: Any) -> Any:
     return lanes(lanes), generate
 
 
-@operation
-def _below(typing: Any, a: Any, b: Any) -> Any:
-    """1 where a < b, else 0."""
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.uitofp(builder.fcmp_ordered("<", *arguments), VECTOR)
-    return lanes(lanes, lanes), generate
-
-
 @jit
 def exp(x):
     """e ** x for x <= 0, to 2e-7 of the value, and 0 below -60. Cephes' reduction and polynomial.
 
     Nothing smaller than e ** -60 is of use here, and numbers near the smallest there is are slow on most machines.
     """
-    some = _below(fill(LEAST_EXPONENT), x)
+    some = below(fill(LEAST_EXPONENT), x)
     x = larger(x, fill(LEAST_EXPONENT))
-    n = _nearest(mul(x, fill(LOG2E)))
+    n = nearest(mul(x, fill(LOG2E)))
     r = muladd(n, fill(-LN2_LOW), muladd(n, fill(-LN2_HIGH), x))
     p = fill(np.float32(1.9875691500e-4))
     p = muladd(p, r, fill(np.float32(1.3981999507e-3)))
@@ -93,7 +87,7 @@ def _mantissa(typing: Any, a: Any) -> Any:
 @jit
 def log(x):
     """The natural logarithm of normal positive x, to 2e-7. Cephes' reduction and polynomial."""
-    small = _below(_mantissa(x), fill(np.float32(0.70710678)))
+    small = below(_mantissa(x), fill(np.float32(0.70710678)))
     n = sub(_exponent(x), small)
     r = sub(add(_mantissa(x), mul(small, _mantissa(x))), fill(np.float32(1)))
     p = fill(LOG_TERMS[0])

@@ -100,6 +100,15 @@ def store(typing: Any, array: Any, offset: Any, value: Any) -> Any:
 
 
 @operation
+def item(typing: Any, array: Any, offset: Any) -> Any:
+    """array[offset] of a flat array, offset >= 0: spares what indexing does for negative ones."""
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return context.unpack_value(builder, signature.return_type, builder.gep(data, [arguments[1]]))
+    return array.dtype(array, types.intp), generate
+
+
+@operation
 def fill(typing: Any, number: Any) -> Any:
     """The same number eight times."""
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -137,6 +146,23 @@ def _across(combine: Callable) -> Any:
 
 total = _across(lambda builder, a, b: builder.fadd(a, b))
 largest = _across(lambda builder, a, b: builder.select(builder.fcmp_ordered(">", a, b), a, b))
+
+
+@operation
+def below(typing: Any, a: Any, b: Any) -> Any:
+    """1 where a < b, else 0."""
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.uitofp(builder.fcmp_ordered("<", *arguments), VECTOR)
+    return lanes(lanes, lanes), generate
+
+
+@operation
+def where_equal(typing: Any, a: Any, b: Any, value: Any, other: Any) -> Any:
+    """value where a == b, else other."""
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        a, b, value, other = arguments
+        return builder.select(builder.fcmp_ordered("==", a, b), value, other)
+    return lanes(lanes, lanes, lanes, lanes), generate
 
 
 def call(name: str, count: int) -> Any:

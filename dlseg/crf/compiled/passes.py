@@ -7,38 +7,67 @@ from __future__ import annotations
 
 import numpy as np
 
-from dlseg.crf.compiled.lanes import add, fill, first_lane, jit, larger, largest, load, muladd, size, store
+from dlseg.crf.compiled.lanes import (
+    add,
+    fill,
+    first_lane,
+    inlined,
+    item,
+    jit,
+    larger,
+    largest,
+    load,
+    muladd,
+    size,
+    store,
+)
 
 ZERO, HALF = np.float32(0), np.float32(0.5)
+
+
+@inlined
+def _splat(q, start_of, pixel_of, weight_of, values, width, start, stop):
+    for v in range(start, stop):
+        for lane in range(0, width, 8):
+            row = fill(ZERO)
+            for entry in range(item(start_of, v), item(start_of, v + 1)):
+                at = np.int64(item(pixel_of, entry)) * width + lane
+                row = muladd(fill(item(weight_of, entry)), load(q, at), row)
+            store(values, v * width + lane, row)
 
 
 @jit
 def splat(q, start_of, pixel_of, weight_of, values, width, start, stop):
     """values[v] = sum of weight * q over the pixels that touch point v."""
-    for v in range(start, stop):
-        for lane in range(0, width, 8):
-            row = fill(ZERO)
-            for entry in range(start_of[v], start_of[v + 1]):
-                row = muladd(fill(weight_of[entry]), load(q, pixel_of[entry] * width + lane), row)
-            store(values, v * width + lane, row)
+    if width == 8:
+        _splat(q, start_of, pixel_of, weight_of, values, 8, start, stop)
+    else:
+        _splat(q, start_of, pixel_of, weight_of, values, width, start, stop)
 
 
-@jit
-def splat_moves(moved, steps, first, count, ids, weights, send, changes, width):
-    """changes[v] += weight * step for the corners of the pixels moved[first : first + count]."""
+@inlined
+def _splat_moves(moved, steps, first, count, ids, weights, send, changes, corners, width):
     for move in range(first, first + count):
-        pixel = moved[move]
-        for k in range(ids.shape[1]):
-            corner = np.int64(ids[pixel, k]) * width
-            weight = fill(weights[pixel, k] * send[pixel])
+        pixel = np.int64(item(moved, move))
+        for k in range(corners):
+            corner = np.int64(item(ids, corners * pixel + k)) * width
+            weight = fill(item(weights, corners * pixel + k) * item(send, pixel))
             for lane in range(0, width, 8):
                 change = muladd(weight, load(steps, move * width + lane), load(changes, corner + lane))
                 store(changes, corner + lane, change)
 
 
 @jit
-def settle(changes, values, bound, least, start_of, pixel_of, stale, width, start, stop):
-    """Adds the changes to the values, clears them, marks pixels of points changed by > least * bound as stale."""
+def splat_moves(moved, steps, first, count, ids, weights, send, changes, corners, width):
+    """changes[v] += weight * step for the corners of the pixels moved[first : first + count]."""
+    if width == 8:
+        _splat_moves(moved, steps, first, count, ids, weights, send, changes, corners, 8)
+    else:
+        _splat_moves(moved, steps, first, count, ids, weights, send, changes, corners, width)
+
+
+@inlined
+def _settle(changes, values, bound, least, start_of, pixel_of, stale, width, start, stop):
     for v in range(start, stop):
         most = fill(ZERO)
         for lane in range(0, width, 8):
@@ -50,28 +79,45 @@ def settle(changes, values, bound, least, start_of, pixel_of, stale, width, star
             at = v * width + lane
             store(values, at, add(load(values, at), load(changes, at)))
             store(changes, at, fill(ZERO))
-        if by > least * bound[v]:
-            for entry in range(start_of[v], start_of[v + 1]):
-                stale[pixel_of[entry]] = True
+        if by > least * item(bound, v):
+            for entry in range(item(start_of, v), item(start_of, v + 1)):
+                stale[item(pixel_of, entry)] = True
 
 
 @jit
-def blur(values, runs, width, start, stop):
-    """Along one axis every point gains half of both neighbours, in place: runs[start:stop] holds whole runs."""
+def settle(changes, values, bound, least, start_of, pixel_of, stale, width, start, stop):
+    """Adds the changes to the values, clears them, marks pixels of points changed by > least * bound as stale."""
+    if width == 8:
+        _settle(changes, values, bound, least, start_of, pixel_of, stale, 8, start, stop)
+    else:
+        _settle(changes, values, bound, least, start_of, pixel_of, stale, width, start, stop)
+
+
+@inlined
+def _blur(values, runs, width, start, stop):
     for lane in range(0, width, 8):
         at = start
         while at < stop:
-            point = runs[at]
+            point = np.int64(item(runs, at))
             before, here = fill(ZERO), load(values, point * width + lane)
             while point >= 0:
                 at += 1
-                following = runs[at]
+                following = np.int64(item(runs, at))
                 there = (~following if following < 0 else following) * width + lane
                 after = load(values, there)
                 store(values, point * width + lane, muladd(fill(HALF), add(before, after), here))
                 before, here, point = here, after, following
             store(values, ~point * width + lane, muladd(fill(HALF), before, here))
             at += 1
+
+
+@jit
+def blur(values, runs, width, start, stop):
+    """Along one axis every point gains half of both neighbours, in place: runs[start:stop] holds whole runs."""
+    if width == 8:
+        _blur(values, runs, 8, start, stop)
+    else:
+        _blur(values, runs, width, start, stop)
 
 
 @jit

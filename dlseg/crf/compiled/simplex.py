@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32, Int64
 
-from dlseg.crf.compiled.lanes import jit
+from dlseg.crf.compiled.elementary import nearest
+from dlseg.crf.compiled.lanes import add, below, div, fill, inlined, item, jit, load, mul, store, sub, where_equal
 
+ZERO, ONE = np.float32(0), np.float32(1)
 BITS, MASK = 3, 7  # a rank's digit when an order is packed into one number: d + 1 <= 8
 ODD = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F)
 
@@ -45,63 +47,82 @@ def key_strides(low: Float[np.ndarray, " d"], high: Float[np.ndarray, " d"]) -> 
     return np.array([*strides, 0], np.int64)
 
 
+@inlined
+def _rank(rest, rank, corners):
+    """rank: how many of the others are larger, the later ones where equal."""
+    for j in range(corners):
+        store(rank, 8 * j, fill(ZERO))
+    for i in range(corners - 1):
+        for j in range(i + 1, corners):
+            less = below(load(rest, 8 * i), load(rest, 8 * j))
+            store(rank, 8 * i, add(load(rank, 8 * i), less))
+            store(rank, 8 * j, add(load(rank, 8 * j), sub(fill(ONE), less)))
+
+
+@inlined
+def _mix(part, rank, mixture, corners):
+    """mixture[8 k:]: the weight of corner k, from the parts in order of their ranks."""
+    for r in range(corners):
+        ranked = fill(ZERO)
+        for j in range(corners):
+            ranked = where_equal(load(rank, 8 * j), fill(np.float32(r)), load(part, 8 * j), ranked)
+        store(mixture, 8 * (corners - 1 - r), ranked)
+    lowest = load(mixture, 8 * (corners - 1))
+    for k in range(corners - 1, 0, -1):
+        store(mixture, 8 * k, sub(load(mixture, 8 * k), load(mixture, 8 * k - 8)))
+    store(mixture, 0, add(load(mixture, 0), sub(fill(ONE), lowest)))
+
+
 def _locator(d: int) -> Any:
-    corners = np.int32(d + 1)
-    inverse = np.float32(1 / (d + 1))
-    half_even = np.float32(3 * 2**22)  # adding and taking it away rounds to the nearest whole number
-    wide = np.float32(d + 1)
-    zero, one = np.float32(0), np.float32(1)
+    corners = d + 1
+    inverse, wide = np.float32(1 / corners), np.float32(corners)
 
     def locate(colours, width, sigmas, scales, strides, base, order, weights, start, stop):
-        e, rest = np.empty(d + 1, np.float32), np.empty(d + 1, np.float32)
-        whole, rank = np.empty(d + 1, np.int32), np.empty(d + 1, np.int32)
-        spread = np.empty(d + 2, np.float32)
+        """Of the pixels start .. stop: base, key of the corner of remainder 0; order, axes by rank; weights (flat).
+
+        Eight pixels at a time.
+        """
+        features = np.empty(8 * d, np.float32)
+        e, rest = np.empty(8 * corners, np.float32), np.empty(8 * corners, np.float32)
+        whole, rank = np.empty(8 * corners, np.float32), np.empty(8 * corners, np.float32)
         x, y = start % width, start // width
-        for pixel in range(start, stop):
-            above = zero
+        for first in range(start, stop, 8):
+            for lane in range(min(8, stop - first)):
+                features[lane], features[8 + lane] = x, y
+                for j in range(2, d):
+                    features[8 * j + lane] = item(colours, (first + lane) * (d - 2) + j - 2)
+                x += 1
+                if x == width:
+                    x, y = 0, y + 1
+            above = fill(ZERO)
             for j in range(d, 0, -1):
-                if j > 2:
-                    f = colours[pixel, j - 3] / sigmas[j - 1]
-                elif j == 2:
-                    f = np.float32(y) / sigmas[1]
-                else:
-                    f = np.float32(x) / sigmas[0]
-                lifted = f * scales[j - 1]
-                e[j] = above - np.float32(j) * lifted
-                above += lifted
-            e[0] = above
-            x += 1
-            if x == width:
-                x, y = 0, y + 1
-            off_plane = np.int32(0)
-            for j in range(d + 1):
-                nearest = (e[j] * inverse + half_even) - half_even
-                off_plane += np.int32(nearest)
-                whole[j] = np.int32(nearest) * corners
-                rest[j] = e[j] - nearest * wide
-                rank[j] = 0
-            for i in range(d):
-                for j in range(i + 1, d + 1):
-                    less = np.int32(rest[i] < rest[j])
-                    rank[i] += less
-                    rank[j] += 1 - less
-            for k in range(d + 2):
-                spread[k] = zero
-            key, packed = np.int64(0), 0
-            for j in range(d + 1):
-                rank[j] += off_plane
-                back = np.int32(rank[j] < 0) - np.int32(rank[j] > d)
-                rank[j] += back * corners
-                whole[j] += back * corners
-                key += strides[j] * whole[j]
-                packed |= j << np.int64(BITS * rank[j])
-                part = (e[j] - np.float32(whole[j])) * inverse
-                spread[d - rank[j]] += part
-                spread[d + 1 - rank[j]] -= part
-            spread[0] += one + spread[d + 1]
-            base[pixel], order[pixel] = key, packed
-            for k in range(d + 1):
-                weights[pixel, k] = spread[k]
+                f = div(load(features, 8 * (j - 1)), fill(item(sigmas, j - 1)))
+                lifted = mul(f, fill(item(scales, j - 1)))
+                store(e, 8 * j, sub(above, mul(fill(np.float32(j)), lifted)))
+                above = add(above, lifted)
+            store(e, 0, above)
+            off_plane = fill(ZERO)
+            for j in range(corners):
+                near = nearest(mul(load(e, 8 * j), fill(inverse)))
+                off_plane = add(off_plane, near)
+                store(whole, 8 * j, near)
+                store(rest, 8 * j, sub(load(e, 8 * j), mul(near, fill(wide))))
+            _rank(rest, rank, corners)
+            for j in range(corners):
+                raised = add(load(rank, 8 * j), off_plane)
+                back = sub(below(raised, fill(ZERO)), below(fill(np.float32(d)), raised))
+                near = add(load(whole, 8 * j), back)
+                store(rank, 8 * j, add(raised, mul(back, fill(wide))))
+                store(whole, 8 * j, near)
+                store(e, 8 * j, mul(sub(load(e, 8 * j), mul(near, fill(wide))), fill(inverse)))
+            _mix(e, rank, rest, corners)
+            for lane in range(min(8, stop - first)):
+                key, packed = np.int64(0), np.int64(0)
+                for j in range(corners):
+                    key += item(strides, j) * (np.int64(item(whole, 8 * j + lane)) * corners)
+                    packed |= j << np.int64(BITS * np.int64(item(rank, 8 * j + lane)))
+                    weights[(first + lane) * corners + j] = item(rest, 8 * j + lane)
+                base[first + lane], order[first + lane] = key, packed
     return jit(locate)
 
 

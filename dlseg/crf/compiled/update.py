@@ -14,6 +14,7 @@ from dlseg.crf.compiled.lanes import (
     fill,
     first_lane,
     inlined,
+    item,
     jit,
     larger,
     largest,
@@ -28,51 +29,73 @@ from dlseg.crf.compiled.lanes import (
 
 ZERO, ONE = np.float32(0), np.float32(1)
 SMALLEST = np.float32(1e-37)
+BLOCK = 64  # pixels whose labels are laid out together: what is written is still near when it is read
 NEVER = np.float32(-1e30)  # the score of a lane that holds no label
 
 
 @jit
-def pack(probs, live, rest, unary, q, width, start, stop):
-    """Lays the live labels' probabilities pixel by pixel: their logarithms, and q, normalised over all labels.
-
-    probs: (C, N). rest: (N,) the sum of the other labels. Lanes beyond the live labels never win.
-    """
-    labels = len(live)
-    for pixel in range(start, stop):
-        at = pixel * width
-        mass = rest[pixel]
-        for lane in range(labels):
-            share = probs[live[lane], pixel]
-            unary[at + lane] = share
-            mass += share
-        for lane in range(labels, width):
-            unary[at + lane] = ZERO
-        scale = fill(np.float32(1) / mass)
-        for lane in range(0, width, 8):
-            share = load(unary, at + lane)
-            store(q, at + lane, mul(share, scale))
-            store(unary, at + lane, log(larger(share, fill(SMALLEST))))
-        for lane in range(labels, width):
-            unary[at + lane] = NEVER
+def sum_folded(probs, folded, rest, log_rest, pixels, start, stop):
+    """rest: the sum of the folded labels' probabilities; log_rest: its logarithm. probs: flat, label by label."""
+    whole = start + (stop - start) // 8 * 8
+    for pixel in range(start, whole, 8):
+        mass = fill(ZERO)
+        for label in folded:
+            mass = add(mass, load(probs, label * pixels + pixel))
+        store(rest, pixel, mass)
+        store(log_rest, pixel, log(mass) if len(folded) > 0 else fill(NEVER))
+    for pixel in range(whole, stop):
+        rest[pixel] = ZERO
+        for label in folded:
+            rest[pixel] += item(probs, label * pixels + pixel)
+        log_rest[pixel] = np.log(rest[pixel]) if len(folded) > 0 else NEVER
 
 
 @jit
-def unpack(q, live, folded, probs, rest, out, width, start, stop):
-    """out (C, N) from q; what q leaves to the folded labels is shared among them as probs has it."""
-    for block in range(start, stop, 64):
-        end = min(block + 64, stop)
-        for lane in range(len(live)):
+def pack(probs, live, rest, log_rest, unary, q, pixels, width, start, stop):
+    """Lays the live labels' probabilities pixel by pixel: their logarithms, and q, normalised over all labels.
+
+    probs: flat, label by label. rest: the sum of the other labels, whose logarithm is laid behind the live ones
+    where there is a lane left. Lanes without a label never win.
+    """
+    labels = len(live)
+    for block in range(start, stop, BLOCK):
+        end = min(block + BLOCK, stop)
+        for lane in range(width):
             for pixel in range(block, end):
-                out[live[lane], pixel] = q[pixel * width + lane]
-        if len(folded) == 0:
-            continue
+                unary[pixel * width + lane] = item(probs, live[lane] * pixels + pixel) if lane < labels else ZERO
         for pixel in range(block, end):
-            mass = np.float32(1)
-            for lane in range(len(live)):
-                mass -= q[pixel * width + lane]
-            mass = max(mass, ZERO) / rest[pixel]
-            for label in folded:
-                out[label, pixel] = mass * probs[label, pixel]
+            mass = fill(ZERO)
+            for lane in range(0, width, 8):
+                mass = add(mass, load(unary, pixel * width + lane))
+            mass = div(fill(ONE), add(total(mass), fill(item(rest, pixel))))
+            for lane in range(0, width, 8):
+                share = load(unary, pixel * width + lane)
+                store(q, pixel * width + lane, mul(share, mass))
+                store(unary, pixel * width + lane, log(larger(share, fill(SMALLEST))))
+            for lane in range(labels, width):
+                unary[pixel * width + lane] = item(log_rest, pixel) if lane == labels else NEVER
+
+
+@jit
+def unpack(q, live, folded, probs, rest, out, pixels, width, start, stop):
+    """out (flat, label by label) from q; what q leaves to the folded labels is shared as probs has it."""
+    left = np.empty(BLOCK, np.float32)
+    for block in range(start, stop, BLOCK):
+        many = min(BLOCK, stop - block)
+        for i in range(many):
+            left[i] = ONE
+        for lane in range(len(live)):
+            first = live[lane] * pixels + block
+            for i in range(many):
+                share = item(q, (block + i) * width + lane)
+                out[first + i] = share
+                left[i] -= share
+        for i in range(many):
+            left[i] = max(item(left, i), ZERO) / item(rest, block + i)
+        for label in folded:
+            first = label * pixels + block
+            for i in range(many):
+                out[first + i] = item(left, i) * item(probs, first + i)
 
 
 @jit
@@ -92,58 +115,48 @@ def _listen(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, row,
     for lane in range(0, width, 8):
         far, near = fill(ZERO), fill(ZERO)
         for k in range(6):
-            corner = np.int64(ids1[pixel, k]) * width + lane
-            far = muladd(fill(weights1[pixel, k]), load(values1, corner), far)
+            corner = np.int64(item(ids1, 6 * pixel + k)) * width + lane
+            far = muladd(fill(item(weights1, 6 * pixel + k)), load(values1, corner), far)
         for k in range(3):
-            corner = np.int64(ids2[pixel, k]) * width + lane
-            near = muladd(fill(weights2[pixel, k]), load(values2, corner), near)
-        store(row, lane, muladd(fill(gain1[pixel]), far, mul(fill(gain2[pixel]), near)))
+            corner = np.int64(item(ids2, 3 * pixel + k)) * width + lane
+            near = muladd(fill(item(weights2, 3 * pixel + k)), load(values2, corner), near)
+        store(row, lane, muladd(fill(item(gain1, pixel)), far, mul(fill(item(gain2, pixel)), near)))
 
 
 @inlined
-def _answer(unary, rest, costs, labels, row, width, pixel):
-    """Softmax(unary - cost of the messages in row[:width]) is row[width:] times what is returned.
-
-    It is taken among all labels, folded ones included.
-    """
-    high = fill(rest[pixel])
-    for lane in range(0, width, 8):
-        score = load(unary, pixel * width + lane)
-        if len(costs) == 0:
-            score = add(score, load(row, lane))
-        else:
-            for other in range(labels):
-                score = muladd(fill(-row[other]), load(costs, other * width + lane), score)
-        store(row, width + lane, score)
-        high = larger(high, score)
-    high = largest(high)
-    mass = fill(ZERO)
-    for lane in range(width, 2 * width, 8):
-        share = exp(sub(load(row, lane), high))
-        store(row, lane, share)
-        mass = add(mass, share)
-    return div(fill(ONE), add(total(mass), exp(sub(fill(rest[pixel]), high))))
-
-
-@jit
-def update(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, stale, unary, rest, costs, q, relax,
-           least, labels, row, moved, steps, first, room, width, start, stop):
-    """Q <- Q + relax (softmax(unary - cost of both kernels' messages) - Q) where that moves Q by more than `least`.
-
-    stale: pixels to look at. unary, rest: log probabilities of the live labels, and of all folded ones together.
-    costs: (width, width) label compatibilities, or empty for Potts. labels: how many lanes hold one. row: 2 * width
-    numbers to work in. The first `room` pixels that moved are listed in moved[first:], what was added to them in
-    steps. Returns the largest change of any marginal and how many pixels moved.
-    """
+def _update(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, stale, unary, rest, costs, holds, q,
+            relax, least, labels, row, moved, steps, width, start, stop):
     change, count = ZERO, 0
+    apart, potts = len(rest) > 0, len(costs) == 0
     for pixel in range(start, stop):
-        if not stale[pixel]:
+        if not item(stale, pixel):
             continue
         _listen(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, row, width, pixel)
-        scale = _answer(unary, rest, costs, labels, row, width, pixel)
+        folded = fill(item(rest, pixel) if apart else NEVER)
+        high = folded
+        for lane in range(0, width, 8):
+            score = load(unary, pixel * width + lane)
+            if potts:
+                score = add(score, load(row, lane))
+            else:
+                for other in range(labels):
+                    score = muladd(fill(-row[other]), load(costs, other * width + lane), score)
+            store(row, width + lane, score)
+            high = larger(high, score)
+        high = largest(high)
+        mass = fill(ZERO)
+        for lane in range(width, 2 * width, 8):
+            share = exp(sub(load(row, lane), high))
+            store(row, lane, share)
+            mass = add(mass, share)
+        mass = total(mass)
+        if apart:
+            mass = add(mass, exp(sub(folded, high)))
+        scale = div(fill(ONE), mass)
         biggest = fill(ZERO)
         for lane in range(0, width, 8):
-            step = mul(sub(mul(load(row, width + lane), scale), load(q, pixel * width + lane)), fill(relax))
+            new = mul(mul(load(row, width + lane), load(holds, lane)), scale)
+            step = mul(sub(new, load(q, pixel * width + lane)), fill(relax))
             store(row, lane, step)
             biggest = larger(biggest, size(step))
         by = first_lane(largest(biggest))
@@ -153,9 +166,25 @@ def update(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, stale
         for lane in range(0, width, 8):
             at = pixel * width + lane
             store(q, at, add(load(q, at), load(row, lane)))
-            if count < room:
-                store(steps, (first + count) * width + lane, load(row, lane))
-        if count < room:
-            moved[first + count] = pixel
+            store(steps, (start + count) * width + lane, load(row, lane))
+        moved[start + count] = pixel
         count += 1
     return change, count
+
+
+@jit
+def update(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, stale, unary, rest, costs, holds, q,
+           relax, least, labels, row, moved, steps, width, start, stop):
+    """Q <- Q + relax (softmax(unary - cost of both kernels' messages) - Q) where that moves Q by more than `least`.
+
+    stale: pixels to look at. unary: log probabilities of the live labels. rest: those of all folded labels
+    together, or empty where unary holds them in a lane of its own. costs: (width, width) label compatibilities, or
+    empty for Potts. labels: how many lanes hold one; holds: 1 in these, else 0. row: 2 * width numbers to work in.
+    Pixels that moved are listed in moved[start:], what was added to them in steps. Returns the largest change of
+    any marginal and how many pixels moved.
+    """
+    if width == 8:  # compiled apart: rows stay in registers
+        return _update(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, stale, unary, rest, costs,
+                       holds, q, relax, least, labels, row, moved, steps, 8, start, stop)
+    return _update(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, stale, unary, rest, costs,
+                   holds, q, relax, least, labels, row, moved, steps, width, start, stop)

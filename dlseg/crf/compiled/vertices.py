@@ -1,14 +1,14 @@
 """Numbering the lattice points in use, finding their neighbours, listing their pixels.
 
 Threads number the points of their own pixels in tables of their own; the tables are merged then. Inner loops take
-arrays as arguments only and call nothing that takes one: the compiler then counts no references in them.
+arrays as arguments only and call nothing compiled that takes one: no references are counted in them then.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from dlseg.crf.compiled.lanes import jit
+from dlseg.crf.compiled.lanes import item, jit
 from dlseg.crf.compiled.simplex import BITS, MASK
 
 SPREAD = np.uint64(0x9E3779B97F4A7C15)
@@ -80,49 +80,69 @@ def renumber(ids, numbers, start, stop):
 
 
 @jit
-def follow(key_of, table, strides, following, has_previous, start, stop):
-    """following[j, v]: the point one step from v along axis j, or -1; has_previous[j] is set at that point."""
-    axes, mask = len(strides), np.uint64(len(table) - 1)
-    step = strides.sum()
-    for v in range(start, stop):
-        for j in range(axes):
-            across = axes * strides[j] - step
-            slot = np.int64(_hash(key_of[v] + across) & mask)
-            n = table[slot]
-            while n >= 0 and key_of[n] != key_of[v] + across:
-                slot = (slot + 1) & np.int64(mask)
-                n = table[slot]
-            following[j, v] = n
-            if n >= 0:
-                has_previous[j, n] = True
+def follow(key_of, table, across, following, has_previous, slots, found, late, start, stop):
+    """following[v]: the point one step along an axis (`across` further as keys go), or -1, which it remembers too.
+
+    has_previous is set at that point; its last place, of no point, takes what is set for -1. Keys are looked up by
+    the block, as long as slots, found and late: steps without branches, so that the machine waits for many at once.
+    """
+    mask = np.int64(len(table) - 1)
+    for block in range(start, stop, len(found)):
+        many = min(len(found), stop - block)
+        for i in range(many):
+            slots[i] = np.int64(_hash(item(key_of, block + i) + across)) & mask
+            found[i] = item(table, slots[i])
+        collisions = 0
+        for i in range(many):
+            n = np.int64(item(found, i))
+            other = item(key_of, max(n, 0)) - across
+            late[collisions] = i
+            collisions += np.int64(n >= 0) & np.int64(other != item(key_of, block + i))
+        for at in range(collisions):
+            i = late[at]
+            slot, n = slots[i], np.int64(found[i])
+            while n >= 0 and item(key_of, n) != item(key_of, block + i) + across:
+                slot = (slot + 1) & mask
+                n = np.int64(item(table, slot))
+            found[i] = n
+        for i in range(many):
+            n = np.int64(item(found, i))
+            following[block + i] = n
+            has_previous[n if n >= 0 else len(has_previous) - 1] = True
 
 
 @jit
-def chain(following, has_previous, runs):
+def chain(following, has_previous, bounds, heads, runs, edges):
     """Lists the runs of two or more neighbours along one axis, end to end; a run's last point is written as ~id.
 
-    Returns how many numbers were written to `runs`.
+    heads: as long as runs, to work in. edges[i]: where in `runs` the first run lies that starts at point bounds[i]
+    or later; the last bound is the number of points, and its edge the end of the list.
     """
-    written = 0
-    for head in range(len(following)):
-        if has_previous[head] or following[head] < 0:
-            continue
-        v = np.int64(head)
-        while following[v] >= 0:
+    many = 0
+    for v in range(len(following)):
+        heads[many] = v
+        many += np.int64(item(following, v) >= 0) & np.int64(not item(has_previous, v))
+    written, part = 0, 0
+    for head in range(many):
+        v = np.int64(item(heads, head))
+        while v >= bounds[part]:
+            edges[part] = written
+            part += 1
+        n = np.int64(item(following, v))
+        while n >= 0:
             runs[written] = v
             written += 1
-            v = np.int64(following[v])
+            v, n = n, np.int64(item(following, n))
         runs[written] = ~v
         written += 1
-    return written
+    edges[part:] = written
 
 
 @jit
-def count_corners(ids, counts, start, stop):
-    """counts[v]: pixels of start .. stop that touch point v."""
-    for pixel in range(start, stop):
-        for k in range(ids.shape[1]):
-            counts[ids[pixel, k]] += 1
+def count_corners(ids, counts, corners, start, stop):
+    """counts[v]: pixels of start .. stop that touch point v. ids: flat, `corners` for each pixel."""
+    for at in range(corners * start, corners * stop):
+        counts[item(ids, at)] += 1
 
 
 @jit
@@ -139,11 +159,11 @@ def first_places(counts, start_of):
 
 
 @jit
-def list_pixels(ids, weights, cursor, pixel_of, weight_of, start, stop):
+def list_pixels(ids, weights, cursor, pixel_of, weight_of, corners, start, stop):
     """Lists the pixels start .. stop and their weights point by point, from cursor[v] on: a counting sort."""
     for pixel in range(start, stop):
-        for k in range(ids.shape[1]):
-            v = ids[pixel, k]
-            place = cursor[v]
+        for at in range(corners * pixel, corners * pixel + corners):
+            v = np.int64(item(ids, at))
+            place = np.int64(item(cursor, v))
             cursor[v] = place + 1
-            pixel_of[place], weight_of[place] = pixel, weights[pixel, k]
+            pixel_of[place], weight_of[place] = pixel, item(weights, at)
