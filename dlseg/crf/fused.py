@@ -14,11 +14,12 @@ from dlseg.crf.folding import Folding, fold
 from dlseg.crf.lattice import Lattice
 from dlseg.crf.mean_field import Compatibility, Labels, Marginals
 from dlseg.crf.params import CRFParams, Number
-from dlseg.crf.team import parts, room, share
+from dlseg.crf.team import parts, share
+from dlseg.crf.workspace import borrowed, room
 
 TINY = np.float32(1e-20)  # K&K's guard against dividing by nothing
 STILL = 1e-4  # a pixel none of whose marginals moved further than this is not splatted again
-QUIET = np.float32(1e-4)  # a pixel none of whose messages changed by more than this share of all is left alone
+QUIET = np.float32(5e-5)  # a pixel is left alone where the change of its messages, as a share of all, moves it less
 FEW = 1 / 3  # up to this share of the pixels are splatted as moves, more of them by splatting all anew
 
 
@@ -144,17 +145,20 @@ class LatticeRun:
         live = self.folding.live
         pixels = self.probs.shape[1]
         self.width = -(-len(live) // 8) * 8
-        self.unary, self.q = (room(pixels * self.width) for _ in range(2))
+        memory = borrowed(self)
+        self.unary, self.q, self.steps = (memory.room(name, pixels * self.width)
+                                          for name in ("unary", "q", "steps"))
         self._share(update.pack, [(self.probs.ravel(), live, self.rest, self.log_rest, self.unary, self.q, pixels,
                                    self.width, *part) for part in self.parts])
         points = [side.lattice.points for side in self.sides]
-        self.values = [room(count * self.width) for count in points]
-        self.changes = [room(count * self.width, np.zeros) for count in points]
+        self.values, self.changes = ([memory.room(f"{name} {which}", count * self.width)
+                                      for which, count in enumerate(points)] for name in ("values", "changes"))
+        for changes in self.changes:
+            changes[:] = 0
         self.holds = (np.arange(self.width) < len(live)).astype(np.float32)
         self.apart = np.empty(0, np.float32) if len(live) < self.width else self.log_rest
-        self.stale = np.empty(pixels, np.bool_)
+        self.stale, self.soft = np.empty(pixels, np.bool_), np.empty(pixels, np.float32)
         self.moved = np.empty(pixels, np.int32)
-        self.steps = room(pixels * self.width)
         self.counts: list[int] | None = None  # how many moved in each part; None: splat everything
         costs = np.zeros((0 if self.compatibility is None else self.width, self.width), np.float32)
         if self.compatibility is not None:
@@ -172,9 +176,9 @@ class LatticeRun:
         first, second = self.sides
         results = self._share(update.update, [
             (self.values[0], first.ids, first.weights, self.gains[0], self.values[1], second.ids, second.weights,
-             self.gains[1], self.stale, self.unary, self.apart, self.costs, self.holds, self.q, np.float32(relax),
-             self.still, len(self.folding.live), room(2 * self.width), self.moved, self.steps, self.width, *part)
-            for part in self.parts])
+             self.gains[1], self.stale, self.unary, self.apart, self.costs, self.holds, self.q, self.soft,
+             np.float32(relax), self.still, len(self.folding.live), room(2 * self.width), self.moved, self.steps,
+             self.width, *part) for part in self.parts])
         counts = [count for _, count in results]
         self.counts = counts if sum(counts) <= FEW * len(self.stale) else None
         return float(max(change for change, _ in results))
@@ -190,7 +194,7 @@ class LatticeRun:
         self._blur(self.changes)
         self._over_points(passes.settle, lambda which, side: (
             self.changes[which], self.values[which], side.bound, QUIET, side.lattice.start_of,
-            side.lattice.pixel_of, self.stale))
+            side.lattice.pixel_of, self.stale, self.soft))
 
     def _over_points(self, work: Callable[..., None], arguments: Callable[[int, Side], tuple]) -> None:
         """work(*arguments, width of a row, first point, last point) on both lattices."""

@@ -14,9 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float32
-
 MOST = 8  # a pass takes a few milliseconds; more threads than this wait for each other
 _pools: dict[int, ThreadPoolExecutor] = {}
 os.register_at_fork(after_in_child=_pools.clear)
@@ -76,10 +73,3 @@ def parts(count: int, size: int = 16384) -> list[tuple[int, int]]:
     pieces = max(1, round(count / size))
     edges = [count * piece // pieces for piece in range(pieces + 1)]
     return list(pairwise(edges))
-
-
-def room(numbers: int, make: Callable[..., np.ndarray] = np.empty) -> Float32[np.ndarray, " n"]:
-    """Float32 numbers, uninitialised, from the start of a cache line: no row of eight lies across two."""
-    raw = make(numbers + 16, np.float32)
-    skip = -raw.ctypes.data % 64 // 4
-    return raw[skip : skip + numbers]

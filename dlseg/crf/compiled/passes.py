@@ -67,7 +67,7 @@ def splat_moves(moved, steps, first, count, ids, weights, send, changes, corners
 
 
 @inlined
-def _settle(changes, values, bound, least, start_of, pixel_of, stale, width, start, stop):
+def _settle(changes, values, bound, least, start_of, pixel_of, stale, soft, width, start, stop):
     for v in range(start, stop):
         most = fill(ZERO)
         for lane in range(0, width, 8):
@@ -79,18 +79,24 @@ def _settle(changes, values, bound, least, start_of, pixel_of, stale, width, sta
             at = v * width + lane
             store(values, at, add(load(values, at), load(changes, at)))
             store(changes, at, fill(ZERO))
-        if by > least * item(bound, v):
+        unheard = least * item(bound, v)
+        if by > unheard:
             for entry in range(item(start_of, v), item(start_of, v + 1)):
-                stale[item(pixel_of, entry)] = True
+                pixel = np.int64(item(pixel_of, entry))
+                if by * item(soft, pixel) > unheard:
+                    stale[pixel] = True
 
 
 @jit
-def settle(changes, values, bound, least, start_of, pixel_of, stale, width, start, stop):
-    """Adds the changes to the values, clears them, marks pixels of points changed by > least * bound as stale."""
+def settle(changes, values, bound, least, start_of, pixel_of, stale, soft, width, start, stop):
+    """Adds the changes to the values, clears them, marks the pixels as stale that might answer to them.
+
+    These are the ones whose softness times the largest change of a point of theirs exceeds least * bound.
+    """
     if width == 8:
-        _settle(changes, values, bound, least, start_of, pixel_of, stale, 8, start, stop)
+        _settle(changes, values, bound, least, start_of, pixel_of, stale, soft, 8, start, stop)
     else:
-        _settle(changes, values, bound, least, start_of, pixel_of, stale, width, start, stop)
+        _settle(changes, values, bound, least, start_of, pixel_of, stale, soft, width, start, stop)
 
 
 @inlined

@@ -30,6 +30,7 @@ from dlseg.crf.compiled.lanes import (
 ZERO, ONE = np.float32(0), np.float32(1)
 SMALLEST = np.float32(1e-37)
 BLOCK = 64  # pixels whose labels are laid out together: what is written is still near when it is read
+HARD = np.float32(0.01)  # the least softness: messages that change much are listened to by every pixel
 NEVER = np.float32(-1e30)  # the score of a lane that holds no label
 
 
@@ -125,7 +126,7 @@ def _listen(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, row,
 
 @inlined
 def _update(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, stale, unary, rest, costs, holds, q,
-            relax, least, labels, row, moved, steps, width, start, stop):
+            soft, relax, least, labels, row, moved, steps, width, start, stop):
     change, count = ZERO, 0
     apart, potts = len(rest) > 0, len(costs) == 0
     for pixel in range(start, stop):
@@ -152,7 +153,8 @@ def _update(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, stal
         mass = total(mass)
         if apart:
             mass = add(mass, exp(sub(folded, high)))
-        scale = div(fill(ONE), mass)
+        scale = div(fill(ONE), mass)  # the winner's probability too: its share is 1
+        soft[pixel] = max(ONE - first_lane(scale), HARD)
         biggest = fill(ZERO)
         for lane in range(0, width, 8):
             new = mul(mul(load(row, width + lane), load(holds, lane)), scale)
@@ -174,17 +176,18 @@ def _update(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, stal
 
 @jit
 def update(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, stale, unary, rest, costs, holds, q,
-           relax, least, labels, row, moved, steps, width, start, stop):
+           soft, relax, least, labels, row, moved, steps, width, start, stop):
     """Q <- Q + relax (softmax(unary - cost of both kernels' messages) - Q) where that moves Q by more than `least`.
 
     stale: pixels to look at. unary: log probabilities of the live labels. rest: those of all folded labels
     together, or empty where unary holds them in a lane of its own. costs: (width, width) label compatibilities, or
     empty for Potts. labels: how many lanes hold one; holds: 1 in these, else 0. row: 2 * width numbers to work in.
-    Pixels that moved are listed in moved[start:], what was added to them in steps. Returns the largest change of
-    any marginal and how many pixels moved.
+    soft: how probable it is that the winner is wrong, at least HARD; no marginal answers faster to a message than
+    that. Pixels that moved are listed in moved[start:], what was added to them in steps. Returns the largest change
+    of any marginal and how many pixels moved.
     """
     if width == 8:  # compiled apart: rows stay in registers
         return _update(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, stale, unary, rest, costs,
-                       holds, q, relax, least, labels, row, moved, steps, 8, start, stop)
+                       holds, q, soft, relax, least, labels, row, moved, steps, 8, start, stop)
     return _update(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, stale, unary, rest, costs,
-                   holds, q, relax, least, labels, row, moved, steps, width, start, stop)
+                   holds, q, soft, relax, least, labels, row, moved, steps, width, start, stop)
