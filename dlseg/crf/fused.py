@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32
 
 from dlseg.crf.compiled import passes, update
 from dlseg.crf.energy import pairwise_energy
@@ -14,75 +14,14 @@ from dlseg.crf.folding import Folding, fold
 from dlseg.crf.lattice import Lattice
 from dlseg.crf.mean_field import Compatibility, Labels, Marginals
 from dlseg.crf.params import CRFParams, Number
-from dlseg.crf.team import parts, share
+from dlseg.crf.side import Side
+from dlseg.crf.team import share
+from dlseg.crf.unary import First, Sides, Unary
 from dlseg.crf.workspace import borrowed, room
 
-TINY = np.float32(1e-20)  # K&K's guard against dividing by nothing
 STILL = 1e-4  # a pixel none of whose marginals moved further than this is not splatted again
 QUIET = np.float32(5e-5)  # a pixel is left alone where the change of its messages, as a share of all, moves it less
 FEW = 1 / 3  # up to this share of the pixels are splatted as moves, more of them by splatting all anew
-
-
-class Side:
-    """One kernel ready for use: its lattice, normalised.
-
-    ids, weights: the lattice's, flat.
-    send, get: what a pixel's labels are scaled with on their way in and out. bound: a field of ones, scaled and
-    blurred, at each lattice point. reach: the largest row sum of the normalised kernel.
-    """
-
-    def __init__(self, lattice: Lattice, normalization: str) -> None:
-        self.lattice, one = lattice, np.ones(lattice.pixels, np.float32)
-        self.ids, self.weights = lattice.ids.ravel(), lattice.weights.ravel()
-        spread = lattice.spread(one)
-        sums = lattice.slice(spread)  # of the rows
-        degree = sums + TINY
-        self.send: Float32[np.ndarray, " N"] = one
-        self.get: Float32[np.ndarray, " N"] = one
-        if normalization == "after":
-            self.get = 1 / degree
-        elif normalization == "before":
-            self.send = 1 / degree
-        elif normalization == "symmetric":
-            self.send = self.get = 1 / np.sqrt(degree)
-        plain = self.send is one
-        self.weight_of = lattice.weight_of if plain else lattice.weight_of * self.send[lattice.pixel_of]
-        self.bound = spread if plain else lattice.spread(self.send)
-        self.reach = float(np.max(self.get * (sums if plain else lattice.slice(self.bound))))
-
-    def gain(self, weight: float) -> Float32[np.ndarray, " N"]:
-        """What a pixel multiplies the lattice's value with: weight, normalisation, the lattice's own constant."""
-        return self.get * np.float32(weight * self.lattice.gain)
-
-    def row(self, weight: float, pixel: int) -> Float32[np.ndarray, " N"]:
-        """One row of the weighted, normalised kernel matrix."""
-        unit = np.zeros_like(self.get)
-        unit[pixel] = 1
-        return np.float32(weight * self.get[pixel]) * self.lattice.filter(unit, transpose=True) * self.send
-
-
-class Unary:
-    """Probabilities (C, N), and what every run on them needs to know."""
-
-    def __init__(self, probs: Marginals, threads: int = 1) -> None:
-        self.probs, self.flat, self.threads = probs, probs.ravel(), threads
-        self.parts = parts(probs.shape[1])
-        self.peaks = np.max(share(_peaks, [(probs, *part) for part in self.parts], threads), axis=0)
-        self.folded: list[int] | None = None
-
-    def rest(self, folded: Int64[np.ndarray, " b"]) -> tuple[Float32[np.ndarray, " N"], Float32[np.ndarray, " N"]]:
-        """The sum of the folded labels' probabilities, and its logarithm; kept for the next run."""
-        if self.folded != folded.tolist():
-            pixels = self.probs.shape[1]
-            self.kept = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
-            share(update.sum_folded, [(self.flat, folded, *self.kept, pixels, *part) for part in self.parts],
-                  self.threads)
-            self.folded = folded.tolist()
-        return self.kept
-
-
-def _peaks(probs: Marginals, start: int, stop: int) -> Float32[np.ndarray, " C"]:
-    return probs[:, start:stop].max(axis=1)
 
 
 class LatticeKernel:
@@ -95,7 +34,7 @@ class LatticeKernel:
         self.sides: list[tuple[tuple, Side] | None] = [None, None]
         self.unary: Unary | None = None  # of the last run
 
-    def prepare(self, params: CRFParams) -> tuple[Side, Side]:
+    def prepare(self, params: CRFParams) -> Sides:
         """The appearance and the smoothness kernel under these parameters, kept or built."""
         alpha, beta, gamma = params.sigma_alpha, params.sigma_beta, params.sigma_gamma
         appearance = self._side(0, (alpha, alpha, beta, beta, beta), params.normalization)
@@ -109,6 +48,8 @@ class LatticeKernel:
             lattice = kept[1].lattice
         else:
             self.sides[which] = kept = None  # let the old lattice go before the new one takes its room
+            if self.unary is not None:
+                self.unary.forget_values()
             lattice = Lattice(self.colours[:, : len(sigmas) - 2], self.width, sigmas, self.threads)
         side = Side(lattice, normalization)
         self.sides[which] = ((sigmas, normalization), side)
@@ -137,32 +78,28 @@ class LatticeRun:
         reach = params.w1 * self.sides[0].reach + params.w2 * self.sides[1].reach
         everything = Folding(np.arange(len(self.probs)), np.arange(0), 0.0)
         self.folding = everything if compatibility is not None else fold(unary.peaks, reach)
-        self.rest, self.log_rest = unary.rest(self.folding.folded)
+        self.start = unary.start(self.folding.live, self.folding.folded)
+        self.width = self.start.width
         self.parts = self.sides[0].lattice.pixel_parts
         self._lay_out()
 
     def _lay_out(self) -> None:
-        live = self.folding.live
-        pixels = self.probs.shape[1]
-        self.width = -(-len(live) // 8) * 8
-        memory = borrowed(self)
-        self.unary, self.q, self.steps = (memory.room(name, pixels * self.width)
-                                          for name in ("unary", "q", "steps"))
-        self._share(update.pack, [(self.probs.ravel(), live, self.rest, self.log_rest, self.unary, self.q, pixels,
-                                   self.width, *part) for part in self.parts])
-        points = [side.lattice.points for side in self.sides]
-        self.values, self.changes = ([memory.room(f"{name} {which}", count * self.width)
-                                      for which, count in enumerate(points)] for name in ("values", "changes"))
+        pixels, memory = self.probs.shape[1], borrowed(self)
+        self.q, self.steps = (memory.room(name, pixels * self.width) for name in ("q", "steps"))
+        self.q[:] = self.start.q
+        self.own, self.changes = ([memory.room(f"{name} {which}", side.lattice.points * self.width)
+                                   for which, side in enumerate(self.sides)] for name in ("values", "changes"))
         for changes in self.changes:
             changes[:] = 0
-        self.holds = (np.arange(self.width) < len(live)).astype(np.float32)
-        self.apart = np.empty(0, np.float32) if len(live) < self.width else self.log_rest
+        self.values = self.own  # those of q, from the first filtering on
+        self.begun = False
         self.stale, self.soft = np.empty(pixels, np.bool_), np.empty(pixels, np.float32)
         self.moved = np.empty(pixels, np.int32)
         self.counts: list[int] | None = None  # how many moved in each part; None: splat everything
+        live = len(self.folding.live)
         costs = np.zeros((0 if self.compatibility is None else self.width, self.width), np.float32)
         if self.compatibility is not None:
-            costs[: len(live), : len(live)] = self.compatibility
+            costs[:live, :live] = self.compatibility
         self.costs = costs.ravel()
 
     def _share(self, work: Callable[..., Any], tasks: list[tuple]) -> list[Any]:
@@ -174,10 +111,11 @@ class LatticeRun:
         self.stale[:] = self.counts is None or relax != 1
         self._filter()
         first, second = self.sides
+        start, self.begun = self.start, True
         results = self._share(update.update, [
             (self.values[0], first.ids, first.weights, self.gains[0], self.values[1], second.ids, second.weights,
-             self.gains[1], self.stale, self.unary, self.apart, self.costs, self.holds, self.q, self.soft,
-             np.float32(relax), self.still, len(self.folding.live), room(2 * self.width), self.moved, self.steps,
+             self.gains[1], self.stale, start.unary, start.apart, self.costs, start.holds, self.q, self.soft,
+             np.float32(relax), self.still, len(start.live), room(2 * self.width), self.moved, self.steps,
              self.width, *part) for part in self.parts])
         counts = [count for _, count in results]
         self.counts = counts if sum(counts) <= FEW * len(self.stale) else None
@@ -185,28 +123,52 @@ class LatticeRun:
 
     def _filter(self) -> None:
         """Brings both lattices' values up to date with q: all anew, or by what moved."""
-        if self.counts is None:
-            self._over_points(passes.splat, lambda which, side: (
-                self.q, side.lattice.start_of, side.lattice.pixel_of, side.weight_of, self.values[which]))
-            self._blur(self.values)
-            return
+        if not self.begun:
+            self.values = self._first()
+        elif self.counts is None:
+            self.values = self.own
+            self._splat(self.q, self.values)
+        else:
+            self._settle()
+
+    def _first(self) -> list[np.ndarray]:
+        """The values of the q that all runs with the same live labels start from."""
+        first = self.start.first
+        if first is None or not first.belongs_to(self.sides):
+            self.start.first = None  # gone before the new one takes its room
+            first = First(self.sides, self.width)
+            self._splat(self.start.q, first.values)
+            self.start.first = first
+        self.kept = first  # as long as this run reads it
+        return first.values
+
+    def _splat(self, q: Float32[np.ndarray, " n"], fields: list[np.ndarray]) -> None:
+        self._over_points(passes.splat, lambda which, side: (
+            q, side.lattice.start_of, side.lattice.pixel_of, side.weight_of, fields[which]))
+        self._blur(fields)
+
+    def _settle(self) -> None:
+        if self.values is not self.own:
+            for own, values in zip(self.own, self.values, strict=True):
+                own[:] = values
+            self.values = self.own
         self._share(self._splat_moves, [(0,), (1,)])
         self._blur(self.changes)
         self._over_points(passes.settle, lambda which, side: (
             self.changes[which], self.values[which], side.bound, QUIET, side.lattice.start_of,
             side.lattice.pixel_of, self.stale, self.soft))
 
-    def _over_points(self, work: Callable[..., None], arguments: Callable[[int, Side], tuple]) -> None:
-        """work(*arguments, width of a row, first point, last point) on both lattices."""
-        far, near = ([(*arguments(which, side), self.width, *part) for part in side.lattice.point_parts]
-                     for which, side in enumerate(self.sides))
-        self._share(work, _around(far, near))
-
     def _splat_moves(self, which: int) -> None:
         side = self.sides[which]
         for (first, _), count in zip(self.parts, self.counts or [], strict=True):
             passes.splat_moves(self.moved, self.steps, first, count, side.ids, side.weights, side.send,
                                self.changes[which], side.lattice.dimensions + 1, self.width)
+
+    def _over_points(self, work: Callable[..., None], arguments: Callable[[int, Side], tuple]) -> None:
+        """work(*arguments, width of a row, first point, last point) on both lattices."""
+        far, near = ([(*arguments(which, side), self.width, *part) for part in side.lattice.point_parts]
+                     for which, side in enumerate(self.sides))
+        self._share(work, _around(far, near))
 
     def _blur(self, fields: list[np.ndarray]) -> None:
         for axis in range(6):
@@ -218,7 +180,7 @@ class LatticeRun:
     def marginals(self) -> Marginals:
         out = np.empty_like(self.probs)
         self._share(update.unpack, [
-            (self.q, self.folding.live, self.folding.folded, self.probs.ravel(), self.rest, out.ravel(),
+            (self.q, self.folding.live, self.folding.folded, self.probs.ravel(), self.start.rest, out.ravel(),
              self.probs.shape[1], self.width, *part) for part in self.parts])
         return out
 

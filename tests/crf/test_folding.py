@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from dlseg.crf import CRFParams, DenseCRF
 from dlseg.crf.folding import MOST, fold
-from dlseg.crf.fused import LatticeKernel, LatticeRun, Unary
+from dlseg.crf.fused import LatticeKernel, LatticeRun
+from dlseg.crf.unary import Unary
 
 
 @given(st.lists(st.floats(1e-5, 1), min_size=2, max_size=30), st.floats(0, 50))

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlseg.crf import Cancelled, CRFParams, DenseCRF, fused
-from dlseg.crf.fused import LatticeKernel, LatticeRun, Unary
+from dlseg.crf.fused import LatticeKernel, LatticeRun
 from dlseg.crf.lattice import Lattice
+from dlseg.crf.unary import Unary
 
 NORMALIZATIONS = ["after", "symmetric", "before", "none"]
 

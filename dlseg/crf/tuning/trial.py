@@ -55,7 +55,7 @@ def survey(samples: Readable, index: int, trimap: int) -> Survey:
     for array in (image, probs, truth):
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
-    counts = _count(probs.argmax(axis=0), truth, _band(truth, trimap), len(probs))
+    counts = _count(probs.argmax(axis=0), truth, trimap_band(truth, trimap), len(probs))
     return Survey(digest.hexdigest(), truth.size, counts)
 
 
@@ -65,7 +65,7 @@ def run_group(samples: Readable, indices: Sequence[int], group: Sequence[CRFPara
     sums: list[Counts] = []
     for index in indices:
         _, image, probs, truth = _read(samples, index)
-        band, crf = _band(truth, trimap), DenseCRF(image, probs=probs, kernel=kernel, threads=threads)
+        band, crf = trimap_band(truth, trimap), DenseCRF(image, probs=probs, kernel=kernel, threads=threads)
         counts = [_count(crf.label(params), truth, band, len(probs)) for params in group]
         sums = [a + b for a, b in zip(sums, counts, strict=True)] if sums else counts
     return sums
@@ -87,9 +87,8 @@ def _read(samples: Readable, index: int) -> Scored:
     return Scored(str(name), image, probs, truth)
 
 
-def _band(truth: np.ndarray, trimap: int) -> np.ndarray:
-    return np.where(trimap_band(truth, trimap), truth, VOID)
-
-
 def _count(labels: np.ndarray, truth: np.ndarray, band: np.ndarray, classes: int) -> Counts:
-    return np.stack([ConfusionMatrix(classes).update(labels, kept).counts for kept in (truth, band)])
+    every, near = ConfusionMatrix(classes), ConfusionMatrix(classes)
+    every.update(labels, truth)
+    near.update(labels[band], truth[band])
+    return np.stack([every.counts, near.counts])
