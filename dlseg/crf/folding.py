@@ -34,6 +34,22 @@ def fold(peaks: Float32[np.ndarray, " C"], reach: float) -> Folding:
     return Folding(live, folded, float(ceilings[folded].max(initial=0.0)))
 
 
+def filled(folding: Folding, peaks: Float32[np.ndarray, " C"], row: int) -> Folding:
+    """The folding with more labels live, the likeliest ones, where that costs nothing.
+
+    Live labels are worked on in rows of `row`, one place of the last row being for all folded labels together. What
+    is live then depends less on the parameters, and what is kept from one run is of use to the next.
+    """
+    used = len(folding.live) % row
+    free = row - used - 1 if used else 0
+    if used and len(folding.folded) <= free + 1:
+        free += 1
+    likeliest = folding.folded[np.argsort(-peaks[folding.folded], kind="stable")]
+    live = np.sort(np.concatenate([folding.live, likeliest[:free]]))
+    folded = np.sort(likeliest[free:])
+    return Folding(live, folded, folding.bound if len(folded) else 0.0)
+
+
 def _ceiling(peak: float, reach: float, most: float) -> float:
     """A q with peak * exp(reach * q) <= q, near the least one, or infinity where that exceeds `most`.
 

@@ -10,13 +10,13 @@ from jaxtyping import Float32
 
 from dlseg.crf.compiled import passes, update
 from dlseg.crf.energy import pairwise_energy
-from dlseg.crf.folding import Folding, fold
+from dlseg.crf.folding import Folding, filled, fold
 from dlseg.crf.lattice import Lattice
 from dlseg.crf.mean_field import Compatibility, Labels, Marginals
 from dlseg.crf.params import CRFParams, Number
 from dlseg.crf.side import Side
 from dlseg.crf.team import share
-from dlseg.crf.unary import First, Sides, Unary
+from dlseg.crf.unary import ROW, First, Sides, Unary
 from dlseg.crf.workspace import borrowed, room
 
 STILL = 1e-4  # a pixel none of whose marginals moved further than this is not splatted again
@@ -77,7 +77,8 @@ class LatticeRun:
         self.gains = [side.gain(w) for side, w in zip(self.sides, (params.w1, params.w2), strict=True)]
         reach = params.w1 * self.sides[0].reach + params.w2 * self.sides[1].reach
         everything = Folding(np.arange(len(self.probs)), np.arange(0), 0.0)
-        self.folding = everything if compatibility is not None else fold(unary.peaks, reach)
+        self.folding = (everything if compatibility is not None
+                        else filled(fold(unary.peaks, reach), unary.peaks, ROW))
         self.start = unary.start(self.folding.live, self.folding.folded)
         self.width = self.start.width
         self.parts = self.sides[0].lattice.pixel_parts

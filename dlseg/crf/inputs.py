@@ -94,7 +94,7 @@ def clipped(name: str, scores: Float[np.ndarray, "C H W"], threads: int) -> Floa
         return _clip_block(name, flat[:, start:stop], out[:, start:stop])
 
     with np.errstate(all="ignore"):  # what overflows or is no number is found by the checks
-        good = all(share(work, parts(flat.shape[1], BLOCK), threads))
+        good = all(share(work, parts(flat.shape[1], size=BLOCK), threads))
     if not good:
         _complain(name, flat, scores.shape[2])
     return out

@@ -40,7 +40,7 @@ class Lattice:
         self.gain = np.float32(1 / (1 + 2.0**-self.dimensions))
         self.ids = np.empty((self.pixels, self.dimensions + 1), np.int32)
         self.weights = np.empty(self.ids.shape, np.float32)
-        self.pixel_parts = parts(self.pixels)
+        self.pixel_parts = parts(self.pixels, threads)
         base, order, strides = self._locate(colours, width, sigmas)
         table = self._number(base, order, strides)
         self._list_pixels()
@@ -63,7 +63,7 @@ class Lattice:
         return base, order, strides
 
     def _number(self, base: np.ndarray, order: np.ndarray, strides: np.ndarray) -> _Table:
-        shares = parts(self.pixels, max(self.pixels // self.threads, 32768))
+        shares = parts(self.pixels, self.threads, max(self.pixels // self.threads, 32768))
         table, *others = self._share(_Table, [(base, order, strides, self.ids, *part) for part in shares])
         for other, (start, stop) in zip(others, shares[1:], strict=True):
             numbers = table.merge(other)
@@ -80,7 +80,7 @@ class Lattice:
 
     def _list_pixels(self) -> None:
         corners, ids, weights = self.dimensions + 1, self.ids.ravel(), self.weights.ravel()
-        shares = parts(self.pixels, max(self.pixels // self.threads, 32768))
+        shares = parts(self.pixels, self.threads, max(self.pixels // self.threads, 32768))
         counts = np.zeros((len(shares), self.points), np.int32)
         self._share(vertices.count_corners, [(ids, mine, corners, *part)
                                              for mine, part in zip(counts, shares, strict=True)])

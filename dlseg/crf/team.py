@@ -68,8 +68,8 @@ def share(work: Callable[..., Any], tasks: Sequence[tuple], threads: int) -> lis
     return results
 
 
-def parts(count: int, size: int = 16384) -> list[tuple[int, int]]:
-    """range(count) in parts of about `size`: whatever the number of threads the same parts, so the same results."""
-    pieces = max(1, round(count / size))
+def parts(count: int, threads: int = MOST, size: int = 16384) -> list[tuple[int, int]]:
+    """range(count) in parts of about `size` for threads to share; in one part for one thread."""
+    pieces = max(1, round(count / size)) if threads > 1 else 1
     edges = [count * piece // pieces for piece in range(pieces + 1)]
     return list(pairwise(edges))

@@ -11,6 +11,7 @@ from dlseg.crf.side import Side
 from dlseg.crf.team import parts, share
 from dlseg.crf.workspace import borrowed, room
 
+ROW = 8  # labels worked on together
 Sides = tuple[Side, Side]
 
 
@@ -19,7 +20,7 @@ class Unary:
 
     def __init__(self, probs: Marginals, threads: int = 1) -> None:
         self.probs, self.threads = probs, threads
-        self.parts = parts(probs.shape[1])
+        self.parts = parts(probs.shape[1], threads)
         self.peaks = np.max(share(_peaks, [(probs, *part) for part in self.parts], threads), axis=0)
         self.kept: Start | None = None
 
@@ -43,7 +44,7 @@ def _peaks(probs: Marginals, start: int, stop: int) -> Float32[np.ndarray, " C"]
 class Start:
     """Read by many runs, changed by none.
 
-    width: how many labels a pixel's row holds, the live ones and what fills it up to a multiple of eight. unary, q:
+    width: how many labels a pixel's row holds, the live ones and what fills it up to a multiple of ROW. unary, q:
     log probabilities and probabilities, flat, row by row. holds: 1 where a row holds a label, else 0. rest: what
     the folded labels have together; apart: its logarithm, empty where the unary's rows hold it. first: both
     lattices' values of q, for the last pair of kernels.
@@ -51,7 +52,7 @@ class Start:
 
     def __init__(self, unary: Unary, live: Int64[np.ndarray, " a"], folded: Int64[np.ndarray, " b"]) -> None:
         self.live, self.folded = live, folded
-        self.width = -(-len(live) // 8) * 8
+        self.width = -(-len(live) // ROW) * ROW
         self.holds = (np.arange(self.width) < len(live)).astype(np.float32)
         pixels, flat = unary.probs.shape[1], unary.probs.ravel()
         self.rest, log_rest = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
