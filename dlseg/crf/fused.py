@@ -179,7 +179,7 @@ class LatticeRun:
             self._share(passes.blur, _around(far, near))
 
     def marginals(self) -> Marginals:
-        out = np.empty_like(self.probs)
+        out = np.empty(self.probs.shape, np.float32)  # rows of labels, however the input lies
         self._share(update.unpack, [
             (self.q, self.folding.live, self.folding.folded, self.probs.ravel(), self.start.rest, out.ravel(),
              self.probs.shape[1], self.width, *part) for part in self.parts])

@@ -29,3 +29,13 @@ def test_the_strokes_spread_over_the_photograph(name: str) -> None:
 def test_nothing_but_unknown_is_an_error() -> None:
     with pytest.raises(ValueError, match="labels: got values"):
         DenseCRF(np.zeros((4, 4, 3), np.uint8), labels=np.full((4, 4), 255, np.uint8))
+
+
+def test_however_labels_lie_in_memory() -> None:
+    image, scribbles, names = load_photo("cat")
+    part = np.s_[100:164, 150:224]
+    image, labels = image[part], scribbles[part]
+    expected = DenseCRF(image, labels=labels, num_classes=len(names)).infer(CRFParams())
+    got = DenseCRF(image, labels=np.asfortranarray(labels), num_classes=len(names)).infer(CRFParams())
+    np.testing.assert_array_equal(got, expected)
+    assert np.isfinite(got).all()
