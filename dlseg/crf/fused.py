@@ -85,9 +85,10 @@ class LatticeRun:
         self._lay_out()
 
     def _lay_out(self) -> None:
-        pixels, memory = self.probs.shape[1], borrowed(self)
+        pixels, start, memory = self.probs.shape[1], self.start, borrowed(self)
         self.q, self.steps = (memory.room(name, pixels * self.width) for name in ("q", "steps"))
-        self.q[:] = self.start.q
+        self._share(update.soften, [(start.unary, start.apart, start.holds, self.q, self.width, *part)
+                                    for part in self.parts])
         self.own, self.changes = ([memory.room(f"{name} {which}", side.lattice.points * self.width)
                                    for which, side in enumerate(self.sides)] for name in ("values", "changes"))
         for changes in self.changes:
@@ -128,24 +129,27 @@ class LatticeRun:
             self.values = self._first()
         elif self.counts is None:
             self.values = self.own
-            self._splat(self.q, self.values)
+            self._splat(self.values)
         else:
             self._settle()
 
     def _first(self) -> list[np.ndarray]:
         """The values of the q that all runs with the same live labels start from."""
+        if not First.is_small(self.sides, self.width):
+            self._splat(self.own)
+            return self.own
         first = self.start.first
         if first is None or not first.belongs_to(self.sides):
             self.start.first = None  # gone before the new one takes its room
             first = First(self.sides, self.width)
-            self._splat(self.start.q, first.values)
+            self._splat(first.values)
             self.start.first = first
         self.kept = first  # as long as this run reads it
         return first.values
 
-    def _splat(self, q: Float32[np.ndarray, " n"], fields: list[np.ndarray]) -> None:
+    def _splat(self, fields: list[np.ndarray]) -> None:
         self._over_points(passes.splat, lambda which, side: (
-            q, side.lattice.start_of, side.lattice.pixel_of, side.weight_of, fields[which]))
+            self.q, side.lattice.start_of, side.lattice.pixel_of, side.weight_of, fields[which]))
         self._blur(fields)
 
     def _settle(self) -> None:

@@ -12,6 +12,7 @@ from dlseg.crf.team import parts, share
 from dlseg.crf.workspace import borrowed, room
 
 ROW = 8  # labels worked on together
+SMALL = 2**26  # bytes
 Sides = tuple[Side, Side]
 
 
@@ -44,10 +45,10 @@ def _peaks(probs: Marginals, start: int, stop: int) -> Float32[np.ndarray, " C"]
 class Start:
     """Read by many runs, changed by none.
 
-    width: how many labels a pixel's row holds, the live ones and what fills it up to a multiple of ROW. unary, q:
-    log probabilities and probabilities, flat, row by row. holds: 1 where a row holds a label, else 0. rest: what
-    the folded labels have together; apart: its logarithm, empty where the unary's rows hold it. first: both
-    lattices' values of q, for the last pair of kernels.
+    width: how many labels a pixel's row holds, the live ones and what fills it up to a multiple of ROW. unary: log
+    probabilities, flat, row by row. holds: 1 where a row holds a label, else 0. rest: what the folded labels have
+    together; apart: its logarithm, empty where the unary's rows hold it. first: both lattices' values of the
+    probabilities, for the last pair of kernels.
     """
 
     def __init__(self, unary: Unary, live: Int64[np.ndarray, " a"], folded: Int64[np.ndarray, " b"]) -> None:
@@ -58,20 +59,25 @@ class Start:
         self.rest, log_rest = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
         share(update.sum_folded, [(flat, folded, self.rest, log_rest, pixels, *part) for part in unary.parts],
               unary.threads)
-        self.unary, self.q = (room(pixels * self.width) for _ in range(2))
-        share(update.pack, [(flat, live, self.rest, log_rest, self.unary, self.q, pixels, self.width, *part)
-                            for part in unary.parts], unary.threads)
+        self.unary = room(pixels * self.width)
+        share(update.pack, [(flat, live, log_rest, self.unary, pixels, self.width, *part) for part in unary.parts],
+              unary.threads)
         self.apart = np.empty(0, np.float32) if len(live) < self.width else log_rest
         self.first: First | None = None
 
 
 class First:
-    """The values that both lattices have of a start's q."""
+    """The values that both lattices have of the probabilities that a start holds."""
 
     def __init__(self, sides: Sides, width: int) -> None:
         self.sides, memory = sides, borrowed(self)
         self.values = [memory.room(f"values {which}", side.lattice.points * width)
                        for which, side in enumerate(sides)]
+
+    @staticmethod
+    def is_small(sides: Sides, width: int) -> bool:
+        """Whether they are worth their memory."""
+        return 4 * width * sum(side.lattice.points for side in sides) <= SMALL
 
     def belongs_to(self, sides: Sides) -> bool:
         """Whether they are values on these very lattices."""

@@ -53,10 +53,10 @@ def sum_folded(probs, folded, rest, log_rest, pixels, start, stop):
 
 
 @jit
-def pack(probs, live, rest, log_rest, unary, q, pixels, width, start, stop):
-    """Lays the live labels' probabilities pixel by pixel: their logarithms, and q, normalised over all labels.
+def pack(probs, live, log_rest, unary, pixels, width, start, stop):
+    """Lays the logarithms of the live labels' probabilities pixel by pixel.
 
-    probs: flat, label by label. rest: the sum of the other labels, whose logarithm is laid behind the live ones
+    probs: flat, label by label. log_rest: of what the other labels have together; it is laid behind the live ones
     where there is a lane left. Lanes without a label never win.
     """
     labels = len(live)
@@ -64,18 +64,30 @@ def pack(probs, live, rest, log_rest, unary, q, pixels, width, start, stop):
         end = min(block + BLOCK, stop)
         for lane in range(width):
             for pixel in range(block, end):
-                unary[pixel * width + lane] = item(probs, live[lane] * pixels + pixel) if lane < labels else ZERO
+                unary[pixel * width + lane] = item(probs, live[lane] * pixels + pixel) if lane < labels else ONE
         for pixel in range(block, end):
-            mass = fill(ZERO)
-            for lane in range(0, width, 8):
-                mass = add(mass, load(unary, pixel * width + lane))
-            mass = div(fill(ONE), add(total(mass), fill(item(rest, pixel))))
             for lane in range(0, width, 8):
                 share = load(unary, pixel * width + lane)
-                store(q, pixel * width + lane, mul(share, mass))
                 store(unary, pixel * width + lane, log(larger(share, fill(SMALLEST))))
             for lane in range(labels, width):
                 unary[pixel * width + lane] = item(log_rest, pixel) if lane == labels else NEVER
+
+
+@jit
+def soften(unary, rest, holds, q, width, start, stop):
+    """q = softmax(unary), among all labels; the arguments are those of `update`."""
+    apart = len(rest) > 0
+    for pixel in range(start, stop):
+        mass = fill(ZERO)
+        for lane in range(0, width, 8):
+            share = exp(load(unary, pixel * width + lane))
+            mass = add(mass, share)
+            store(q, pixel * width + lane, mul(share, load(holds, lane)))
+        mass = total(mass)
+        if apart:
+            mass = add(mass, exp(fill(item(rest, pixel))))
+        for lane in range(0, width, 8):
+            store(q, pixel * width + lane, div(load(q, pixel * width + lane), mass))
 
 
 @jit
