@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dlseg.crf import CRFParams, DenseCRF, workspace
+from dlseg.crf import CRFParams, DenseCRF, unary, workspace
 from dlseg.crf.workspace import Workspace, borrowed
 
 P = CRFParams(5, 20, 15, 3, 3, 5)
@@ -71,3 +71,15 @@ def test_two_runs_at_once(scene):
     together = [(a.q, b.q) for a, b in zip(crf.steps(P), other.steps(P), strict=True)]
     for step, (q, _) in zip(alone, together, strict=True):
         np.testing.assert_array_equal(q, step)
+
+
+def test_what_every_run_starts_from_may_be_too_large_to_keep(scene, monkeypatch):
+    image, _, probs = scene(0, 40, 50, 3)
+    settings = [P, CRFParams(2, 20, 15, 3, 3, 5), P]
+    kept = DenseCRF(image, probs=probs, threads=1)
+    expected = [kept.infer(p) for p in settings]
+    monkeypatch.setattr(unary, "SMALL", 0)
+    crf = DenseCRF(image, probs=probs, threads=1)
+    for p, q in zip(settings, expected, strict=True):
+        np.testing.assert_array_equal(crf.infer(p), q)
+    np.testing.assert_array_equal(expected[0], expected[2])
