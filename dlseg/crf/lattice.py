@@ -30,7 +30,8 @@ class Lattice:
     colours: (N, c) in row order, 0..255, c = 0 for a kernel of position alone. sigmas: position twice, then one
     per colour.
     ids, weights: (N, d + 1) pixels' corners. start_of, pixel_of, weight_of: points' pixels, point by point.
-    runs: per axis, neighbouring points end to end, each run's last one as ~id.
+    runs: per axis, neighbouring points end to end, each run's last one as ~id; then AHEAD entries that blurring
+    looks at, and does nothing with.
     pixel_parts, point_parts, run_parts: how threads divide the work.
     """
 
@@ -160,6 +161,6 @@ def _runs(key_of: Int64[np.ndarray, " k"], slots: Int32[np.ndarray, " s"], acros
     following, has_previous = np.empty(points, np.int32), np.zeros(points + 1, np.bool_)
     vertices.follow(key_of, slots, across, following, has_previous, np.empty(LOOKUPS, np.int64),
                     np.empty(LOOKUPS, np.int32), np.empty(LOOKUPS, np.int32), 0, points)
-    runs, edges = np.empty(points, np.int32), np.empty_like(bounds)
+    runs, edges = np.zeros(points + passes.AHEAD, np.int32), np.empty_like(bounds)
     vertices.chain(following, has_previous, bounds, np.empty(points, np.int32), runs, edges)
-    return runs[: edges[-1]], list(pairwise(edges.tolist()))
+    return runs[: edges[-1] + passes.AHEAD], list(pairwise(edges.tolist()))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from dlseg.crf.compiled import simplex
+from dlseg.crf.compiled import passes, simplex
 from dlseg.crf.compiled.elementary import exp, log
 from dlseg.crf.compiled.lanes import load, store
 from dlseg.crf.lattice import Lattice
@@ -110,10 +110,12 @@ def test_every_list_holds_everything_once(threads, sigmas):
     assert by_point == by_pixel
     assert np.all(np.diff(lattice.start_of) > 0), "a point without a pixel"
     for runs, cuts in zip(lattice.runs, lattice.run_parts, strict=True):
-        members = np.where(runs < 0, ~runs, runs)
+        listed = runs[: cuts[-1][1]]
+        members = np.where(listed < 0, ~listed, listed)
         assert len(set(members.tolist())) == len(members)
-        assert cuts[0][0] == 0 and cuts[-1][1] == len(runs)
+        assert cuts[0][0] == 0 and cuts[-1][1] == len(runs) - passes.AHEAD
         assert all(a[1] == b[0] and (a[1] == 0 or runs[a[1] - 1] < 0) for a, b in pairwise(cuts))
+        assert runs.min() >= -lattice.points and runs.max() < lattice.points, "what is read ahead exists"
     assert len(lattice.runs) == corners
 
 

@@ -165,6 +165,16 @@ def where_equal(typing: Any, a: Any, b: Any, value: Any, other: Any) -> Any:
     return lanes(lanes, lanes, lanes, lanes), generate
 
 
+@operation
+def first_equal(typing: Any, a: Any, b: Any) -> Any:
+    """The first lane where a == b; 8 if there is none."""
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        equal = builder.bitcast(builder.fcmp_ordered("==", *arguments), ir.IntType(LANES))
+        found = builder.zext(equal, ir.IntType(64))
+        return builder.cttz(builder.or_(found, ir.IntType(64)(1 << LANES)), ir.IntType(1)(1))
+    return types.int64(lanes, lanes), generate
+
+
 def call(name: str, count: int) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kind = ir.FunctionType(VECTOR, [VECTOR] * count)
@@ -190,3 +200,17 @@ def first_lane(typing: Any, a: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.extract_element(arguments[0], ir.IntType(32)(0))
     return types.float32(lanes), generate
+
+
+@operation
+def prefetch(typing: Any, array: Any, offset: Any) -> Any:
+    """Asks for array[offset : offset + 8] ahead of its use."""
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        byte, whole = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, whole, whole, whole])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        place = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
+        builder.call(function, [place, whole(0), whole(3), whole(1)])  # to read, into every cache, of data
+        return context.get_dummy_value()
+    return types.void(array, types.intp), generate

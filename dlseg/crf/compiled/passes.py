@@ -17,12 +17,15 @@ from dlseg.crf.compiled.lanes import (
     larger,
     largest,
     load,
+    mul,
     muladd,
+    prefetch,
     size,
     store,
 )
 
 ZERO, HALF = np.float32(0), np.float32(0.5)
+AHEAD = 16  # entries of a run between asking for a point's values and using them
 
 
 @inlined
@@ -101,25 +104,36 @@ def settle(changes, values, bound, least, start_of, pixel_of, stale, soft, width
 
 @inlined
 def _blur(values, runs, width, start, stop):
+    # No inner loop over a run: runs are short, and a processor guesses wrongly where each ends.
     for lane in range(0, width, 8):
-        at = start
-        while at < stop:
-            point = np.int64(item(runs, at))
-            before, here = fill(ZERO), load(values, point * width + lane)
-            while point >= 0:
-                at += 1
-                following = np.int64(item(runs, at))
-                there = (~following if following < 0 else following) * width + lane
-                after = load(values, there)
-                store(values, point * width + lane, muladd(fill(HALF), add(before, after), here))
-                before, here, point = here, after, following
-            store(values, ~point * width + lane, muladd(fill(HALF), before, here))
-            at += 1
+        place, goes_on = _place(runs, start, width, lane)
+        before, here = fill(ZERO), load(values, place)
+        for at in range(start + 1, stop):
+            prefetch(values, _place(runs, at + AHEAD, width, lane)[0])
+            next_place, next_goes_on = _place(runs, at, width, lane)
+            after = load(values, next_place)
+            store(values, place, muladd(fill(HALF), muladd(fill(goes_on), after, before), here))
+            before, here = mul(fill(goes_on), here), after
+            place, goes_on = next_place, next_goes_on
+        store(values, place, muladd(fill(HALF), before, here))
+
+
+@inlined
+def _place(runs, at, width, lane):
+    """Where a point's values are, and whether its run goes on: 1, or 0 at the last one, listed as ~id."""
+    entry = np.int64(item(runs, at))
+    sign = entry >> 63
+    return (entry ^ sign) * width + lane, np.float32(1 + sign)
 
 
 @jit
 def blur(values, runs, width, start, stop):
-    """Along one axis every point gains half of both neighbours, in place: runs[start:stop] holds whole runs."""
+    """Along one axis every point gains half of both neighbours, in place: runs[start:stop] holds whole runs.
+
+    runs[stop : stop + AHEAD] is read too: which points will be needed soon.
+    """
+    if start == stop:
+        return
     if width == 8:
         _blur(values, runs, 8, start, stop)
     else:

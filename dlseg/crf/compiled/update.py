@@ -12,6 +12,7 @@ from dlseg.crf.compiled.lanes import (
     add,
     div,
     fill,
+    first_equal,
     first_lane,
     inlined,
     item,
@@ -25,7 +26,6 @@ from dlseg.crf.compiled.lanes import (
     store,
     sub,
     total,
-    where_equal,
 )
 
 ZERO, ONE = np.float32(0), np.float32(1)
@@ -115,18 +115,16 @@ def unpack(q, live, folded, probs, rest, out, pixels, width, start, stop):
 @jit
 def winners(q, live, labels, width, start, stop):
     """labels (N,): each pixel's most probable label, the first of equals. No folded label can win."""
-    places = np.empty(width, np.float32)
-    for lane in range(width):
-        places[lane] = -lane
     for pixel in range(start, stop):
-        best, place = fill(ZERO), fill(NEVER)
+        best = fill(ZERO)
         for lane in range(0, width, 8):
             best = larger(best, load(q, pixel * width + lane))
         best = largest(best)
         for lane in range(0, width, 8):
-            share = load(q, pixel * width + lane)
-            place = larger(place, where_equal(share, best, load(places, lane), fill(NEVER)))
-        labels[pixel] = live[-np.int64(first_lane(largest(place)))]
+            winner = first_equal(load(q, pixel * width + lane), best)
+            if winner < 8:
+                labels[pixel] = live[lane + winner]
+                break
 
 
 @inlined
