@@ -131,7 +131,7 @@ class CRFLayer(nn.Module):
             raise ValueError(f"logits: got shape {tuple(logits.shape)}, expected (B, {self.num_classes}, H, W)")
         if logits.is_meta:
             raise TypeError('logits: got a tensor on "meta", a device without values, expected one with values')
-        if not torch.isfinite(logits.detach()).all():
+        if not all(end.isfinite() for end in torch.aminmax(logits.detach())):
             raise ValueError("logits: got NaN or infinity, expected neither")
 
     def _mu(self, scores: Tensor) -> Tensor | None:

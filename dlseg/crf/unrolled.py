@@ -24,7 +24,7 @@ from dlseg.crf.params import Number
 from dlseg.crf.side import Side
 from dlseg.crf.team import share
 from dlseg.crf.unary import ROW
-from dlseg.crf.workspace import room
+from dlseg.crf.workspace import borrowed, room
 
 Filter = Callable[[Tensor], Tensor]  # K times a field (N, L)
 Cancel = Callable[[], bool] | None
@@ -187,11 +187,15 @@ class _Unrolled:
         self.parts = pair.sides[0].lattice.pixel_parts
         self.weights = np.float32(w1.item()), np.float32(w2.item())
         self.mu = None if compatibility is None else compatibility.detach().numpy()
-        self.scores = self._laid(scores, loops.NEVER)
+        self.memory = borrowed(self)
+        self.scores = self._laid("scores", scores, loops.NEVER)
         self.kept: list[np.ndarray] = []  # the marginals before each update, and the last ones
 
-    def _laid(self, field: Tensor, empty: np.float32) -> Float32[np.ndarray, " n"]:
-        rows, flat = room(self.pixels * self.width), field.detach().contiguous().numpy().ravel()
+    def _rows(self, name: str) -> Float32[np.ndarray, " n"]:
+        return self.memory.room(name, self.pixels * self.width)
+
+    def _laid(self, name: str, field: Tensor, empty: np.float32) -> Float32[np.ndarray, " n"]:
+        rows, flat = self._rows(name), field.detach().contiguous().numpy().ravel()
         self._work(loops.lay, flat, rows, empty, self.labels, self.pixels, self.width)
         return rows
 
@@ -212,27 +216,27 @@ class _Unrolled:
         return costs.ravel()
 
     def _values(self) -> list[np.ndarray]:
-        return [room(side.lattice.points * self.width) for side in self.pair.sides]
+        return [self.memory.room(f"values {which}", side.lattice.points * self.width)
+                for which, side in enumerate(self.pair.sides)]
 
     def forward(self, iterations: int, keep: bool, cancel: Cancel) -> Float32[Tensor, "C N"]:
         first, second = self.pair.sides
         values, costs = self._values(), self._costs(None if self.mu is None else self.mu.T)
         gains = [w * self.pair.gain(which, False) for which, w in enumerate(self.weights)]
-        q = room(self.pixels * self.width)
+        q = self._rows("q")
         self._work(loops.soften, self.scores, q, self.width)
         for _ in range(iterations):
             ask(cancel, iterations)
             self.pair.spread(list(enumerate(values)), q, self.width, transpose=False)
             if keep:
                 self.kept.append(q)
-                q = room(self.pixels * self.width)
+                q = self._rows(f"q {len(self.kept)}")
             self.pair.shared(loops.respond, [
                 (values[0], first.ids, first.weights, gains[0], values[1], second.ids, second.weights, gains[1],
                  self.scores, costs, self.labels, q, room(2 * self.width), self.width, *part)
                 for part in self.parts])
         if keep:
             self.kept.append(q)
-        del self.scores  # only the marginals are needed on the way back
         return self._lifted(q)
 
     def backward(self, gradient: Tensor, needed: Sequence[bool]) -> tuple[Tensor | None, ...]:
@@ -240,7 +244,7 @@ class _Unrolled:
         first, second = self.pair.sides
         values, costs = self._values(), self._costs(self.mu)
         gains = [self.pair.gain(which, True) for which in (0, 1)]
-        into, step = room(self.pixels * self.width), self._laid(gradient, loops.ZERO)
+        into, step = self._rows("into"), self._laid("scores", gradient, loops.ZERO)
         into[:] = 0
         self._work(loops.through_softmax, self.kept[-1], step, step, into, self.width)
         matrices = self.mu is not None and any(needed)
