@@ -14,6 +14,7 @@ from torch import Tensor
 from dlseg.crf import inputs
 from dlseg.crf.energy import free_energy
 from dlseg.crf.exact import ExactRun
+from dlseg.crf.features import checked_features
 from dlseg.crf.fused import LatticeKernel
 from dlseg.crf.kernels import create
 from dlseg.crf.mean_field import Cancelled, Run
@@ -42,11 +43,15 @@ class Affinity(NamedTuple):
 class DenseCRF:
     """The fully connected CRF of one image.
 
-    image: (H, W, 3) RGB colours 0..255. Exactly one of
+    image: (H, W, 3) RGB colours 0..255, or another number of bands: (H, W) or (H, W, 1) grey, (H, W, N) what a
+    sensor has, up to 13; sigma_beta holds for each of them. Exactly one of
     probs: (C, H, W) probabilities; below 1e-5 counts as 1e-5,
     logits: (C, H, W) raw scores, softmax taken here, or
     labels: (H, W) labels or scribbles, 255 where unknown; `confidence` is the probability of a given label,
     `num_classes` the number of labels where it is more than the largest one given.
+    features: what pixels are compared by beside colour, [(array, sigma), …]: arrays (H, W) or (H, W, K) in any unit
+    (depth, infrared, an edge map), sigma in the same. The appearance kernel is multiplied by
+    exp(-|f_i - f_j|^2 / 2 sigma^2) for each.
     kernel: "lattice" (fast), "exact" (every pair; small images), "local" (touching pixels only, 4 or 8
     `neighbours`), "pydensecrf" (the reference).
     compatibility: (C, C) symmetric costs mu(l, l') of unlike neighbours; None is Potts.
@@ -62,12 +67,13 @@ class DenseCRF:
     batches, and for weights that are learned: CRFLayer.
     """
 
-    def __init__(self, image: Any, *, probs: Any = None, logits: Any = None, labels: Any = None,
+    def __init__(self, image: Any, *, probs: Any = None, logits: Any = None, labels: Any = None, features: Any = (),
                  kernel: str = "lattice", num_classes: int | None = None, confidence: Number = 0.7,
                  compatibility: Any = None, self_term: bool = True, neighbours: int = 8,
                  threads: int | None = None) -> None:
         self._image = inputs.checked_image(image)
-        self.height, self.width, _ = self._image.shape
+        self.height, self.width, bands = self._image.shape
+        self._extra = checked_features(features, (self.height, self.width), bands)
         self.threads = checked_threads(threads)
         unaries = {"probs": probs, "logits": logits, "labels": labels}
         given = [name for name, value in unaries.items() if value is not None]
@@ -81,12 +87,12 @@ class DenseCRF:
             self._probs = inputs.clipped(name, inputs.checked_scores(name, unary, size), self.threads)
         self._device = unary.device if isinstance(unary, Tensor) else None
         tensor = inputs.traced(name, unary, kernel)
-        self._traced = None if tensor is None else Traced(name, tensor, self._probs, self._image)
+        self._traced = None if tensor is None else Traced(name, tensor, self._probs, self._image, self._extra)
         self.num_classes = len(self._probs)
         self._compatibility = inputs.checked_compatibility(compatibility, self.num_classes)
         self._options: dict[str, Any] = {"self_term": self_term, "neighbours": neighbours, "threads": self.threads}
         self.kernel = kernel
-        self._kernel = create(kernel, self._image, **self._options)
+        self._kernel = create(kernel, self._image, self._extra, **self._options)
         self._lock = threading.RLock()
         self._small: tuple[int, DenseCRF] | None = None  # what preview works on
 
@@ -190,9 +196,11 @@ class DenseCRF:
     def _shrunk(self, factor: int) -> DenseCRF:
         if isinstance(factor, bool) or not isinstance(factor, int) or factor < 1:
             raise ValueError(f"factor: got {factor!r}, expected a whole number >= 1")
-        image = averaged(np.moveaxis(self._image, 2, 0), factor).transpose(1, 2, 0)
+        image, extra = (averaged(np.moveaxis(x, 2, 0), factor).transpose(1, 2, 0) for x in (self._image,
+                                                                                            self._extra))
         probs = averaged(self._probs.reshape(-1, self.height, self.width), factor)
         return DenseCRF(image, probs=probs / probs.sum(axis=0), kernel=self.kernel,
+                        features=[(extra, 1.0)] if extra.shape[2] else (),
                         compatibility=self._compatibility, **self._options)
 
     def affinity(self, params: CRFParams, row: int, col: int) -> Affinity:
@@ -222,7 +230,8 @@ class DenseCRF:
         return q if self._device is None else torch.from_numpy(q).to(self._device)
 
 
-def refine(image: Any, *, probs: Any = None, logits: Any = None, labels: Any = None,
+def refine(image: Any, *, probs: Any = None, logits: Any = None, labels: Any = None, features: Any = (),
            params: CRFParams | None = None, kernel: str = "lattice") -> Int64[np.ndarray, "H W"]:
     """Labels (H, W) int64 after the CRF, in one call; arguments as for DenseCRF, `params` as CRFParams()."""
-    return DenseCRF(image, probs=probs, logits=logits, labels=labels, kernel=kernel).label(params or CRFParams())
+    crf = DenseCRF(image, probs=probs, logits=logits, labels=labels, features=features, kernel=kernel)
+    return crf.label(params or CRFParams())

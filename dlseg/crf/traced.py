@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
+from dlseg.crf.features import Extra
 from dlseg.crf.inputs import CLIP
 from dlseg.crf.params import CRFParams, Number
 from dlseg.crf.reference import SparseKernel
@@ -27,8 +28,8 @@ class Traced:
     """
 
     def __init__(self, name: str, unary: Tensor, probs: Float32[np.ndarray, "C N"],
-                 image: Float32[np.ndarray, "H W c"]) -> None:
-        self.name, self.unary, self.image = name, unary, image
+                 image: Float32[np.ndarray, "H W c"], extra: Extra) -> None:
+        self.name, self.unary, self.image, self.extra = name, unary, image, extra
         self._probs = torch.from_numpy(probs)  # of labels
         self._version = unary._version
         self._sparse: SparseKernel | None = None
@@ -54,7 +55,7 @@ class Traced:
                 pair = self._lattices(sides(), threads)
                 return pair.mean_field(scores, w1, w2, mu, params.iterations, relax, cancel)
             if self._sparse is None:
-                self._sparse = SparseKernel(torch.from_numpy(self.image).to(scores))
+                self._sparse = SparseKernel(torch.from_numpy(self.image).to(scores), torch.from_numpy(self.extra))
             filters = self._sparse.filters(params)
             return unrolled(scores.T, filters, (1, 1), mu, params.iterations, relax, cancel).T.contiguous()
 
