@@ -47,7 +47,7 @@ class DenseCRF:
     sensor has, up to 13; sigma_beta holds for each of them. Exactly one of
     probs: (C, H, W) probabilities; below 1e-5 counts as 1e-5,
     logits: (C, H, W) raw scores, softmax taken here, or
-    labels: (H, W) labels or scribbles, 255 where unknown; `confidence` is the probability of a given label,
+    labels: (H, W) labels or scribbles, 255 where unknown; `confidence` is the probability of a given label, a number or (H, W),
     `num_classes` the number of labels where it is more than the largest one given.
     features: what pixels are compared by beside colour, [(array, sigma), …]: arrays (H, W) or (H, W, K) in any unit
     (depth, infrared, an edge map), sigma in the same. The appearance kernel is multiplied by
@@ -68,7 +68,7 @@ class DenseCRF:
     """
 
     def __init__(self, image: Any, *, probs: Any = None, logits: Any = None, labels: Any = None, features: Any = (),
-                 kernel: str = "lattice", num_classes: int | None = None, confidence: Number = 0.7,
+                 kernel: str = "lattice", num_classes: int | None = None, confidence: Any = 0.7,
                  compatibility: Any = None, self_term: bool = True, neighbours: int = 8,
                  threads: int | None = None) -> None:
         self._image = inputs.checked_image(image)

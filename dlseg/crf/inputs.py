@@ -13,7 +13,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from dlseg.crf.compiled import simplex
-from dlseg.crf.params import CRFParams, Number
+from dlseg.crf.params import CRFParams
 from dlseg.crf.team import parts, share
 
 UNKNOWN = 255
@@ -150,7 +150,7 @@ def _complain(name: str, flat: np.ndarray, width: int) -> None:
 
 
 def label_probabilities(labels: Any, size: tuple[int, int], num_classes: int | None,
-                        confidence: Number) -> Float32[np.ndarray, "C N"]:
+                        confidence: Any) -> Float32[np.ndarray, "C N"]:
     """Labels or scribbles as probabilities: `confidence` for the given label, even odds at unknown (255)."""
     array = to_numpy("labels", labels)
     if array.dtype.kind not in "iu":
@@ -163,11 +163,22 @@ def label_probabilities(labels: Any, size: tuple[int, int], num_classes: int | N
                          f"pixels and {UNKNOWN} where unknown")
     largest = int(array[known].max())
     count = max(largest + 1, 2) if num_classes is None else _checked_classes(num_classes, largest)
-    if not 1 / count < confidence < 1:
-        raise ValueError(f"confidence: got {confidence}, expected more than 1/{count} and less than 1")
+    sure = _checked_confidence(confidence, known, count)
     one_hot = np.arange(count)[:, None, None] == array
-    probs = np.where(one_hot, confidence, (1 - confidence) / (count - 1))
+    probs = np.where(one_hot, sure, (1 - sure) / (count - 1))
     return np.where(known, probs, 1 / count).astype(np.float32).reshape(count, -1)
+
+
+def _checked_confidence(confidence: Any, known: np.ndarray, count: int) -> np.ndarray:
+    """A number or one for each pixel; what it says where no label is known is not looked at."""
+    array = to_numpy("confidence", confidence).astype(np.float64)
+    if array.shape not in ((), known.shape):
+        raise ValueError(f"confidence: got shape {array.shape}, expected a number or {known.shape}")
+    low, high = (float(f(np.broadcast_to(array, known.shape)[known])) for f in (np.min, np.max))
+    if not (low > 1 / count and high < 1):
+        got = f"{low:g}" if low == high and array.ndim == 0 else f"{low:g} to {high:g}"
+        raise ValueError(f"confidence: got {got}, expected more than 1/{count} and less than 1")
+    return array
 
 
 def _checked_classes(num_classes: int, largest: int) -> int:
