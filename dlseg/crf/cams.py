@@ -47,8 +47,8 @@ def soft_labels(shares: Any) -> Any:
     """Probabilities (C, H, W) float32 from labels that are soft, or that name several.
 
     shares: (C, H, W), how much speaks for each label of a pixel, 0 or more: a distribution, votes, or booleans that
-    say which labels are possible. Every pixel's are divided by their sum; a pixel for which nothing speaks gets even
-    odds. Torch in, torch out.
+    say which labels are possible. Every pixel's are divided by their sum; a pixel for which nothing speaks gets
+    even odds. Torch in, torch out.
 
         crf = DenseCRF(image, probs=soft_labels(votes))
     """
