@@ -47,8 +47,8 @@ class DenseCRF:
     sensor has, up to 13; sigma_beta holds for each of them. Exactly one of
     probs: (C, H, W) probabilities; below 1e-5 counts as 1e-5,
     logits: (C, H, W) raw scores, softmax taken here, or
-    labels: (H, W) labels or scribbles, 255 where unknown; `confidence` is the probability of a given label, a number
-    or (H, W), `num_classes` the number of labels where it is more than the largest one given.
+    labels: (H, W) labels or scribbles, 255 where unknown; `confidence` is the probability of a given label, a
+    number or (H, W), `num_classes` the number of labels where it is more than the largest one given.
     features: what pixels are compared by beside colour, [(array, sigma), …]: arrays (H, W) or (H, W, K) in any unit
     (depth, infrared, an edge map), sigma in the same. The appearance kernel is multiplied by
     exp(-|f_i - f_j|^2 / 2 sigma^2) for each.
