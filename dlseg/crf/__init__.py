@@ -2,6 +2,7 @@
 
 from dlseg.crf.dense import Affinity, DenseCRF, Step, refine
 from dlseg.crf.inputs import binary
+from dlseg.crf.layer import CRFLayer
 from dlseg.crf.mean_field import Cancelled
 from dlseg.crf.params import CRFParams
 from dlseg.crf.tuning.estimate import Estimate, estimate
@@ -10,5 +11,5 @@ from dlseg.crf.tuning.run import search
 from dlseg.crf.tuning.space import Space
 from dlseg.crf.tuning.trial import Scored
 
-__all__ = ["Affinity", "CRFParams", "Cancelled", "DenseCRF", "Estimate", "Scored", "SearchResult", "Space", "Step",
-           "Trial", "binary", "estimate", "refine", "search"]
+__all__ = ["Affinity", "CRFLayer", "CRFParams", "Cancelled", "DenseCRF", "Estimate", "Scored", "SearchResult",
+           "Space", "Step", "Trial", "binary", "estimate", "refine", "search"]

@@ -10,16 +10,18 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
-from dlseg.crf import inputs, reference
+from dlseg.crf import inputs
 from dlseg.crf.energy import free_energy
 from dlseg.crf.exact import ExactRun
+from dlseg.crf.fused import LatticeKernel
 from dlseg.crf.kernels import create
 from dlseg.crf.mean_field import Cancelled, Run
 from dlseg.crf.params import CRFParams, Number
 from dlseg.crf.shrink import averaged, enlarged
 from dlseg.crf.team import Turn, checked_threads
+from dlseg.crf.traced import Traced
 
-KEPT = {"_kernel", "_turn", "_small", "_sparse"}  # what a DenseCRF keeps from call to call; all else is inputs
+KEPT = {"_kernel", "_turn", "_small"}  # what a DenseCRF keeps from call to call; all else is inputs
 
 
 class Step(NamedTuple):
@@ -54,8 +56,12 @@ class DenseCRF:
 
     Torch in, torch out. Inputs are never changed. Every mistake is one TypeError or ValueError that names it. One
     object may be used by several threads; they take turns. It may be interrupted, forked, copied and pickled: a
-    copy has the inputs and options, none of the lattices, and no gradient where it was pickled. `infer` on the
-    lattice is differentiable where the unary requires a gradient, and runs where the unary is (reference.py).
+    copy has the inputs and options, none of the lattices, and no gradient where it was pickled.
+
+    Where the unary is a tensor that requires a gradient, `infer` on the lattice carries one: each call from what
+    the tensor holds then, with a graph of its own. float32 on the CPU goes through the compiled lattices; float64,
+    and a unary elsewhere than on the CPU, through slower ones in torch (reference.py), where the unary is. For
+    batches, and for weights that are learned: CRFLayer.
     """
 
     def __init__(self, image: Any, *, probs: Any = None, logits: Any = None, labels: Any = None,
@@ -76,7 +82,8 @@ class DenseCRF:
         else:
             self._probs = inputs.clipped(name, inputs.checked_scores(name, unary, size), self.threads)
         self._device = unary.device if isinstance(unary, Tensor) else None
-        self._tensor = inputs.traced(name, unary, self._probs, kernel)
+        tensor = inputs.traced(name, unary, kernel)
+        self._traced = None if tensor is None else Traced(name, tensor, self._probs, self._image)
         self.num_classes = len(self._probs)
         self._compatibility = inputs.checked_compatibility(compatibility, self.num_classes)
         self._options: dict[str, Any] = {"self_term": self_term, "neighbours": neighbours, "threads": self.threads}
@@ -88,12 +95,10 @@ class DenseCRF:
         self._kernel = create(self.kernel, self._image, **self._options)
         self._turn = Turn()
         self._small: tuple[int, DenseCRF] | None = None  # what preview works on
-        self._sparse: reference.SparseKernel | None = None  # what infer works on where the unary is traced
 
     def __getstate__(self) -> dict[str, Any]:
         """The inputs and options; what is kept from call to call is built anew where they arrive."""
-        return {name: value.detach() if isinstance(value, Tensor) else value
-                for name, value in self._inputs().items()}
+        return self._inputs()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
@@ -103,7 +108,8 @@ class DenseCRF:
 
     def __copy__(self) -> DenseCRF:
         twin = object.__new__(DenseCRF)
-        twin.__setstate__(self._inputs())
+        traced = None if self._traced is None else self._traced.twin()
+        twin.__setstate__(self._inputs() | {"_traced": traced})
         return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> DenseCRF:
@@ -122,15 +128,18 @@ class DenseCRF:
         sigma_beta, rebuilds one of the two lattices. It stops early where no marginal moves any more.
         """
         with self._turn():
-            if self._tensor is not None:
-                return self._infer_traced(self._tensor, params, relax, cancel)
+            self._refresh()
+            if self._traced is not None:
+                return self._infer_traced(self._traced, params, relax, cancel)
             return self._out(self._run(params, relax, cancel))
 
     def label(self, params: CRFParams, *, cancel: Callable[[], bool] | None = None) -> Int64[np.ndarray, "H W"]:
         """The most probable label of every pixel, (H, W) int64: `infer` and argmax, a little faster."""
         with self._turn():
-            if self._tensor is not None:
-                q = self._infer_traced(self._tensor, params, 1.0, cancel)
+            self._refresh()
+            if self._traced is not None:
+                with torch.no_grad():
+                    q = self._infer_traced(self._traced, params, 1.0, cancel)
                 return inputs.to_numpy("q", q).argmax(axis=0).astype(np.int64)
             return self._run(params, 1.0, cancel).labels().reshape(self.height, self.width)
 
@@ -143,14 +152,28 @@ class DenseCRF:
                 break
         return run
 
-    def _infer_traced(self, probs: Tensor, params: CRFParams, relax: Number,
+    def _infer_traced(self, traced: Traced, params: CRFParams, relax: Number,
                       cancel: Callable[[], bool] | None) -> Tensor:
-        if self._sparse is None:
-            self._sparse = reference.SparseKernel(torch.from_numpy(self._image).to(probs))
-        mu = None if self._compatibility is None else torch.from_numpy(self._compatibility).to(probs)
         self._check(params, relax)
-        q = reference.infer(self._sparse, probs, params, mu, relax, cancel)
+        kernel = self._kernel
+        if not isinstance(kernel, LatticeKernel):
+            raise TypeError(f'kernel: got "{self.kernel}", expected "lattice"')
+        q = traced.infer(lambda: kernel.prepare(params), self.threads, params, self._compatibility, relax, cancel)
         return q.reshape(-1, self.height, self.width)
+
+    def _refresh(self) -> None:
+        """Reads the unary again where its owner wrote to it, as an optimiser does."""
+        traced = self._traced
+        if traced is not None and traced.name != "labels" and traced.has_changed():
+            size = (self.height, self.width)
+            scores = inputs.checked_scores(traced.name, traced.unary, size)
+            self._probs = inputs.clipped(traced.name, scores, self.threads)
+            self._small = None
+
+    def _refuse_gradient(self, method: str) -> None:
+        if self._traced is not None and self._traced.carries_gradient():
+            raise ValueError(f"{self._traced.name}: got a tensor that requires a gradient, which {method} does not "
+                             "carry, expected infer, or torch.no_grad() around it, or a detached tensor")
 
     def steps(self, params: CRFParams, *, relax: Number = 1.0, update: str = "parallel") -> Iterator[Step]:
         """The inference one iteration at a time, from iteration 0, the unary alone, without shortcuts.
@@ -164,7 +187,9 @@ class DenseCRF:
         """
         if update not in ("parallel", "sequential"):
             raise ValueError(f'update: got {update!r}, expected "parallel" or "sequential"')
+        self._refuse_gradient("steps")
         with self._turn():
+            self._refresh()
             run = self._start(params, relax, thorough=True)
         if update == "sequential" and not isinstance(run, ExactRun):
             raise ValueError('update: got "sequential", which only kernel="exact" offers')
@@ -182,7 +207,9 @@ class DenseCRF:
 
     def preview(self, params: CRFParams, *, factor: int = 2, cancel: Callable[[], bool] | None = None) -> Any:
         """A quick look, (C, H, W): `infer` on an image `factor` times smaller, sigmas scaled, pixels repeated."""
+        self._refuse_gradient("preview")
         with self._turn():
+            self._refresh()
             if self._small is None or self._small[0] != factor:
                 self._small = (factor, self._shrunk(factor))
             q = self._small[1].infer(params.scaled(1 / factor), cancel=cancel)

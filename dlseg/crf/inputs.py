@@ -23,6 +23,8 @@ CLIP = np.float32(1e-5)  # probabilities below it count as it: -log 0 would rule
 def to_numpy(name: str, value: Any) -> np.ndarray:
     """Any array-like as a numpy array, without a copy where there is a choice."""
     if isinstance(value, Tensor):
+        if value.is_meta:
+            raise TypeError(f'{name}: got a tensor on "meta", a device without values, expected one with values')
         value = value.detach().cpu()
         return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
     array = np.asarray(value)
@@ -114,8 +116,8 @@ def _clip_block(name: str, block: np.ndarray, out: np.ndarray) -> bool:
     return bool(low >= -slack and high <= 1 + slack and np.abs(total - 1).max() <= slack)
 
 
-def traced(name: str, unary: Any, probs: Float32[np.ndarray, "C N"], kernel: str) -> Float[Tensor, "C N"] | None:
-    """The clipped probabilities as a torch tensor, where the unary has a gradient to carry or is not on the CPU."""
+def traced(name: str, unary: Any, kernel: str) -> Tensor | None:
+    """The unary, where it has a gradient to carry or is not on the CPU."""
     if not isinstance(unary, Tensor) or not (unary.requires_grad or unary.device.type != "cpu"):
         return None
     if kernel != "lattice":
@@ -123,10 +125,7 @@ def traced(name: str, unary: Any, probs: Float32[np.ndarray, "C N"], kernel: str
             raise ValueError(f'{name}: got a tensor that requires a gradient with kernel="{kernel}", expected '
                              'kernel="lattice" or a detached tensor')
         return None
-    if name == "labels":
-        return torch.from_numpy(probs).to(unary.device)
-    scores = unary.to(torch.promote_types(unary.dtype, torch.float32)).flatten(1)
-    return (scores.softmax(0) if name == "logits" else scores).clamp(min=float(CLIP))
+    return unary
 
 
 def _slack(dtype: np.dtype) -> float:

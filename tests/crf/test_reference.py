@@ -83,6 +83,77 @@ def test_cancel_and_relax(scene):
     np.testing.assert_allclose(crf.infer(one, relax=0.5).detach(), plain, atol=1e-4)
 
 
+def test_every_inference_has_a_graph_of_its_own_from_what_the_unary_holds_then(scene):
+    image, truth, probs = scene(6, 20, 20)
+    logits = torch.from_numpy(np.log(probs)).requires_grad_()
+    crf, p, losses = DenseCRF(image, logits=logits), CRFParams(2, 10, 15, 1, 2, 3), []
+    optimiser = torch.optim.SGD([logits], lr=300.0)
+    for _ in range(4):
+        q = crf.infer(p)
+        torch.testing.assert_close(q, DenseCRF(image, logits=logits.detach().clone().requires_grad_()).infer(p))
+        loss = torch.nn.functional.nll_loss(q.clamp(min=1e-6).log()[None], torch.from_numpy(truth)[None])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.95 * losses[0]
+    with torch.no_grad():
+        logits[:, 3, 4] = torch.nan
+    with pytest.raises(ValueError, match=r"^logits: got NaN or infinity at 1 of 400 pixels"):
+        crf.infer(p)
+
+
+def test_without_a_graph_everything_reads_the_unary_anew(scene):
+    image, _, probs = scene(7, 20, 20)
+    logits = torch.from_numpy(np.log(probs)).requires_grad_()
+    crf, p = DenseCRF(image, logits=logits), CRFParams(2, 10, 15, 1, 2, 3)
+    with torch.no_grad():
+        crf.preview(p)
+        logits += torch.randn(logits.shape, generator=torch.Generator().manual_seed(0))
+        fresh = DenseCRF(image, logits=logits.detach())
+        np.testing.assert_allclose(crf.infer(p), fresh.infer(p), atol=1e-3)
+        np.testing.assert_array_equal([*crf.steps(p)][-1].q, [*fresh.steps(p)][-1].q)
+        np.testing.assert_array_equal(crf.preview(p), fresh.preview(p))
+        assert crf.infer(p).grad_fn is None
+
+
+@pytest.mark.parametrize("method", ["steps", "preview"])
+def test_what_carries_no_gradient_says_so(scene, method):
+    image, _, probs = scene(6, 20, 20)
+    crf = DenseCRF(image, probs=torch.from_numpy(probs).requires_grad_())
+    with pytest.raises(ValueError, match=f"^probs: got a tensor that requires a gradient, which {method} does not"):
+        getattr(crf, method)(CRFParams())
+    with torch.no_grad():
+        assert getattr(crf, method)(CRFParams(iterations=2)) is not None
+    assert crf.label(CRFParams()).shape == (20, 20)
+
+
+@pytest.mark.parametrize("name", ["probs", "logits"])
+def test_autocast_changes_nothing(scene, name):
+    image, _, probs = scene(6, 20, 20)
+    unary = torch.from_numpy(probs if name == "probs" else np.log(probs)).requires_grad_()
+    mu = 1 - np.eye(3) + 0.1
+    crf = DenseCRF(image, **{name: unary}, compatibility=mu)
+    plain = crf.infer(CRFParams())
+    with torch.autocast("cpu", torch.bfloat16):
+        q = crf.infer(CRFParams())
+        q.sum().backward()
+    torch.testing.assert_close(q, plain)
+
+
+@pytest.mark.parametrize("name", ["image", "probs", "logits", "labels"])
+def test_tensors_without_values_are_refused(scene, name):
+    image, truth, probs = scene(6, 20, 20)
+    given = {"probs": probs, "logits": probs, "labels": truth}
+    arguments = {"image": image, **({} if name == "image" else {name: given[name]})}
+    arguments = {key: torch.from_numpy(value) for key, value in arguments.items()}
+    arguments[name] = arguments[name].to("meta")
+    if name == "image":
+        arguments["probs"] = probs
+    with pytest.raises(TypeError, match=f'^{name}: got a tensor on "meta", a device without values'):
+        DenseCRF(**arguments)
+
+
 @pytest.mark.parametrize("kernel", ["exact", "local", "pydensecrf"])
 def test_only_the_lattice_is_differentiable(scene, kernel):
     image, _, probs = scene(6, 20, 20)

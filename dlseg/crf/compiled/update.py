@@ -128,28 +128,29 @@ def winners(q, live, labels, width, start, stop):
 
 
 @inlined
-def _listen(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, row, width, pixel):
+def _listen(values1, ids1, weights1, gain1, corners1, values2, ids2, weights2, gain2, corners2, row, width, pixel):
     """row[:width] = both kernels' messages to one pixel."""
     for lane in range(0, width, 8):
         far, near = fill(ZERO), fill(ZERO)
-        for k in range(6):
-            corner = np.int64(item(ids1, 6 * pixel + k)) * width + lane
-            far = muladd(fill(item(weights1, 6 * pixel + k)), load(values1, corner), far)
-        for k in range(3):
-            corner = np.int64(item(ids2, 3 * pixel + k)) * width + lane
-            near = muladd(fill(item(weights2, 3 * pixel + k)), load(values2, corner), near)
+        for k in range(corners1):
+            corner = np.int64(item(ids1, corners1 * pixel + k)) * width + lane
+            far = muladd(fill(item(weights1, corners1 * pixel + k)), load(values1, corner), far)
+        for k in range(corners2):
+            corner = np.int64(item(ids2, corners2 * pixel + k)) * width + lane
+            near = muladd(fill(item(weights2, corners2 * pixel + k)), load(values2, corner), near)
         store(row, lane, muladd(fill(item(gain1, pixel)), far, mul(fill(item(gain2, pixel)), near)))
 
 
 @inlined
-def _update(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, stale, unary, rest, costs, holds, q,
-            soft, relax, least, decided, labels, row, moved, steps, width, start, stop):
+def _update(values1, ids1, weights1, gain1, corners1, values2, ids2, weights2, gain2, corners2, stale, unary, rest,
+            costs, holds, q, soft, relax, least, decided, labels, row, moved, steps, width, start, stop):
     change, travelled, count = ZERO, 0.0, 0
     apart, potts = len(rest) > 0, len(costs) == 0
     for pixel in range(start, stop):
         if not item(stale, pixel):
             continue
-        _listen(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, row, width, pixel)
+        _listen(values1, ids1, weights1, gain1, corners1, values2, ids2, weights2, gain2, corners2, row, width,
+                pixel)
         folded = fill(item(rest, pixel) if apart else NEVER)
         high = folded
         for lane in range(0, width, 8):
@@ -209,8 +210,14 @@ def update(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, stale
     moved[start:], what was added to them in steps. Returns the largest change of a marginal, the sum of all changes
     (absolute, as if relax were 1), and how many pixels moved.
     """
-    if width == 8:  # compiled apart: rows stay in registers
-        return _update(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, stale, unary, rest, costs,
-                       holds, q, soft, relax, least, decided, labels, row, moved, steps, 8, start, stop)
-    return _update(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, stale, unary, rest, costs,
-                   holds, q, soft, relax, least, decided, labels, row, moved, steps, width, start, stop)
+    # compiled apart: rows stay in registers, and the corners of an RGB image's lattices are counted beforehand
+    corners1, corners2 = len(ids1) // len(gain1), len(ids2) // len(gain2)
+    if corners1 != 6 or corners2 != 3:
+        return _update(values1, ids1, weights1, gain1, corners1, values2, ids2, weights2, gain2, corners2, stale,
+                       unary, rest, costs, holds, q, soft, relax, least, decided, labels, row, moved, steps, width,
+                       start, stop)
+    if width == 8:
+        return _update(values1, ids1, weights1, gain1, 6, values2, ids2, weights2, gain2, 3, stale, unary, rest,
+                       costs, holds, q, soft, relax, least, decided, labels, row, moved, steps, 8, start, stop)
+    return _update(values1, ids1, weights1, gain1, 6, values2, ids2, weights2, gain2, 3, stale, unary, rest,
+                   costs, holds, q, soft, relax, least, decided, labels, row, moved, steps, width, start, stop)
