@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from dlseg.images import read_image
 
@@ -167,12 +168,20 @@ def read_indices(path: Path, modes: tuple[str, ...] = ("P",)) -> UInt8[np.ndarra
     return indices
 
 
-def write_indices(label: UInt8[np.ndarray, "H W"], path: Path) -> None:
-    """Write class numbers as a PNG with VOC's palette, whole or not at all."""
+def write_indices(label: UInt8[np.ndarray, "H W"], path: Path, notes: Mapping[str, str] | None = None) -> None:
+    """Write class numbers as a PNG with VOC's palette, whole or not at all; `notes` become its text entries."""
     picture = Image.fromarray(label, mode="P")
     picture.putpalette(palette().tobytes())
+    save_png(picture, path, notes)
+
+
+def save_png(picture: Image.Image, path: Path, notes: Mapping[str, str] | None = None) -> None:
+    """Write a PNG, whole or not at all, with `notes` as its text entries."""
+    texts = PngInfo()
+    for key, value in (notes or {}).items():
+        texts.add_text(key, value)
     draft = path.with_name(path.name + ".tmp")
-    picture.save(draft, format="PNG")
+    picture.save(draft, format="PNG", pnginfo=texts)
     draft.replace(path)
 
 
