@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from dlseg.scoring import evaluate
 from dlseg.training import Callback, Recipe
 from dlseg.training import train as train_net
 from dlseg.training.callbacks import EarlyStop, JsonLog, ProgressBar
+from dlseg.training.checkpoint import changes
 from dlseg.training.prepare import resolve
 from dlseg.training.team import joined
 
@@ -49,6 +51,8 @@ from dlseg.training.team import joined
 @click.option("--workers", type=click.IntRange(0), default=None, help="Processes that read pictures ahead.")
 @click.option("--accumulate", default=1, show_default=True, help="Compute each batch in this many parts.")
 @click.option("--every", default=100, show_default=True, type=click.IntRange(1), help="Iterations a checkpoint.")
+@click.option("--keep-checkpoint", is_flag=True,
+              help="Keep the last checkpoint: a larger --iterations extends the run.")
 @click.option("--log-file", type=click.Path(path_type=Path), default=None, help="A file of JSON lines.")
 @click.option("--patience", type=int, default=None, help="Stop when the loss has not fallen for so long.")
 @click.option("--evaluate/--no-evaluate", "check", default=True, help="Measure on the val split at the end.")
@@ -56,12 +60,13 @@ from dlseg.training.team import joined
 @options.as_json
 def train(
     data: str, split: str, init: str, out: Path, variant: str, width: float, geometry: Any, source: str | None,
-    device: str, workers: int | None, accumulate: int, every: int, log_file: Path | None, patience: int | None,
-    check: bool, threads: int | None, as_json: bool, **asked: Any,
+    device: str, workers: int | None, accumulate: int, every: int, keep_checkpoint: bool, log_file: Path | None,
+    patience: int | None, check: bool, threads: int | None, as_json: bool, **asked: Any,
 ) -> None:
     """Fine-tune a classifier into a labeller at stride 8.
 
-    A run that was interrupted goes on from its last checkpoint when the same command is given again.
+    A run that was interrupted goes on from its last checkpoint when the same command is given again; another
+    --iterations or --lr then holds from there on.
 
     `torchrun --nproc-per-node=2 -m dlseg train …` shares every batch among two processes.
     """
@@ -71,10 +76,12 @@ def train(
     pictures = load(data, split)
     dataset: LabelledImages = InMemory(pictures) if data == "shapes" else pictures
     torch.manual_seed(recipe.seed)
-    net, poured = start_network(variant, dataset.num_classes, width, geometry, init)
+    net, poured = start_network(variant, dataset.classes, width, geometry, init)
     checkpoint, place, start = out.with_suffix(".checkpoint"), resolve(device), time.perf_counter()
     with ExitStack() as stack:
         team = stack.enter_context(joined(place))
+        if team.rank == 0:
+            click.echo("\n".join(filter(None, [poured, changes(checkpoint, recipe)])), err=True)
         callbacks: list[Callback] = [] if patience is None else [EarlyStop(patience)]
         if team.rank == 0:
             callbacks.append(stack.enter_context(ProgressBar(recipe.iterations)))
@@ -92,7 +99,8 @@ def train(
     if check:
         info["mean_iou"] = round(evaluate(net, load(data, "val"))["net"].whole.mean_iou(), 4)
     options.finish(net, out, info, as_json)
-    checkpoint.unlink(missing_ok=True)  # not before the weights are there: a kill must lose nothing
+    if not keep_checkpoint:
+        checkpoint.unlink(missing_ok=True)  # not before the weights are there: a kill must lose nothing
 
 
 def recipe_for(source: str, variant: str, asked: dict[str, Any]) -> Recipe:
@@ -110,13 +118,25 @@ def recipe_for(source: str, variant: str, asked: dict[str, Any]) -> Recipe:
     return dataclasses.replace(Recipe.from_json(Path(source).read_text(encoding="utf-8")), **changes)
 
 
-def start_network(variant: str, classes: int, width: float, geometry: Any, init: str) -> tuple[Network, str]:
-    """A new network with what `init` has for it, and words that say what was copied."""
+def start_network(
+    variant: str, classes: Sequence[str], width: float, geometry: Any, init: str
+) -> tuple[Network, str]:
+    """A new network with what `init` has for it, and words that say what was copied.
+
+    Raises ValueError where `init` has nothing for it.
+    """
     if init == "imagenet" and width != 1:  # said before half a gigabyte is fetched
         raise ValueError(f"--init imagenet: VGG-16's weights need --width 1; got {width:g}")
     if init in ("none", "imagenet"):
         weights = None if init == "none" else init
-        return create(variant, classes, width, geometry, weights), weights or "nothing copied: random weights"
-    net = create(variant, classes, width, geometry)
-    source, _ = open_weights("shapes", "vgg16-20m") if init == "shapes-classifier" else open_weights(init)
-    return net, f"{init}: {load_trunk(net, source)}"
+        return create(variant, len(classes), width, geometry, weights), weights or "nothing copied: random weights"
+    net = create(variant, len(classes), width, geometry)
+    source, info = open_weights("shapes", "vgg16-20m") if init == "shapes-classifier" else open_weights(init)
+    same = info.get("classes") in (None, list(classes))
+    try:
+        done = load_trunk(net, source, same)
+    except ValueError as error:
+        raise ValueError(f"--init {init}: {error}; give its --variant and --width, or --init none for random "
+                         "weights") from error
+    note = "" if same or source.spec.num_classes != len(classes) else " (its classes have other names)"
+    return net, f"{init}: {done}{note}"
