@@ -14,10 +14,11 @@ import click
 import torch
 
 from dlseg.cli import options
-from dlseg.datasets import load
+from dlseg.datasets import Dataset, load
+from dlseg.datasets.counts import LabelCounts, count_labels, shared_pictures
 from dlseg.datasets.memory import InMemory, LabelledImages
 from dlseg.datasets.whole import tree_hash
-from dlseg.networks import Network, create, load_trunk
+from dlseg.networks import Network, create, load_trunk, save_weights
 from dlseg.networks.saved import open_weights
 from dlseg.scoring import evaluate
 from dlseg.training import Callback, Recipe
@@ -74,14 +75,17 @@ def train(
     options.check_out(out)
     recipe = recipe_for(source or ("shapes" if data == "shapes" else geometry), variant, asked)
     pictures = load(data, split)
-    dataset: LabelledImages = InMemory(pictures) if data == "shapes" else pictures
+    dataset: LabelledImages = InMemory(pictures) if data == "shapes" and pictures.labelled else pictures
+    counts = trainable(dataset, split)
+    val = measurable(data, dataset) if check else None
     torch.manual_seed(recipe.seed)
     net, poured = start_network(variant, dataset.classes, width, geometry, init)
     checkpoint, place, start = out.with_suffix(".checkpoint"), resolve(device), time.perf_counter()
     with ExitStack() as stack:
         team = stack.enter_context(joined(place))
         if team.rank == 0:
-            click.echo("\n".join(filter(None, [poured, changes(checkpoint, recipe)])), err=True)
+            notes = [f"{split}: {counts}", *([] if val is None else val.notes), poured, changes(checkpoint, recipe)]
+            click.echo("\n".join(filter(None, notes)), err=True)
         callbacks: list[Callback] = [] if patience is None else [EarlyStop(patience)]
         if team.rank == 0:
             callbacks.append(stack.enter_context(ProgressBar(recipe.iterations)))
@@ -93,14 +97,64 @@ def train(
     info: dict[str, Any] = {
         "command": " ".join(["dlseg", *sys.argv[1:]]), "seed": recipe.seed, "classes": dataset.classes,
         "init": poured, "data": data, "data_sha256": tree_hash(pictures.root), "images": len(dataset),
+        "label_shares": counts.shares(), "void_share": counts.void_share(),
         "processes": team.size, "recipe": dataclasses.asdict(recipe),
         "train_seconds": round(time.perf_counter() - start, 1),
     }
-    if check:
-        info["mean_iou"] = round(evaluate(net, load(data, "val"))["net"].whole.mean_iou(), 4)
+    if val is not None:
+        save_weights(net, out, info)  # before anything else can go wrong
+        try:
+            info["mean_iou"] = round(evaluate(net, val.data)["net"].whole.mean_iou(), 4)
+        except (ValueError, OSError) as error:
+            _drop(checkpoint, keep_checkpoint)
+            raise ValueError(f"{error}; the weights are saved in {str(out)!r}: mend this, and `dlseg evaluate "
+                             "--weights` measures them") from error
     options.finish(net, out, info, as_json)
-    if not keep_checkpoint:
-        checkpoint.unlink(missing_ok=True)  # not before the weights are there: a kill must lose nothing
+    _drop(checkpoint, keep_checkpoint)
+
+
+def _drop(checkpoint: Path, keep: bool) -> None:
+    """Not before the weights are there: a kill must lose nothing."""
+    if not keep:
+        checkpoint.unlink(missing_ok=True)
+
+
+def trainable(data: LabelledImages, split: str) -> LabelCounts:
+    """What the labels of a split hold; all of them are read.
+
+    Raises ValueError where nothing can be learned from them, and what reading a faulty one raises.
+    """
+    if not getattr(data, "labelled", True):
+        raise ValueError(f"--split {split}: got pictures without labels, expected labelled ones to train on")
+    counts = count_labels(data, progress=True)
+    if counts.fault():
+        raise ValueError(f"--split {split}: {counts.fault()}")
+    return counts
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """The split to measure on, and what is odd about it."""
+
+    data: Dataset
+    notes: list[str]
+
+
+def measurable(data: str, trained: LabelledImages) -> Measured:
+    """The val split, all of its labels read: what is wrong with it is said before the training, not after it."""
+    how = "; --no-evaluate trains without measuring"
+    try:
+        val = load(data, "val")
+        if not val.labelled:
+            raise ValueError("split 'val': got pictures without labels, expected labelled ones to measure on")
+        counts = count_labels(val, progress=True)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{error}{how}") from error
+    if not any(counts.pixels):
+        raise ValueError(f"split 'val': {counts.fault()}{how}")
+    shared = shared_pictures(trained, val)
+    note = f"note: {len(shared)} pictures are in val too ({', '.join(shared[:3])}, …): what is measured is too good"
+    return Measured(val, [f"val: {counts}", *([note] if shared else [])])
 
 
 def recipe_for(source: str, variant: str, asked: dict[str, Any]) -> Recipe:
