@@ -17,7 +17,6 @@ from dlseg.datasets.counts import count_labels
 from dlseg.evaluation import render
 from dlseg.evaluation.published import TRIMAP, WIDTHS
 from dlseg.evaluation.tables import Format
-from dlseg.networks.saved import open_weights
 from dlseg.scoring import Score, export_results, score_results
 from dlseg.scoring import evaluate as score
 
@@ -56,7 +55,7 @@ def evaluate(
     if results is not None:
         scores = {"results": score_results(results, dataset, widths)}
     else:
-        net, info = open_weights(weights)
+        net, info = options.open_labeller(weights)
         params = options.params_for(crf, crf_params, info)
         if export is not None:
             folder = export_results(net, dataset, export, split, params, kernel, not only_voc, progress=True)

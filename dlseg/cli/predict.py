@@ -12,7 +12,6 @@ from dlseg.crf import CRFParams
 from dlseg.figures.labels import overlay as draw_overlay
 from dlseg.images import read_image
 from dlseg.networks import Network
-from dlseg.networks.saved import open_weights
 from dlseg.predict import predict as predict_image
 from dlseg.predict.folder import images_in, label_all
 from dlseg.predict.results import Results, refuse_overwriting
@@ -52,7 +51,7 @@ def predict(
     results = Results.beside(out, image, overlay, scores)
     if not many:
         refuse_overwriting([results])
-    net, info = open_weights(weights)
+    net, info = options.open_labeller(weights)
     params = options.params_for(crf, crf_params, info)
     if pixels is None:
         _folder(net, image, out, params, kernel, tile, overlay, scores, as_json)

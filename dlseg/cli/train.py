@@ -18,8 +18,11 @@ from dlseg.datasets import Dataset, load
 from dlseg.datasets.counts import LabelCounts, count_labels, shared_pictures
 from dlseg.datasets.memory import InMemory, LabelledImages
 from dlseg.datasets.whole import tree_hash
-from dlseg.networks import Network, create, load_trunk, save_weights
-from dlseg.networks.saved import open_weights
+from dlseg.networks import Network, create, save_weights
+from dlseg.networks.files import Weights
+from dlseg.networks.imagenet import download
+from dlseg.networks.saved import find_weights
+from dlseg.networks.weights import pour_weights
 from dlseg.scoring import evaluate
 from dlseg.training import Callback, Recipe
 from dlseg.training import train as train_net
@@ -33,7 +36,7 @@ from dlseg.training.team import joined
 @click.option("--data", default="shapes", show_default=True, help=options.DATA)
 @click.option("--split", default="train", show_default=True, help="The list to train on.")
 @click.option("--init", default="shapes-classifier", show_default=True,
-              help="'shapes-classifier', 'imagenet', 'none', or a weights file.")
+              help="'shapes-classifier', 'imagenet', 'none', or a weights file: dlseg's, PyTorch's or Caffe's.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/labeller.safetensors"),
               show_default=True, help="A .safetensors file to write.")
 @click.option("--variant", default="deeplab-largefov", show_default=True)
@@ -181,16 +184,24 @@ def start_network(
     """
     if init == "imagenet" and width != 1:  # said before half a gigabyte is fetched
         raise ValueError(f"--init imagenet: VGG-16's weights need --width 1; got {width:g}")
-    if init in ("none", "imagenet"):
-        weights = None if init == "none" else init
-        return create(variant, len(classes), width, geometry, weights), weights or "nothing copied: random weights"
     net = create(variant, len(classes), width, geometry)
-    source, info = open_weights("shapes", "vgg16-20m") if init == "shapes-classifier" else open_weights(init)
+    if init == "none":
+        return net, "nothing copied: random weights"
+    name, found, info = _given(init)
     same = info.get("classes") in (None, list(classes))
     try:
-        done = load_trunk(net, source, same)
+        done = pour_weights(net, found, name, same)
     except ValueError as error:
         raise ValueError(f"--init {init}: {error}; give its --variant and --width, or --init none for random "
                          "weights") from error
-    note = "" if same or source.spec.num_classes != len(classes) else " (its classes have other names)"
-    return net, f"{init}: {done}{note}"
+    others = not same and info["num_classes"] == len(classes)
+    return net, f"{init}: {done}" + (" (its classes have other names)" if others else "")
+
+
+def _given(init: str) -> tuple[str, Weights, dict[str, Any]]:
+    """The weights that --init names: what they are called, their tensors, and what is known of them."""
+    if init == "imagenet":
+        return init, Weights(download()), {}
+    shipped = init in ("shapes-classifier", "shapes")
+    path, found, info = find_weights("shapes", "vgg16-20m") if shipped else find_weights(init)
+    return path.name, found, info

@@ -28,8 +28,12 @@ class Transfer:
 
 
 @torch.no_grad()
-def load_trunk(labeller: Network, classifier: nn.Module, same_classes: bool = True) -> Transfer:
+def load_trunk(
+    labeller: Network, classifier: nn.Module | Mapping[str, Tensor], same_classes: bool = True
+) -> Transfer:
     """Copy every layer of `classifier` whose name and shapes fit into `labeller`, in place, and say which.
+
+    `classifier` is a network or its state dict.
 
     A fully connected layer fits the convolution with as many weights per output. fc8 is new where the numbers
     of classes differ (the paper swaps 1000 classes for 21), or where `same_classes` is False: as many classes,
@@ -38,7 +42,8 @@ def load_trunk(labeller: Network, classifier: nn.Module, same_classes: bool = Tr
     Raises:
         ValueError: no layer fits: another architecture or another width. `labeller` is as it was.
     """
-    source, target = _plain_names(classifier.state_dict()), _plain_names(labeller.state_dict())
+    given = classifier.state_dict() if isinstance(classifier, nn.Module) else classifier
+    source, target = _plain_names(given), _plain_names(labeller.state_dict())
     learned = _plain_names(dict(labeller.named_parameters()))
     layers: dict[str, list[str]] = {}
     for key in target:
@@ -54,8 +59,8 @@ def load_trunk(labeller: Network, classifier: nn.Module, same_classes: bool = Tr
         for key in keys if fits else ():
             target[key].copy_(source[key].reshape(target[key].shape))
     if not copied:
-        raise ValueError(f"weights: got {_kind(classifier)}, none of whose layers fits {_kind(labeller)}; expected "
-                         f"a network of the same trunk and width{_first_difference(source, target)}")
+        raise ValueError(f"weights: no layer of {_kind(classifier)} fits {_kind(labeller)}; expected one of the "
+                         f"same trunk and width{_first_difference(source, target)}")
     return Transfer(tuple(copied), tuple(new))
 
 
@@ -64,8 +69,8 @@ def _plain_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key.removeprefix("chain."): value for key, value in tensors.items()}
 
 
-def _kind(net: nn.Module) -> str:
-    return f"{net.spec.variant} of width {net.spec.width:g}" if isinstance(net, Network) else "a network"
+def _kind(net: object) -> str:
+    return f"{net.spec.variant} of width {net.spec.width:g}" if isinstance(net, Network) else "that network"
 
 
 def _first_difference(source: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> str:

@@ -51,6 +51,7 @@ class Run:
     recipe: Recipe
     fingerprint: str
     callbacks: Sequence[object] = ()
+    classes: Sequence[str] = ()
 
     def save(self, path: Path, iteration: int) -> None:
         """Write the state after `iteration` iterations: to a draft, flushed to the disk, then renamed.
@@ -64,6 +65,7 @@ class Run:
             return
         state = {
             "format": FORMAT, "iteration": iteration, "recipe": self.recipe.to_json(), "run": self.fingerprint,
+            "classes": list(self.classes),
             "net": self.net.state_dict(), "optimiser": self.optimiser.state_dict(), "rng": torch.get_rng_state(),
             "callbacks": [c.state_dict() for c in self._stateful()],
         }
