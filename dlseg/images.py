@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 MAX_PIXELS = 50_000_000
 
@@ -24,14 +26,44 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarr
         FileNotFoundError: no such file.
         ImageError: not an image, cut short, or more than `max_pixels`.
     """
-    path = Path(path)
+    with _opened(Path(path)) as picture:
+        if picture.width * picture.height > max_pixels:
+            raise ImageError(_too_large(Path(path), picture.width, picture.height, max_pixels))
+        return np.array(_to_rgb(ImageOps.exif_transpose(picture)))
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """Height and width of a picture as `read_image` gives it; the pixels are not read.
+
+    Raises as `read_image` does for what is no image.
+    """
+    with _opened(Path(path)) as picture:
+        width, height = picture.size
+        return (width, height) if _orientation(picture) >= 5 else (height, width)
+
+
+def is_turned(path: str | Path) -> bool:
+    """Whether the EXIF tag of a picture says that it is to be turned or mirrored."""
+    with _opened(Path(path)) as picture:
+        return _orientation(picture) > 1
+
+
+def _orientation(picture: Image.Image) -> int:
+    """EXIF's number: 1 as stored, 5 to 8 with height and width exchanged."""
+    # a PNG's own getexif decodes all pixels to find a tag behind them
+    exif = Image.Image.getexif(picture) if picture.format == "PNG" else picture.getexif()
+    value = exif.get(ExifTags.Base.Orientation, 1)
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The picture in a file; what Pillow raises, also in the block, in our words."""
     if not path.is_file():
         raise FileNotFoundError(f"image: no file {str(path)!r}")
     try:
         with Image.open(path) as picture:
-            if picture.width * picture.height > max_pixels:
-                raise ImageError(_too_large(path, picture.width, picture.height, max_pixels))
-            return np.array(_to_rgb(ImageOps.exif_transpose(picture)))
+            yield picture
     except Image.DecompressionBombError as error:
         raise ImageError(f"image: {str(path)!r} is far too large: {error}") from error
     except UnidentifiedImageError as error:

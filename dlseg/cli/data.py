@@ -42,7 +42,10 @@ def make(name: str, seed: int, out: Path | None, jobs: int, train: int, val: int
 @click.option("--classes", type=int, help="How many classes, background included; by default what the folder says.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def check(folder: Path, classes: int | None, as_json: bool) -> None:
-    """Read every file of a data set in VOC's layout and list every fault; exit status 1 if there is any."""
+    """Read every file of a data set and list every fault; exit status 1 if there is any.
+
+    FOLDER is in VOC's layout, or has a `dataset.json`.
+    """
     report = check_folder(folder, classes)
     click.echo(_json(report) if as_json else _text(report))
     if report.faults:
@@ -102,6 +105,7 @@ def _json(report: Report) -> str:
 def _text(report: Report) -> str:
     lists = ", ".join(f"{split} {count}" for split, count in report.lists.items()) or "none"
     lines = [f"{report.folder}: {report.num_classes} classes; lists: {lists}"]
+    lines += [f"{split}: {words}" for split, words in report.labels.items()]
     lines += [f"note: {note}" for note in report.notes]
     lines += [f"fault: {fault.file}: {fault.what}" for fault in report.faults]
     count = len(report.faults)

@@ -13,10 +13,10 @@ import click
 from dlseg.cli import options
 from dlseg.crf import CRFParams
 from dlseg.datasets import load
+from dlseg.datasets.counts import count_labels
 from dlseg.evaluation import render
 from dlseg.evaluation.published import TRIMAP, WIDTHS
 from dlseg.evaluation.tables import Format
-from dlseg.networks.saved import open_weights
 from dlseg.scoring import Score, export_results, score_results
 from dlseg.scoring import evaluate as score
 
@@ -46,11 +46,16 @@ def evaluate(
     """Mean IoU over all classes (VOC's convention), accuracies, and the trimap near boundaries."""
     options.use_threads(threads)
     dataset, start, params = load(data, split), time.perf_counter(), None
+    counts = count_labels(dataset, progress=True) if dataset.labelled else None
+    if counts is not None:
+        if not any(counts.pixels):
+            raise ValueError(f"--split {split}: {counts.fault()}")
+        click.echo(f"{split}: {counts}" + (f"\nnote: {counts.fault()}" if counts.fault() else ""), err=True)
     widths = WIDTHS if trimap else (1, 3, 8)
     if results is not None:
         scores = {"results": score_results(results, dataset, widths)}
     else:
-        net, info = open_weights(weights)
+        net, info = options.open_labeller(weights)
         params = options.params_for(crf, crf_params, info)
         if export is not None:
             folder = export_results(net, dataset, export, split, params, kernel, not only_voc, progress=True)
@@ -63,6 +68,7 @@ def evaluate(
     seconds = round(time.perf_counter() - start, 2)
     if as_json:
         options.show_json(describe(scores, params) | {
+            "label_shares": counts and counts.shares(), "void_share": counts and counts.void_share(),
             "data": data, "split": split, "images": len(dataset), "seconds": seconds,
             "weights": weights if results is None else None})
     else:

@@ -18,7 +18,7 @@ DATA = "'shapes', 'voc2012', 'voc2012-aug', or a folder."
 threads = click.option("--threads", type=click.IntRange(1), default=None, help="CPU threads for torch.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 weights = click.option("--weights", default="shapes", show_default=True,
-                       help="'shapes' (shipped), or a .safetensors file with its .json beside it.")
+                       help="'shapes' (shipped), or a weights file: dlseg's or a checkpoint, PyTorch's, Caffe's.")
 crf = click.option("--crf/--no-crf", default=False, help="Refine by the fully connected CRF.")
 crf_params = click.option("--crf-params", type=click.Path(exists=True, dir_okay=False, path_type=Path),
                           help="A JSON file of CRF parameters; implies --crf.")
@@ -31,6 +31,21 @@ def use_threads(count: int | None) -> None:
         import torch
 
         torch.set_num_threads(count)
+
+
+def open_labeller(weights: str) -> tuple[Network, dict[str, Any]]:
+    """The network of `--weights`, and what is known of it; what is only assumed is said on standard error."""
+    from dlseg.networks.saved import open_weights
+
+    if weights == "imagenet":
+        raise ValueError("--weights: got 'imagenet', a classifier of whole images, expected a trained labeller; "
+                         "`dlseg train --init imagenet` makes one")
+    net, info = open_weights(weights)
+    if info.get("assumed"):
+        s = net.spec
+        click.echo(f"{weights}: no .json beside it says which network it is; taken for {s.variant}, "
+                   f"{s.num_classes} classes, width {s.width:g}, geometry {s.geometry}", err=True)
+    return net, info
 
 
 def params_for(crf: bool, file: Path | None, info: dict[str, Any]) -> CRFParams | None:

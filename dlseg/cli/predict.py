@@ -9,13 +9,12 @@ import numpy as np
 
 from dlseg.cli import options
 from dlseg.crf import CRFParams
-from dlseg.datasets.voc import write_indices
 from dlseg.figures.labels import overlay as draw_overlay
 from dlseg.images import read_image
 from dlseg.networks import Network
-from dlseg.networks.saved import open_weights
 from dlseg.predict import predict as predict_image
-from dlseg.predict.folder import images_in, label_all, save_picture, save_scores
+from dlseg.predict.folder import images_in, label_all
+from dlseg.predict.results import Results, refuse_overwriting
 
 
 @click.command()
@@ -38,7 +37,8 @@ def predict(
 ) -> None:
     """Label every pixel of IMAGE: a PNG whose pixel values are class numbers, coloured by VOC's palette.
 
-    If IMAGE is a folder, every image in it is labelled; a run that was stopped goes on where it was.
+    If IMAGE is a folder, every image in it is labelled; a run that was stopped goes on where it was. Only files
+    that this command made are ever overwritten.
     """
     options.use_threads(threads)
     many = image.is_dir()
@@ -48,17 +48,16 @@ def predict(
     if not out.parent.is_dir():
         raise FileNotFoundError(f"--out: no folder {str(out.parent)!r}")
     pixels = None if many else read_image(image)
-    net, info = open_weights(weights)
+    results = Results.beside(out, image, overlay, scores)
+    if not many:
+        refuse_overwriting([results])
+    net, info = options.open_labeller(weights)
     params = options.params_for(crf, crf_params, info)
     if pixels is None:
         _folder(net, image, out, params, kernel, tile, overlay, scores, as_json)
         return
     found = predict_image(net, pixels, params, kernel, tile)
-    if scores:
-        save_scores(found, net, out.with_suffix(".npz"))
-    if overlay:
-        save_picture(draw_overlay(pixels, found.labels), out.with_name(f"{out.stem}_overlay.png"))
-    write_indices(found.labels, out)
+    results.write(found, net, pixels, draw_overlay)
     classes = info.get("classes") or [str(i) for i in range(net.spec.num_classes)]
     shares = {classes[c]: float((found.labels == c).mean()) for c in np.unique(found.labels)}
     if as_json:

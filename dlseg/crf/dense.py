@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -20,8 +19,10 @@ from dlseg.crf.kernels import create
 from dlseg.crf.mean_field import Cancelled, Run
 from dlseg.crf.params import CRFParams, Number
 from dlseg.crf.shrink import averaged, enlarged
-from dlseg.crf.team import checked_threads
+from dlseg.crf.team import Turn, checked_threads
 from dlseg.crf.traced import Traced
+
+KEPT = {"_kernel", "_turn", "_small"}  # what a DenseCRF keeps from call to call; all else is inputs
 
 
 class Step(NamedTuple):
@@ -59,7 +60,8 @@ class DenseCRF:
     threads: how many the lattice may use; None is every processor, at most 8, or NUMBA_NUM_THREADS.
 
     Torch in, torch out. Inputs are never changed. Every mistake is one TypeError or ValueError that names it. One
-    object may be used by several threads; they take turns.
+    object may be used by several threads; they take turns. It may be interrupted, forked, copied and pickled: a
+    copy has the inputs and options, none of the lattices, and no gradient where it was pickled.
 
     Where the unary is a tensor that requires a gradient, `infer` on the lattice carries one: each call from what
     the tensor holds then, with a graph of its own. float32 on the CPU goes through the compiled lattices; float64,
@@ -92,9 +94,35 @@ class DenseCRF:
         self._compatibility = inputs.checked_compatibility(compatibility, self.num_classes)
         self._options: dict[str, Any] = {"self_term": self_term, "neighbours": neighbours, "threads": self.threads}
         self.kernel = kernel
-        self._kernel = create(kernel, self._image, self._extra, **self._options)
-        self._lock = threading.RLock()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Everything that is kept from call to call, none of it there yet."""
+        self._kernel = create(self.kernel, self._image, self._extra, **self._options)
+        self._turn = Turn()
         self._small: tuple[int, DenseCRF] | None = None  # what preview works on
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The inputs and options; what is kept from call to call is built anew where they arrive."""
+        return self._inputs()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            array = isinstance(value, np.ndarray) and not value.flags.writeable  # joblib maps large ones from files
+            setattr(self, name, np.array(value) if array else value)
+        self._begin()
+
+    def __copy__(self) -> DenseCRF:
+        twin = object.__new__(DenseCRF)
+        traced = None if self._traced is None else self._traced.twin()
+        twin.__setstate__(self._inputs() | {"_traced": traced})
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> DenseCRF:
+        return self.__copy__()  # the inputs are nobody else's, and never changed
+
+    def _inputs(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in KEPT}
 
     def infer(self, params: CRFParams, *, relax: Number = 1.0, cancel: Callable[[], bool] | None = None) -> Any:
         """Marginals (C, H, W) float32 after `params.iterations` parallel updates.
@@ -105,7 +133,7 @@ class DenseCRF:
         What the parameters left alone is kept: new weights only iterate; a new sigma_gamma, or sigma_alpha or
         sigma_beta, rebuilds one of the two lattices. It stops early where no marginal moves any more.
         """
-        with self._lock:
+        with self._turn():
             self._refresh()
             if self._traced is not None:
                 return self._infer_traced(self._traced, params, relax, cancel)
@@ -113,7 +141,7 @@ class DenseCRF:
 
     def label(self, params: CRFParams, *, cancel: Callable[[], bool] | None = None) -> Int64[np.ndarray, "H W"]:
         """The most probable label of every pixel, (H, W) int64: `infer` and argmax, a little faster."""
-        with self._lock:
+        with self._turn():
             self._refresh()
             if self._traced is not None:
                 with torch.no_grad():
@@ -166,7 +194,7 @@ class DenseCRF:
         if update not in ("parallel", "sequential"):
             raise ValueError(f'update: got {update!r}, expected "parallel" or "sequential"')
         self._refuse_gradient("steps")
-        with self._lock:
+        with self._turn():
             self._refresh()
             run = self._start(params, relax, thorough=True)
         if update == "sequential" and not isinstance(run, ExactRun):
@@ -176,7 +204,7 @@ class DenseCRF:
     def _steps(self, run: Run, iterations: int, relax: Number, sequential: bool) -> Iterator[Step]:
         change = 0.0
         for iteration in range(iterations + 1):
-            with self._lock:
+            with self._turn():
                 if iteration:
                     change = run.sweep() if isinstance(run, ExactRun) and sequential else run.advance(relax)
                 energy = free_energy(run.marginals(), -np.log(self._probs), run.pairwise_energy())
@@ -186,7 +214,7 @@ class DenseCRF:
     def preview(self, params: CRFParams, *, factor: int = 2, cancel: Callable[[], bool] | None = None) -> Any:
         """A quick look, (C, H, W): `infer` on an image `factor` times smaller, sigmas scaled, pixels repeated."""
         self._refuse_gradient("preview")
-        with self._lock:
+        with self._turn():
             self._refresh()
             if self._small is None or self._small[0] != factor:
                 self._small = (factor, self._shrunk(factor))
@@ -209,7 +237,7 @@ class DenseCRF:
         for name, value, size in (("row", row, self.height), ("col", col, self.width)):
             if not 0 <= value < size:
                 raise ValueError(f"{name}: got {value}, expected 0 to {size - 1}")
-        with self._lock:
+        with self._turn():
             rows = self._kernel.affinity(params, row * self.width + col)
         return Affinity(*(x.astype(np.float32).reshape(self.height, self.width) for x in rows))
 

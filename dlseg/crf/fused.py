@@ -20,8 +20,11 @@ from dlseg.crf.team import share
 from dlseg.crf.unary import ROW, First, Sides, Unary
 from dlseg.crf.workspace import borrowed, room
 
-STILL = 1e-4  # a pixel none of whose marginals moved further than this is not splatted again
-QUIET = np.float32(5e-5)  # a pixel is left alone where the change of its messages, as a share of all, moves it less
+DECIDED = np.float32(0.01)  # a pixel whose winner is wrong with at most this probability may be left alone
+TOLERANCE = np.float32(2e-6)  # as long as none of its marginals would move by more than this in an iteration;
+REFRESH = 8  # and every so many iterations all pixels are looked at again, so that it cannot lag by more than both
+NEAR = 1e-6  # where an iteration moves the marginals by less (mean total variation distance) it asks whether the
+CONVERGED = 1e-5  # iteration contracts, and stops if all that is to come is surely less than this
 FEW = 1 / 3  # up to this share of the pixels are splatted as moves, more of them by splatting all anew
 
 
@@ -60,7 +63,7 @@ class LatticeKernel:
               thorough: bool) -> LatticeRun:
         if self.unary is None or self.unary.probs is not probs:
             self.unary = Unary(probs, self.threads)
-        return LatticeRun(self, self.unary, params, compatibility, -1.0 if thorough else STILL)
+        return LatticeRun(self, self.unary, params, compatibility, thorough=thorough)
 
     def affinity(self, params: CRFParams, pixel: int) -> tuple[np.ndarray, np.ndarray]:
         appearance, smoothness = self.prepare(params)
@@ -68,18 +71,28 @@ class LatticeKernel:
 
 
 class LatticeRun:
-    """One inference: marginals of the live labels pixel by pixel, and both lattices' values."""
+    """One inference: marginals of the live labels pixel by pixel, and both lattices' values.
 
-    def __init__(self, kernel: LatticeKernel, unary: Unary, params: CRFParams, compatibility: Compatibility,
-                 still: float = STILL) -> None:
-        self.threads = kernel.threads
-        self.probs, self.compatibility, self.still = unary.probs, compatibility, np.float32(still)
+    A mean field near an even state amplifies every difference, so that what is left out there may decide the
+    outcome. Where a pixel is decided it is the opposite: it hardly answers. So undecided pixels take part in every
+    iteration as they are, and of the decided ones those are left alone that cannot move by more than TOLERANCE.
+    thorough: all pixels and labels take part in full in every iteration.
+    """
+
+    def __init__(self, kernel: LatticeKernel, unary: Unary, params: CRFParams, compatibility: Compatibility, *,
+                 thorough: bool = False) -> None:
+        self.threads, self.thorough = kernel.threads, thorough
+        self.probs, self.compatibility = unary.probs, compatibility
         self.sides = kernel.prepare(params)
-        self.gains = [side.gain(w) for side, w in zip(self.sides, (params.w1, params.w2), strict=True)]
+        spread = 1.0 if compatibility is None else float(np.abs(compatibility).sum(axis=1).max(initial=0))
+        self.weights, self.spread = (params.w1, params.w2), spread
+        self.heard = [np.float32(4 * w * side.reach * spread)
+                      for side, w in zip(self.sides, self.weights, strict=True)]
+        self.gains = [side.gain(w) for side, w in zip(self.sides, self.weights, strict=True)]
         reach = params.w1 * self.sides[0].reach + params.w2 * self.sides[1].reach
         everything = Folding(np.arange(len(self.probs)), np.arange(0), 0.0)
-        self.folding = (everything if compatibility is not None
-                        else filled(fold(unary.peaks, reach), unary.peaks, ROW))
+        self.folding = (everything if thorough or compatibility is not None
+                        else filled(fold(unary.peaks, unary.means, reach), unary.peaks, ROW))
         self.start = unary.start(self.folding.live, self.folding.folded)
         self.width = self.start.width
         self.parts = self.sides[0].lattice.pixel_parts
@@ -95,7 +108,7 @@ class LatticeRun:
         for changes in self.changes:
             changes[:] = 0
         self.values = self.own  # those of q, from the first filtering on
-        self.begun = False
+        self.begun, self.rounds, self.ask_again = False, 0, 0
         self.stale, self.soft = np.empty(pixels, np.bool_), np.empty(pixels, np.float32)
         self.moved = np.empty(pixels, np.int32)
         self.counts: list[int] | None = None  # how many moved in each part; None: splat everything
@@ -109,20 +122,55 @@ class LatticeRun:
         return share(work, tasks, self.threads)
 
     def advance(self, relax: Number = 1.0) -> float:
-        if self.counts is not None and sum(self.counts) == 0:
-            return 0.0
-        self.stale[:] = self.counts is None or relax != 1
+        """One iteration. 0 says that no further one would change anything, or nothing worth the name."""
+        self.rounds += 1
+        if self.thorough or self.rounds % REFRESH == 0:
+            self.counts = None
+        everywhere = self.counts is None or relax != 1
+        change, travelled = self._update(relax, everywhere)
+        if travelled == 0 and not everywhere:
+            self.counts = None
+            change, travelled = self._update(relax, everywhere=True)
+        pixels = len(self.stale)
+        if not self.thorough and 0 < travelled <= NEAR * pixels and self.rounds >= self.ask_again:
+            contraction = self.contraction()
+            self.ask_again = self.rounds + REFRESH
+            if contraction < 1 and travelled <= (1 - contraction) * CONVERGED * pixels:
+                return 0.0
+        return change
+
+    def _update(self, relax: Number, everywhere: bool) -> tuple[float, float]:
+        """The update at all pixels or at those that may answer; the largest change of a marginal, and, as if relax
+        were 1, the sum of all pixels' total variation distances."""
         self._filter()
         first, second = self.sides
         start, self.begun = self.start, True
+        if everywhere:
+            self.stale[:] = True
+        else:
+            np.logical_or(self.stale, self.soft > DECIDED, out=self.stale)
+        decided = np.float32(-1) if self.thorough else DECIDED
         results = self._share(update.update, [
             (self.values[0], first.ids, first.weights, self.gains[0], self.values[1], second.ids, second.weights,
              self.gains[1], self.stale, start.unary, start.apart, self.costs, start.holds, self.q, self.soft,
-             np.float32(relax), self.still, len(start.live), room(2 * self.width), self.moved, self.steps,
-             self.width, *part) for part in self.parts])
-        counts = [count for _, count in results]
-        self.counts = counts if sum(counts) <= FEW * len(self.stale) else None
-        return float(max(change for change, _ in results))
+             np.float32(relax), TOLERANCE, decided, len(start.live), room(2 * self.width), self.moved,
+             self.steps, self.width, *part) for part in self.parts])
+        changes, distances, counts = zip(*results, strict=True)
+        self.counts = list(counts) if sum(counts) <= FEW * len(self.stale) else None
+        return float(max(changes)), float(sum(distances)) / 2
+
+    def contraction(self) -> float:
+        """A number that bounds by how much an iteration multiplies a small difference between two marginals.
+
+        Measured as the sum of all pixels' absolute differences. Pixel i, of softness s, passes on at most min(2 s,
+        1/2) times what reaches it, and what pixel j differs by reaches i times K_ij: so it is the largest column
+        sum of K, its rows multiplied with that. Below 1 the iteration contracts to a fixed point.
+        """
+        passes_on = np.minimum(2 * (self.soft + REFRESH * TOLERANCE), 0.5)
+        columns = np.zeros(len(self.soft), np.float32)
+        for side, weight in zip(self.sides, self.weights, strict=True):
+            columns += np.float32(weight) * side.send * side.lattice.filter(passes_on * side.get, transpose=True)
+        return self.spread * float(columns.max())
 
     def _filter(self) -> None:
         """Brings both lattices' values up to date with q: all anew, or by what moved."""
@@ -160,9 +208,10 @@ class LatticeRun:
             self.values = self.own
         self._share(self._splat_moves, [(0,), (1,)])
         self._blur(self.changes)
+        self.stale[:] = False
         self._over_points(passes.settle, lambda which, side: (
-            self.changes[which], self.values[which], side.bound, QUIET, side.lattice.start_of,
-            side.lattice.pixel_of, self.stale, self.soft))
+            self.changes[which], self.values[which], side.bound, self.heard[which], TOLERANCE, DECIDED,
+            side.lattice.start_of, side.lattice.pixel_of, self.stale, self.soft))
 
     def _splat_moves(self, which: int) -> None:
         side = self.sides[which]

@@ -2,21 +2,122 @@
 
 Plain threads of our own rather than a compiler's: any number of Python threads may infer at once, a forked
 process starts afresh, idle threads sleep instead of spinning beside torch's, and two busy processes do not stall
-each other.
+each other. And rather than concurrent.futures': those stop before threads that outlive the main one do, and an
+exception from outside (Ctrl-C) can leave their locks locked.
 """
 
 from __future__ import annotations
 
 import os
+from _thread import start_new_thread
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from queue import SimpleQueue
+from threading import RLock
 from typing import Any
 
 MOST = 8  # a pass takes a few milliseconds; more threads than this wait for each other
-_pools: dict[int, ThreadPoolExecutor] = {}
-os.register_at_fork(after_in_child=_pools.clear)
+
+
+class _Job:
+    """One call of `share`.
+
+    turns: a lock for each helper, which it holds while it works for this job. Whoever holds them all knows that no
+    helper is at work, nor will be. Locks that a thread can take twice: the caller may have been interrupted after
+    it took one and before it could note that.
+    """
+
+    def __init__(self, work: Callable[..., Any], tasks: Sequence[tuple], helpers: int) -> None:
+        self.work, self.tasks = work, tasks
+        self.results: list[Any] = [None] * len(tasks)
+        self.waiting = deque(range(len(tasks)))
+        self.failures: list[BaseException] = []
+        self.turns = [RLock() for _ in range(helpers)]
+
+    def drain(self, take: Callable[[], int]) -> None:
+        """Does what is waiting, one task after another."""
+        work, tasks, results = self.work, self.tasks, self.results
+        while True:
+            try:
+                which = take()  # atomic
+            except IndexError:
+                return
+            results[which] = work(*tasks[which])
+
+    def help(self, helper: int) -> None:
+        """A helper's part, where the caller has not left yet."""
+        turn = self.turns[helper]
+        if not turn.acquire(blocking=False):
+            return
+        try:
+            self.drain(self.waiting.popleft if helper % 2 else self.waiting.pop)
+        except BaseException as error:  # the caller raises it
+            self.waiting.clear()
+            self.failures.append(error)
+        finally:
+            turn.release()
+
+    def forget(self) -> None:
+        """Lets go of the arrays: helpers may come to see this job much later."""
+        self.tasks, self.failures = (), []
+
+
+class _Crew:
+    """This process's helpers.
+
+    They are no `threading.Thread`s: the interpreter does not wait for them at its end, and starting one takes no
+    lock that an exception could leave locked.
+    """
+
+    def __init__(self) -> None:
+        self.jobs: SimpleQueue[tuple[_Job, int]] = SimpleQueue()
+        self.size = self.forks = 0
+
+    def call(self, job: _Job) -> None:
+        """Asks for as many helpers as the job takes; there may be fewer, or none, and none is waited for."""
+        while self.size < len(job.turns):
+            try:
+                start_new_thread(_serve, (self.jobs,))
+            except RuntimeError:  # too many threads, or the interpreter is about to end
+                break
+            self.size += 1
+        for helper in range(min(self.size, len(job.turns))):
+            self.jobs.put((job, helper))
+
+    def start_afresh(self) -> None:
+        """In a forked process: none of the threads is there any more, and what they locked stays locked."""
+        self.jobs, self.size = SimpleQueue(), 0
+        self.forks += 1
+
+
+_crew = _Crew()
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_crew.start_afresh)
+
+
+def _serve(jobs: SimpleQueue[tuple[_Job, int]]) -> None:
+    while True:
+        job, helper = jobs.get()
+        job.help(helper)
+        del job  # holds nothing while it waits for the next one
+
+
+class Turn:
+    """A lock that the same thread may take again: ``with turn():``. A forked process, or a copy, has its own.
+
+    It is called because a `with` statement takes a lock of C at once: an __enter__ of Python's could be
+    interrupted when the lock was taken already.
+    """
+
+    def __init__(self) -> None:
+        self._locks: dict[int, Any] = {}
+
+    def __call__(self) -> Any:
+        return self._locks.setdefault(_crew.forks, RLock())  # atomic
+
+    def __reduce__(self) -> tuple[type[Turn], tuple[()]]:
+        return Turn, ()
 
 
 def default_threads() -> int:
@@ -42,30 +143,40 @@ def share(work: Callable[..., Any], tasks: Sequence[tuple], threads: int) -> lis
 
     Threads start at both ends: from call to call a thread gets much the same tasks, whose numbers are still in its
     processor's cache.
+
+    When it returns or raises, no thread is at work here any more. An exception of `work` stops the others and is
+    raised, one of them if there are several. So does one from outside, Ctrl-C's KeyboardInterrupt for example,
+    wherever it comes; what comes while that waits for the helpers does not cut the waiting short.
     """
     helpers = min(threads, len(tasks)) - 1
     if helpers < 1:
         return [work(*task) for task in tasks]
-    results: list[Any] = [None] * len(tasks)
-    waiting = deque(range(len(tasks)))
-
-    def drain(take: Callable[[], int]) -> None:
-        while True:
+    job = _Job(work, tasks, helpers)
+    late: BaseException | None = None
+    try:
+        _crew.call(job)
+        job.drain(job.waiting.popleft)
+    finally:
+        # Not a function of its own: an exception could come on the way into it.
+        settled = False
+        while not settled:
             try:
-                which = take()  # atomic
-            except IndexError:
-                return
-            results[which] = work(*tasks[which])
-
-    if helpers not in _pools:
-        _pools[helpers] = ThreadPoolExecutor(helpers, thread_name_prefix="dlseg-crf")
-    ends = (waiting.pop, waiting.popleft)
-    futures = [_pools[helpers].submit(drain, ends[helper % 2]) for helper in range(helpers)]
-    drain(waiting.popleft)
-    for future in futures:
-        if not future.cancel():  # one whose thread has not begun is not waited for: nothing is left to do
-            future.result()
-    return results
+                job.waiting.clear()
+                for turn in job.turns:
+                    turn.acquire()  # at once where the helper has not begun: then it never will
+                settled = True
+            except BaseException as error:
+                late = error
+        failures = job.failures
+        job.forget()
+    try:
+        if late is not None:
+            raise late
+        if failures:
+            raise failures[0]
+        return job.results
+    finally:
+        del late, failures  # their tracebacks lead here: a circle that would keep the arrays
 
 
 def parts(count: int, threads: int = MOST, size: int = 16384) -> list[tuple[int, int]]:

@@ -35,6 +35,14 @@ class Traced:
         self._sparse: SparseKernel | None = None
         self._pair: LatticePair | None = None
 
+    def twin(self) -> Traced:
+        """The same tensor, with nothing kept."""
+        return Traced(self.name, self.unary, self._probs.numpy(), self.image, self.extra)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without a graph, and without lattices: they are built anew where it arrives."""
+        return vars(self) | {"unary": self.unary.detach(), "_sparse": None, "_pair": None}
+
     def has_changed(self) -> bool:
         """Whether the tensor was written to since this was asked last."""
         before, self._version = self._version, self.unary._version

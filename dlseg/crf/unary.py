@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Int64
 
 from dlseg.crf.compiled import update
 from dlseg.crf.mean_field import Marginals
@@ -22,7 +22,8 @@ class Unary:
     def __init__(self, probs: Marginals, threads: int = 1) -> None:
         self.probs, self.threads = probs, threads
         self.parts = parts(probs.shape[1], threads)
-        self.peaks = np.max(share(_peaks, [(probs, *part) for part in self.parts], threads), axis=0)
+        peaks, sums = zip(*share(_peaks_and_sums, [(probs, *part) for part in self.parts], threads), strict=True)
+        self.peaks, self.means = np.max(peaks, axis=0), np.sum(sums, axis=0) / probs.shape[1]
         self.kept: Start | None = None
 
     def start(self, live: Int64[np.ndarray, " a"], folded: Int64[np.ndarray, " b"]) -> Start:
@@ -38,8 +39,8 @@ class Unary:
             self.kept.first = None
 
 
-def _peaks(probs: Marginals, start: int, stop: int) -> Float32[np.ndarray, " C"]:
-    return probs[:, start:stop].max(axis=1)
+def _peaks_and_sums(probs: Marginals, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+    return probs[:, start:stop].max(axis=1), probs[:, start:stop].sum(axis=1, dtype=np.float64)
 
 
 class Start:

@@ -4,6 +4,7 @@ what is done there.
 
 from __future__ import annotations
 
+import sys
 import weakref
 from typing import Any
 
@@ -28,11 +29,21 @@ class Workspace:
             kept = self.arrays[name] = room(numbers)
         return kept[:numbers]
 
+    def is_held(self) -> bool:
+        """Whether anybody still has one of the arrays, who might read or write it.
+
+        Nobody does where the last user is gone, unless something went wrong: then this memory is not lent again.
+        """
+        # what refers to the memory of a kept array: that array, and the question
+        return any(sys.getrefcount(array.base) > 2 for array in self.arrays.values())
+
 
 def borrowed(user: Any) -> Workspace:
     """A workspace that is `user`'s as long as that lives; nobody may hold its arrays longer."""
     try:
         workspace = _idle.pop()
+        while workspace.is_held():
+            workspace = _idle.pop()
     except IndexError:
         workspace = Workspace()
     weakref.finalize(user, _give_back, workspace).atexit = False

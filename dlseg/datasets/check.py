@@ -1,15 +1,18 @@
-"""Everything that is wrong with a folder in VOC's layout, in one go."""
+"""Everything that is wrong with a data set's folder, in one go."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import UInt8
 from tqdm.auto import tqdm
 
 from dlseg.datasets import voc
+from dlseg.datasets.counts import LabelCounts, shared_pictures
+from dlseg.datasets.described import FILE, Described, described_splits
 from dlseg.images import read_image
 
 SUBFOLDERS = ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation")
@@ -33,15 +36,16 @@ class Report:
     lists: dict[str, int]
     faults: list[Fault]
     notes: list[str]
+    labels: dict[str, str]  # for each list with labels: the shares of its classes and of void, in words
 
 
 def check(folder: str | Path, num_classes: int | None = None, progress: bool = True) -> Report:
-    """Read every list, image and label of a data set in VOC's layout and report every fault.
+    """Read every list, image and label of a data set and report every fault.
 
     Args:
-        folder: the data set.
+        folder: the data set, in VOC's layout or with a `dataset.json`.
         num_classes: how many classes its labels may name, background included; by default as many as its
-            `classes.json` names, or VOC's 21.
+            `classes.json` or `dataset.json` names, or VOC's 21.
         progress: show a progress bar.
 
     Raises:
@@ -53,22 +57,79 @@ def check(folder: str | Path, num_classes: int | None = None, progress: bool = T
         raise NotADirectoryError(f"{root}: no such folder; expected a data set in VOC's layout")
     if num_classes is not None and not 2 <= num_classes <= voc.VOID:
         raise ValueError(f"num_classes: expected 2 to {voc.VOID}, background included; got {num_classes}")
+    return _described(root, progress) if (root / FILE).is_file() else _voc(root, num_classes, progress)
+
+
+def _described(root: Path, progress: bool) -> Report:
+    """A folder with a `dataset.json`."""
+    faults: list[Fault] = []
+    splits: dict[str, Described] = {}
+    try:
+        names = described_splits(root)
+    except ValueError as error:
+        return Report(root, 0, {}, [_fault(root, root / FILE, error)], [], {})
+    for name in names:
+        try:
+            splits[name] = Described(root, name)
+        except (ValueError, OSError) as error:
+            if _fault(root, root / FILE, error) not in faults:
+                faults.append(_fault(root, root / FILE, error))
+    counts: dict[str, LabelCounts] = {}
+    notes: list[str] = []
+    for name, data in splits.items():
+        counts[name] = LabelCounts(data.classes)
+        for i in tqdm(range(len(data)), desc=f"check {name}", unit="picture", leave=False, disable=not progress):
+            try:
+                label = data[i].label
+                if label is not None:
+                    counts[name].add(label)
+            except (ValueError, OSError) as error:
+                faults.append(_fault(root, data.images[i], error))
+        repeated = [file.name for file, count in Counter(data.images).items() if count > 1]
+        faults += [Fault(FILE, f"split {name}: names {file!r} more than once") for file in repeated]
+    faults += [Fault(FILE, f"split {name}: {count.fault()}") for name, count in counts.items()
+               if count.pictures > 1 and count.fault()]
+    notes += [f"{name}: no labels" for name, data in splits.items() if not data.labelled]
+    if {"train", "val"} <= set(splits) and (both := shared_pictures(splits["train"], splits["val"])):
+        notes.append(f"train and val share {_some(both)}")
+    classes = max((data.num_classes for data in splits.values()), default=0)
+    return Report(root, classes, {name: len(data) for name, data in splits.items()}, faults, notes,
+                  {name: str(count) for name, count in counts.items() if count.pictures})
+
+
+def _voc(root: Path, num_classes: int | None, progress: bool) -> Report:
+    """A folder in VOC's layout."""
     faults = [Fault(name, "missing folder") for name in SUBFOLDERS if not (root / name).is_dir()]
     try:
-        known = len(voc.read_classes(root))
+        known = voc.read_classes(root)
     except ValueError as error:
         faults.append(_fault(root, root / "classes.json", error))
-        known = len(voc.CLASSES)
-    num_classes = num_classes or known
+        known = voc.CLASSES
+    num_classes = num_classes or len(known)
+    classes = tuple(known[i] if i < len(known) else str(i) for i in range(num_classes))
     lists, list_faults = _lists(root)
     names = sorted({name for listed in lists.values() for name in listed})
     faults += list_faults
     # a list none of whose names has a label is one without labels, as VOC's own test list
     labelled = {name for listed in lists.values() if voc.has_labels(root, listed) for name in listed}
+    histograms: dict[str, np.ndarray] = {}
     for name in tqdm(names, desc="check", unit="picture", disable=not progress):
-        faults += _pair(root, name, num_classes, name in labelled)
-    counts = {split: len(listed) for split, listed in lists.items()}
-    return Report(root, num_classes, counts, faults, _notes(root, lists, set(names)))
+        found, label = _pair(root, name, num_classes, name in labelled)
+        faults += found
+        if label is not None:
+            histograms[name] = np.bincount(label.ravel(), minlength=256)
+    counts: dict[str, LabelCounts] = {}
+    for split, listed in lists.items():
+        count = LabelCounts(classes)
+        for name in listed:
+            if name in histograms:
+                count.add_histogram(histograms[name])
+        if count.pictures:
+            counts[split] = count
+        if count.pictures > 1 and count.fault():
+            faults.append(Fault(f"{SUBFOLDERS[2]}/{split}.txt", count.fault()))
+    return Report(root, num_classes, {split: len(listed) for split, listed in lists.items()}, faults,
+                  _notes(root, lists, set(names)), {split: str(count) for split, count in counts.items()})
 
 
 def _lists(root: Path) -> tuple[dict[str, list[str]], list[Fault]]:
@@ -88,23 +149,28 @@ def _lists(root: Path) -> tuple[dict[str, list[str]], list[Fault]]:
     return lists, faults
 
 
-def _pair(root: Path, name: str, num_classes: int, labelled: bool) -> Iterator[Fault]:
-    """The faults of one picture and its label."""
+def _pair(
+    root: Path, name: str, num_classes: int, labelled: bool
+) -> tuple[list[Fault], UInt8[np.ndarray, "H W"] | None]:
+    """The faults of one picture and its label, and the label where it is sound."""
     image_path, label_path = voc.image_path(root, name), voc.label_path(root, name)
+    faults: list[Fault] = []
     image = label = None
     try:
         image = read_image(image_path)
     except (ValueError, OSError) as error:
-        yield _fault(root, image_path, error)
+        faults.append(_fault(root, image_path, error))
     if not labelled:
-        return
+        return faults, None
     try:
         label = voc.read_indices(label_path)
         voc.refuse_values(label_path, label, num_classes)
     except (ValueError, OSError) as error:
-        yield _fault(root, label_path, error)
-    if image is not None and label is not None and image.shape[:2] != label.shape:
-        yield Fault(_relative(root, label_path), f"is {voc.size(label)} pixels, its image {voc.size(image)}")
+        return [*faults, _fault(root, label_path, error)], None
+    if image is not None and image.shape[:2] != label.shape:
+        faults.append(Fault(_relative(root, label_path),
+                            voc.mismatch(label_path, label, image_path).removeprefix(f"{label_path}: the label ")))
+    return faults, label
 
 
 def _notes(root: Path, lists: dict[str, list[str]], names: set[str]) -> list[str]:

@@ -19,7 +19,7 @@ from jaxtyping import UInt8
 
 from dlseg.datasets import voc
 from dlseg.datasets.voc import VOID, Dataset, Sample
-from dlseg.images import read_image
+from dlseg.images import image_size, read_image
 
 FILE = "dataset.json"
 ENDINGS = (".png", ".jpg", ".jpeg")
@@ -46,17 +46,41 @@ class Described(Dataset):
         self._files = self._list(parts.get("list"))
         self.names = [path.stem for path in self._files]
 
+    @property
+    def images(self) -> list[Path]:
+        """Every image's file."""
+        return list(self._files)
+
+    @property
+    def label_files(self) -> list[Path]:
+        """Every label's file; none in a split without labels."""
+        return [self._label_file(path) for path in self._files] if self.labelled else []
+
     def __getitem__(self, index: int) -> Sample:
         path = self._files[index]
-        image = read_image(path)
+        image, label = read_image(path), self._label(index)
+        if label is not None and label.shape != image.shape[:2]:
+            raise ValueError(voc.mismatch(self._label_file(path), label, path))
+        return Sample(path.stem, image, label)
+
+    def label(self, index: int) -> UInt8[np.ndarray, "H W"] | None:
+        """Class indices alone, or None in a split without labels; the image is asked for its size only."""
+        path, label = self._files[index], self._label(index)
+        if label is not None and label.shape != image_size(path):
+            raise ValueError(voc.mismatch(self._label_file(path), label, path))
+        return label
+
+    def _label_file(self, image: Path) -> Path:
+        assert self._labels is not None
+        return self._labels / f"{image.stem}{self._ending}"
+
+    def _label(self, index: int) -> UInt8[np.ndarray, "H W"] | None:
         if self._labels is None:
-            return Sample(path.stem, image, None)
-        place = self._labels / f"{path.stem}{self._ending}"
+            return None
+        place = self._label_file(self._files[index])
         label = self._with_void(voc.read_indices(place, modes=("P", "L")))
         voc.refuse_values(place, label, self.num_classes)
-        if label.shape != image.shape[:2]:
-            raise ValueError(f"{place}: the label is {voc.size(label)} pixels, its image {voc.size(image)}")
-        return Sample(path.stem, image, label)
+        return label
 
     def _with_void(self, label: UInt8[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W"]:
         return np.where(np.isin(label, self.void), VOID, label).astype(np.uint8)
@@ -107,3 +131,13 @@ class Described(Dataset):
             if (path := self._images / f"{stem}{ending}").is_file():
                 return path
         raise FileNotFoundError(f"{self._images / stem}: missing image; the list of {self.split} names it")
+
+
+def described_splits(root: Path) -> list[str]:
+    """The splits that a folder's description names; ValueError where it is no JSON object with splits."""
+    note = root / FILE
+    try:
+        return list(dict(json.loads(note.read_text(encoding="utf-8"))["splits"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'{note}: expected an object with "splits": {{"train": {{"images": …, "labels": …}}, …}} '
+                         f"({error!r})") from error

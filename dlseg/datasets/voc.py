@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
-from dlseg.images import read_image
+from dlseg.images import image_size, is_turned, read_image
 
 VOID = 255
 LABELS = "SegmentationClass"
@@ -81,17 +82,38 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def images(self) -> list[Path]:
+        """Every image's file."""
+        return [image_path(self.root, name) for name in self.names]
+
+    @property
+    def label_files(self) -> list[Path]:
+        """Every label's file; none in a split without labels."""
+        return [label_path(self.root, name, self.labels) for name in self.names] if self.labelled else []
+
     def __getitem__(self, index: int) -> Sample:
         name = self.names[index]
-        image = read_image(image_path(self.root, name))
+        path = image_path(self.root, name)
+        image, label = read_image(path), self._label(index)
+        if label is not None and label.shape != image.shape[:2]:
+            raise ValueError(mismatch(label_path(self.root, name, self.labels), label, path))
+        return Sample(name, image, label)
+
+    def label(self, index: int) -> UInt8[np.ndarray, "H W"] | None:
+        """Class indices alone, or None in a split without labels; the image is asked for its size only."""
+        label, path = self._label(index), image_path(self.root, self.names[index])
+        if label is not None and label.shape != image_size(path):
+            raise ValueError(mismatch(label_path(self.root, self.names[index], self.labels), label, path))
+        return label
+
+    def _label(self, index: int) -> UInt8[np.ndarray, "H W"] | None:
         if not self.labelled:
-            return Sample(name, image, None)
-        path = label_path(self.root, name, self.labels)
+            return None
+        path = label_path(self.root, self.names[index], self.labels)
         label = read_indices(path)
         refuse_values(path, label, self.num_classes)
-        if label.shape != image.shape[:2]:
-            raise ValueError(f"{path}: the label is {size(label)} pixels, its image {size(image)}")
-        return Sample(name, image, label)
+        return label
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[i] for i in range(len(self)))
@@ -115,6 +137,16 @@ def has_labels(root: Path, names: list[str], labels: str = LABELS) -> bool:
 def size(array: np.ndarray) -> str:
     """Width × height, for messages."""
     return f"{array.shape[1]}×{array.shape[0]}"
+
+
+def mismatch(label_file: Path, label: UInt8[np.ndarray, "H W"], image_file: Path) -> str:
+    """What is said of a label that has not its image's size."""
+    height, width = image_size(image_file)
+    text = f"{label_file}: the label is {size(label)} pixels, its image {width}×{height}"
+    if label.shape == (width, height):
+        text += (f"; {image_file.name} is turned by its EXIF tag and the label is not: turn the label, or save the "
+                 "image turned and without the tag") if is_turned(image_file) else "; it seems to be turned"
+    return text
 
 
 def splits(root: Path) -> list[str]:
@@ -167,12 +199,20 @@ def read_indices(path: Path, modes: tuple[str, ...] = ("P",)) -> UInt8[np.ndarra
     return indices
 
 
-def write_indices(label: UInt8[np.ndarray, "H W"], path: Path) -> None:
-    """Write class numbers as a PNG with VOC's palette, whole or not at all."""
+def write_indices(label: UInt8[np.ndarray, "H W"], path: Path, notes: Mapping[str, str] | None = None) -> None:
+    """Write class numbers as a PNG with VOC's palette, whole or not at all; `notes` become its text entries."""
     picture = Image.fromarray(label, mode="P")
     picture.putpalette(palette().tobytes())
+    save_png(picture, path, notes)
+
+
+def save_png(picture: Image.Image, path: Path, notes: Mapping[str, str] | None = None) -> None:
+    """Write a PNG, whole or not at all, with `notes` as its text entries."""
+    texts = PngInfo()
+    for key, value in (notes or {}).items():
+        texts.add_text(key, value)
     draft = path.with_name(path.name + ".tmp")
-    picture.save(draft, format="PNG")
+    picture.save(draft, format="PNG", pnginfo=texts)
     draft.replace(path)
 
 

@@ -5,7 +5,7 @@ from urllib.error import URLError
 import torch
 from torch import Tensor
 
-from dlseg.networks.build import build_chain
+from dlseg.networks.build import build_chain, scaled
 from dlseg.networks.network import Network, Spec
 from dlseg.networks.tables import VGG16, Conv, Pool
 from dlseg.networks.transfer import Transfer, convolutionalize, decimate, load_trunk
@@ -68,26 +68,42 @@ def vgg16_shapes(num_classes: int) -> State:
     return {_renamed(key, imagenet_names()): value for key, value in _empty(num_classes).state_dict().items()}
 
 
-def _empty(num_classes: int) -> Network:
+def _empty(num_classes: int, width: float = 1.0) -> Network:
     with torch.device("meta"):
-        return build_chain(Spec("vgg16", num_classes, 1.0, "paper"))
+        return build_chain(Spec("vgg16", num_classes, width, "paper"))
 
 
 def adopt(net: Network, state: State) -> Transfer:
-    """The paper's initialisation: pour VGG-16 (a whole public state dict) into `net`, fc6 and fc7 decimated.
+    """The paper's initialisation: pour VGG-16's public weights into `net`, fc6 and fc7 decimated.
 
-    Raises ValueError for a network of another trunk or width.
+    `state` is a whole public state dict, or its features alone. Raises ValueError for a network of another trunk or
+    width.
     """
     variant = VARIANTS[net.spec.variant]
     if "alexnet" in variant.name or net.spec.width != 1:
         raise ValueError(f"weights: VGG-16's fit a VGG network of width 1; got {variant.name} of width "
                          f"{net.spec.width:g}")
-    vgg = _empty(state["classifier.6.weight"].shape[0])
-    vgg.load_state_dict(from_imagenet(state), assign=True)
-    if variant.fc6.padding is None:
-        return load_trunk(net, vgg)
-    convolutional = convolutionalize(vgg.main)
-    return load_trunk(net, decimate(convolutional, variant.fc6.kernel, variant.fc6.channels))
+    return pour(net, from_imagenet(state))
+
+
+def pour(net: Network, state: State, same_classes: bool = True) -> Transfer:
+    """Copy the layers of `state`, by our names, that fit into `net`; VGG-16's fc6 and fc7 are decimated where they
+    are larger.
+
+    Raises ValueError where nothing fits.
+    """
+    fc6 = VARIANTS[net.spec.variant].fc6
+    connected = "fc6.weight" in state and state["fc6.weight"].ndim == 2 and "fc7.weight" in state
+    if not connected or fc6.padding is None or "conv1_1.weight" not in state:
+        return load_trunk(net, state, same_classes)
+    if "fc8.weight" not in state:
+        hidden = state["fc7.weight"].shape[0]
+        state = state | {"fc8.weight": torch.zeros(1, hidden), "fc8.bias": torch.zeros(1)}
+        same_classes = False
+    vgg = _empty(state["fc8.weight"].shape[0], state["conv1_1.weight"].shape[0] / 64)
+    vgg.load_state_dict({key: state[key] for key in vgg.state_dict() if key in state}, strict=False, assign=True)
+    channels = scaled(fc6.channels, net.spec.width)
+    return load_trunk(net, decimate(convolutionalize(vgg.main), fc6.kernel, channels), same_classes)
 
 
 def download(url: str = URL) -> State:

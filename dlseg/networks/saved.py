@@ -1,4 +1,4 @@
-"""A network from its weights file alone: the JSON beside it says which network it is."""
+"""A network from its weights file alone: the JSON beside it says which network it is, or the layers' shapes do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from dlseg.networks import Network, create
-from dlseg.networks.weights import WEIGHTS
+from dlseg.networks.files import Weights, read_weights
+from dlseg.networks.weights import WEIGHTS, fill, infer_spec
+
+SPEC = {"variant", "num_classes", "width", "geometry"}
 
 
 def read_info(path: Path) -> dict[str, Any]:
@@ -20,20 +23,40 @@ def read_info(path: Path) -> dict[str, Any]:
     for needed in (path, note):
         if not needed.is_file():
             raise FileNotFoundError(f"weights: no file {str(needed)!r}")
-    info = json.loads(note.read_text(encoding="utf-8"))
-    missing = {"variant", "num_classes", "width", "geometry"} - set(info)
+    try:
+        info = dict(json.loads(note.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"weights: {str(note)!r} is not a JSON object ({error})") from error
+    missing = SPEC - set(info)
     if missing:
         raise ValueError(f"weights: {str(note)!r} lacks {', '.join(sorted(missing))}")
-    return dict(info)
+    return info
+
+
+def find_weights(source: str | Path, variant: str = "deeplab-largefov") -> tuple[Path, Weights, dict[str, Any]]:
+    """A weights file, its tensors, and what is known of it: the JSON beside it, or what the file itself says.
+
+    Args:
+        source: the path of a file of any kind that `dlseg.networks.files` reads, or `"shapes"` for the shipped
+            one of `variant`.
+    """
+    path = WEIGHTS / f"{variant}-shapes.safetensors" if source == "shapes" else Path(source)
+    if not path.is_file():
+        raise FileNotFoundError(f"weights: no file {str(path)!r}")
+    if path.with_suffix(".json").is_file():
+        return path, read_weights(path), read_info(path)
+    found = read_weights(path)
+    return path, found, found.info
 
 
 def open_weights(source: str | Path, variant: str = "deeplab-largefov") -> tuple[Network, dict[str, Any]]:
-    """The network that a weights file belongs to, with its weights, and the JSON's content.
+    """The network that a weights file belongs to, with its weights, and what is known of it (`find_weights`).
 
-    Args:
-        source: the path of a `.safetensors` file, or `"shapes"` for the shipped one of `variant`.
+    Where nothing says which network it is, the shapes of its layers do: then `info["assumed"]` is True.
     """
-    path = WEIGHTS / f"{variant}-shapes.safetensors" if source == "shapes" else Path(source)
-    info = read_info(path)
-    net = create(info["variant"], info["num_classes"], info["width"], info["geometry"], weights=path)
+    path, found, info = find_weights(source, variant)
+    if not set(info) >= SPEC:
+        info = infer_spec(found, path.name) | info | {"assumed": True}
+    net = create(info["variant"], info["num_classes"], info["width"], info["geometry"])
+    fill(net, found, path)
     return net, info

@@ -1,6 +1,7 @@
 """A classifier becomes a labeller: fully connected → convolution, decimation, new classes (sections 3.1, 3.2)."""
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -10,6 +11,9 @@ from torch import Tensor, nn
 from dlseg.atrous import Window
 from dlseg.atrous.window import POINTWISE
 from dlseg.networks.network import Network
+
+# layers whose outputs are classes: of no use where the classes are others
+CLASSIFIERS = ("fc8", "scores", "skips", "upsamplings")
 
 
 @dataclass(frozen=True)
@@ -24,24 +28,56 @@ class Transfer:
 
 
 @torch.no_grad()
-def load_trunk(labeller: Network, classifier: nn.Module) -> Transfer:
+def load_trunk(
+    labeller: Network, classifier: nn.Module | Mapping[str, Tensor], same_classes: bool = True
+) -> Transfer:
     """Copy every layer of `classifier` whose name and shapes fit into `labeller`, in place, and say which.
 
+    `classifier` is a network or its state dict.
+
     A fully connected layer fits the convolution with as many weights per output. fc8 is new where the numbers
-    of classes differ (the paper swaps 1000 classes for 21). For a smaller fc6, `decimate` the classifier first.
+    of classes differ (the paper swaps 1000 classes for 21), or where `same_classes` is False: as many classes,
+    but others. For a smaller fc6, `decimate` the classifier first.
+
+    Raises:
+        ValueError: no layer fits: another architecture or another width. `labeller` is as it was.
     """
-    source, target = classifier.state_dict(), labeller.main.state_dict()
+    given = classifier.state_dict() if isinstance(classifier, nn.Module) else classifier
+    source, target = _plain_names(given), _plain_names(labeller.state_dict())
+    learned = _plain_names(dict(labeller.named_parameters()))
     layers: dict[str, list[str]] = {}
     for key in target:
         layers.setdefault(key.rpartition(".")[0], []).append(key)
     copied: list[str] = []
     new: list[str] = []
     for layer, keys in layers.items():
-        fits = all(key in source and _fits(source[key], target[key]) for key in keys)
+        if not hasattr(labeller.main, layer) and not any(learned[key].requires_grad for key in keys):
+            continue  # FCN's last upsampling is the same in every network
+        wanted = same_classes or layer.partition(".")[0] not in CLASSIFIERS
+        fits = wanted and all(key in source and _fits(source[key], target[key]) for key in keys)
         (copied if fits else new).append(layer)
         for key in keys if fits else ():
             target[key].copy_(source[key].reshape(target[key].shape))
+    if not copied:
+        raise ValueError(f"weights: no layer of {_kind(classifier)} fits {_kind(labeller)}; expected one of the "
+                         f"same trunk and width{_first_difference(source, target)}")
     return Transfer(tuple(copied), tuple(new))
+
+
+def _plain_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The main chain's layers by their own names, in whatever network they stand."""
+    return {key.removeprefix("chain."): value for key, value in tensors.items()}
+
+
+def _kind(net: object) -> str:
+    return f"{net.spec.variant} of width {net.spec.width:g}" if isinstance(net, Network) else "that network"
+
+
+def _first_difference(source: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> str:
+    first, wanted = next(iter(source), "missing"), next(iter(target))
+    if first != wanted:
+        return f" (the first layer is {first} there, {wanted} here)"
+    return f" ({first} is {tuple(source[first].shape)} there, {tuple(target[first].shape)} here)"
 
 
 def _fits(source: Tensor, target: Tensor) -> bool:

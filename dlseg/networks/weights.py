@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dlseg.networks.files import State, read_state
-from dlseg.networks.imagenet import adopt, download, vgg16_shapes
+from dlseg.networks.files import State, Weights, read_weights
+from dlseg.networks.imagenet import adopt, download, pour, vgg16_shapes
 from dlseg.networks.network import Network
+from dlseg.networks.transfer import Transfer
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "data" / "weights"
 
@@ -51,40 +52,91 @@ def spec_of(net: Network) -> dict[str, Any]:
 def load_weights(net: Network, source: str | Path) -> None:
     """Fill `net` in place.
 
-    `source` is the path of a .safetensors, .pth (tensors only) or .npz (Caffe's blobs) file; "shapes" for
+    `source` is the path of a weights file of any kind that `dlseg.networks.files` reads; "shapes" for
     data/weights/{variant}-shapes.safetensors; or "imagenet" to download VGG-16's public weights. Those, also
     from a path, are poured in as the paper did: fully connected → convolution, decimated, other classes anew.
 
     Raises FileNotFoundError where there is no file, ValueError for one that is damaged or another network's.
     """
     if source == "imagenet":
-        _adopt(net, download(), "imagenet")
+        pour_weights(net, Weights(download()), "imagenet")
         return
     path = WEIGHTS / f"{net.spec.variant}-shapes.safetensors" if source == "shapes" else Path(source)
-    state = read_state(path)
-    if "features.0.weight" in state:
-        _adopt(net, state, path.name)
-        return
-    _check_spec(net, path)
-    _compare(net.state_dict(), state, f"{path.name} does not fit {net.spec.variant} (width {net.spec.width:g}, "
-                                      f"{net.spec.num_classes} classes)")
-    net.load_state_dict(state)
+    found = read_weights(path)
+    if PUBLIC in found.state:
+        pour_weights(net, found, path.name)
+    else:
+        fill(net, found, path)
 
 
-def _adopt(net: Network, state: State, name: str) -> None:
-    classes = state["classifier.6.weight"].shape[0] if "classifier.6.weight" in state else 1000
-    _compare(vgg16_shapes(classes), state, f"{name} is not VGG-16's public state dict")
-    adopt(net, state)
+PUBLIC = "features.0.weight"  # VGG-16's public weights have a layer of this name
 
 
-def _check_spec(net: Network, path: Path) -> None:
+def fill(net: Network, found: Weights, path: Path) -> None:
+    """Give `net` the weights that were read from `path`: every one of its layers, and no other."""
+    _check_spec(net, path, found)
+    _compare(net.state_dict(), found.state, f"{path.name} does not fit {net.spec.variant} (width "
+                                            f"{net.spec.width:g}, {net.spec.num_classes} classes)")
+    net.load_state_dict(found.state)
+
+
+def pour_weights(net: Network, found: Weights, name: str, same_classes: bool = True) -> Transfer:
+    """Copy into `net` whatever layers fit; VGG-16's public weights as the paper did, see `load_weights`.
+
+    Raises ValueError where nothing fits, or the weights are damaged.
+    """
+    if PUBLIC not in found.state:
+        state = {key: value for key, value in found.state.items() if value.is_floating_point()}
+        _compare(state, state, f"{name} is damaged")
+        return pour(net, state, same_classes)
+    classes = found.state["classifier.6.weight"].shape[0] if "classifier.6.weight" in found.state else 1000
+    wanted = vgg16_shapes(classes)
+    if not any(key.startswith("classifier") for key in found.state):
+        wanted = {key: value for key, value in wanted.items() if key.startswith("features")}
+    _compare(wanted, found.state, f"{name} is not VGG-16's public state dict")
+    return adopt(net, found.state)
+
+
+def infer_spec(found: Weights, name: str) -> dict[str, Any]:
+    """Which network weights without a JSON beside them belong to, by the shapes of their layers.
+
+    Caffe's are taken for geometry "release", others for "paper": shapes do not tell these apart.
+
+    Raises ValueError for layers of no network here, or without a classifier.
+    """
+    if found.info:
+        return found.info
+    state = {key.removeprefix("chain."): value for key, value in found.state.items()}
+    missing = [key for key in ("conv1_1.weight", "fc6.weight", "fc8.weight") if key not in state]
+    if PUBLIC in state or missing == ["fc8.weight"]:
+        raise ValueError(f"weights: {name} has no classifier fc8 for the classes of a labeller; expected a trained "
+                         "labeller (as --init these weights can begin the training of one)")
+    if missing:
+        raise ValueError(f"weights: {name} has no {', '.join(missing)}; got {', '.join(list(state)[:3])}, …; "
+                         "expected a network of dlseg or of DeepLab's release")
+    fc6 = state["fc6.weight"]
+    kernel = fc6.shape[2] if fc6.ndim == 4 else 0
+    branches = "-msc" if any(key.startswith("branches.") for key in state) else ""
+    skips = len({key.split(".")[1] for key in state if key.startswith("skips.")})
+    variant = {0: "vgg16", 3: f"deeplab{branches}-largefov", 4: f"deeplab{branches}", 7: "deeplab-7x7"}.get(kernel)
+    if "last.weight" in state:
+        variant = f"fcn-{32 >> skips}s"
+    if variant is None:
+        raise ValueError(f"weights: {name} has an fc6 of {kernel}×{kernel}; expected 3×3, 4×4 or 7×7")
+    return {"variant": variant, "num_classes": int(state["fc8.weight"].shape[0]),
+            "width": state["conv1_1.weight"].shape[0] / 64,
+            "geometry": "release" if found.origin == "caffe" else "paper"}
+
+
+def _check_spec(net: Network, path: Path, found: Weights) -> None:
+    said: dict[str, Any] = found.info
     note = path.with_suffix(".json")
-    if path.suffix != ".safetensors" or not note.is_file():
-        return
-    try:
-        said, wanted = dict(json.loads(note.read_text(encoding="utf-8"))), spec_of(net)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"weights: {note.name} is not a JSON object ({error})") from error
+    if path.suffix == ".safetensors" and note.is_file():
+        try:
+            said = dict(json.loads(note.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"weights: {note.name} is not a JSON object ({error})") from error
+    wanted = spec_of(net)
     off = [f"{k}={said[k]!r} (asked for {wanted[k]!r})" for k in wanted if k in said and said[k] != wanted[k]]
     if off:
         raise ValueError(f"weights: {path.name} was made with {', '.join(off)}")

@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import UInt8
-from PIL import Image
 from tqdm.auto import tqdm
 
 from dlseg.crf import CRFParams
-from dlseg.datasets.voc import write_indices
 from dlseg.datasets.whole import claim
 from dlseg.images import read_image
 from dlseg.networks import Network
-from dlseg.predict import Prediction, predict
+from dlseg.predict import predict
+from dlseg.predict.results import Overlay, Results, made_here, refuse_overwriting
 
-Overlay = Callable[[UInt8[np.ndarray, "H W 3"], UInt8[np.ndarray, "H W"]], UInt8[np.ndarray, "H W 3"]]
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".gif")
 
 
 def images_in(folder: str | Path) -> list[Path]:
-    """The image files of a folder, by name.
+    """The image files of a folder, by name, without the results that `dlseg predict` wrote there.
 
     Raises FileNotFoundError where there is none, ValueError where two would have the same result.
     """
-    found = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in ENDINGS)
+    files = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in ENDINGS)
+    found = [path for path in files if not made_here(path)]
     if not found:
         raise FileNotFoundError(f"images: none in {str(folder)!r} (looked for {', '.join(ENDINGS)})")
     twice = [stem for stem, count in Counter(path.stem for path in found).items() if count > 1]
@@ -59,53 +56,27 @@ def label_all(
         What is wrong with each image that could not be labelled, by its file's name.
 
     Raises:
-        ValueError: the folder holds results made with something else.
+        ValueError: the folder holds results made with something else, or a result would overwrite a picture, a
+            file that was not made here, or another picture's result.
     """
     out = Path(out)
-    if not (out / "job.json").exists() and any((out / f"{path.stem}.png").exists() for path in images):
-        raise ValueError(f"out: {str(out)!r} holds files of these names that no job made; name another folder")
+    results = [Results.beside(out / f"{path.stem}.png", path, overlay is not None, scores) for path in images]
+    refuse_overwriting(results)
     claim(out, "job.json", {"net": digest(net), "crf": None if crf is None else asdict(crf), "kernel": kernel,
                             "overlay": overlay is not None, "scores": scores})
     faults: dict[str, str] = {}
-    for path in _shown(images, progress):
-        if not (out / f"{path.stem}.png").exists():
-            try:
-                image = read_image(path)
-                _write(predict(net, image, crf, kernel, tile), image, out / path.stem, net, overlay, scores)
-            except (ValueError, FileNotFoundError) as error:
-                faults[path.name] = str(error)
+    for each in _shown(results, progress):
+        try:
+            if not each.done():
+                image = read_image(each.picture)
+                each.write(predict(net, image, crf, kernel, tile), net, image, overlay)
+        except (ValueError, FileNotFoundError) as error:
+            faults[each.picture.name] = str(error)
     return faults
 
 
-def _shown(images: Sequence[Path], progress: bool) -> Iterable[Path]:
-    return tqdm(images, unit="image", leave=False, disable=not progress)
-
-
-def _write(
-    found: Prediction, image: np.ndarray, stem: Path, net: Network, overlay: Overlay | None, scores: bool
-) -> None:
-    """All files of one image; the labels last, since they say that it is done."""
-    if scores:
-        save_scores(found, net, stem.with_name(f"{stem.name}.npz"))
-    if overlay is not None:
-        save_picture(overlay(image, found.labels), stem.with_name(f"{stem.name}_overlay.png"))
-    write_indices(found.labels, stem.with_name(f"{stem.name}.png"))
-
-
-def save_scores(found: Prediction, net: Network, path: Path) -> None:
-    """An .npz with `logits` (C, h, w) float32 and `grid` (stride, offset); what `dlseg crf search` reads."""
-    assert net.grid is not None
-    draft = path.with_name(path.name + ".tmp")
-    with draft.open("wb") as file:
-        np.savez_compressed(file, logits=found.coarse, grid=np.array([net.grid.stride, net.grid.offset]))
-    draft.replace(path)
-
-
-def save_picture(picture: UInt8[np.ndarray, "H W 3"], path: Path) -> None:
-    """An RGB PNG, whole or not at all."""
-    draft = path.with_name(path.name + ".tmp")
-    Image.fromarray(picture).save(draft, format="PNG")
-    draft.replace(path)
+def _shown(results: Sequence[Results], progress: bool) -> Iterable[Results]:
+    return tqdm(results, unit="image", leave=False, disable=not progress)
 
 
 def digest(net: Network) -> str:

@@ -21,6 +21,8 @@ from dlseg.training.recipe import Recipe
 from dlseg.training.team import team
 
 FORMAT = 2
+# what may differ when a run goes on: none of it changes which samples come, or what is trained
+SOLVER = ("iterations", "lr", "schedule", "step_size", "gamma", "power", "momentum", "dropout", "classifier_std")
 
 
 @runtime_checkable
@@ -49,6 +51,7 @@ class Run:
     recipe: Recipe
     fingerprint: str
     callbacks: Sequence[object] = ()
+    classes: Sequence[str] = ()
 
     def save(self, path: Path, iteration: int) -> None:
         """Write the state after `iteration` iterations: to a draft, flushed to the disk, then renamed.
@@ -62,6 +65,7 @@ class Run:
             return
         state = {
             "format": FORMAT, "iteration": iteration, "recipe": self.recipe.to_json(), "run": self.fingerprint,
+            "classes": list(self.classes),
             "net": self.net.state_dict(), "optimiser": self.optimiser.state_dict(), "rng": torch.get_rng_state(),
             "callbacks": [c.state_dict() for c in self._stateful()],
         }
@@ -82,25 +86,41 @@ class Run:
     def resume(self, path: Path) -> int:
         """Take up the state in `path`, if there is one; returns the number of iterations done.
 
+        The solver's settings (`SOLVER`) may be others than when it was written: a run can be extended, or go on at
+        another rate. They are used from here on.
+
         Raises:
-            ValueError: the file is no checkpoint, or one of another recipe, network or data set.
+            ValueError: the file is no checkpoint, or one of another recipe, network or data set, or has more
+                iterations than the recipe.
         """
         if not path.exists():
             return 0
         state = _read(path)
-        for theirs, ours in ((state["recipe"], self.recipe.to_json()), (state["run"], self.fingerprint)):
+        recipe, wanted = json.loads(state["recipe"]), json.loads(self.recipe.to_json())
+        fixed = [{k: v for k, v in each.items() if k not in SOLVER} for each in (recipe, wanted)]
+        for theirs, ours in (fixed, (json.loads(state["run"]), json.loads(self.fingerprint))):
             if theirs != ours:
                 raise ValueError(f"checkpoint: {str(path)!r} belongs to another run "
-                                 f"({_differences(theirs, ours)}); remove it to start afresh")
+                                 f"({_differences(theirs, ours)}); name another file, or remove it to start afresh")
+        if state["iteration"] > self.recipe.iterations:
+            raise ValueError(f"iterations: got {self.recipe.iterations}, expected at least {state['iteration']}, "
+                             f"which are done in {str(path)!r}; remove it to start afresh")
         if len(state["callbacks"]) != len(self._stateful()):
             raise ValueError(f"checkpoint: {str(path)!r} holds the state of {len(state['callbacks'])} callbacks, "
                              f"expected that of {len(self._stateful())}; give the same ones, or remove it")
         self.net.load_state_dict(state["net"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self._load_optimiser(state["optimiser"])
         torch.set_rng_state(state["rng"])
         for callback, known in zip(self._stateful(), state["callbacks"], strict=True):
             callback.load_state_dict(known)
         return int(state["iteration"])
+
+    def _load_optimiser(self, state: dict[str, Any]) -> None:
+        """The velocities of before, with the rates and the momentum that are wanted now."""
+        wanted = [{k: v for k, v in group.items() if k != "params"} for group in self.optimiser.param_groups]
+        self.optimiser.load_state_dict(state)
+        for group, settings in zip(self.optimiser.param_groups, wanted, strict=True):
+            group.update(settings)
 
     def _stateful(self) -> list[Stateful]:
         return [callback for callback in self.callbacks if isinstance(callback, Stateful)]
@@ -116,7 +136,19 @@ def _read(path: Path) -> dict[str, Any]:
     return state
 
 
-def _differences(theirs: str, ours: str) -> str:
-    there, here = json.loads(theirs), json.loads(ours)
+def changes(path: Path, recipe: Recipe) -> str:
+    """What a run with `recipe` that goes on from `path` changes, in words; nothing where there is no such file.
+
+    Raises ValueError for a file that is no checkpoint.
+    """
+    if not path.exists():
+        return ""
+    state = _read(path)
+    there, here = json.loads(state["recipe"]), json.loads(recipe.to_json())
+    found = [f"{k} {there[k]} → {here[k]}" for k in SOLVER if k in there and there[k] != here[k]]
+    return f"{path}: goes on after iteration {state['iteration']}" + (f" with {', '.join(found)}" if found else "")
+
+
+def _differences(there: dict[str, Any], here: dict[str, Any]) -> str:
     keys = [k for k in sorted(there.keys() | here.keys()) if there.get(k) != here.get(k)]
     return ", ".join(f"{k} {there.get(k)!r} there, {here.get(k)!r} here" for k in keys)

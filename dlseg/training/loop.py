@@ -95,7 +95,7 @@ def train(
     torch.manual_seed(recipe.seed)
     with prepared(net, data, recipe, place) as expect:
         optimiser = torch.optim.SGD(parameter_groups(net, recipe), lr=recipe.lr, momentum=recipe.momentum)
-        run = checkpoints.Run(net, optimiser, recipe, checkpoints.fingerprint(net, data), callbacks)
+        run = checkpoints.Run(net, optimiser, recipe, checkpoints.fingerprint(net, data), callbacks, data.classes)
         first = run.resume(checkpoint) if checkpoint else 0
         model = team().wrap(net.train())
         stream = batches(data, recipe, first, default_workers(place, workers), mine, place.type == "cuda")

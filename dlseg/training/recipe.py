@@ -32,7 +32,9 @@ class Recipe:
         loss: "sum" of cross-entropy over positions is the paper's wording, "mean" over those not void what the
             release computes, and what `lr` is meant for.
         dropout: share of fc6's and fc7's units left out.
-        classifier_std: begin with fc8 drawn from N(0, this) and zero biases; None keeps the network's.
+        classifier_std: begin with fc8 drawn anew from N(0, this) and zero biases, also over a trained one. None, in
+            every recipe here, keeps the network's: a new fc8 is drawn from the release's N(0, 0.01) when the
+            network is made.
         precision: "bfloat16" computes the network in it (autocast); weights and loss stay float32. "float64" is for
             comparisons: training amplifies rounding, and in float64 hardly any is there to be amplified.
         batch_norm: not the paper's: put in for the training and folded away at its end.
@@ -71,11 +73,12 @@ class Recipe:
     def paper(cls, variant: str = "deeplab-largefov", **changes: Any) -> Recipe:
         """What the paper's text says: batch 20, 306 px crops, 1e-3 (classifier 1e-2), a tenth every 2000.
 
-        Not in the text, and taken from the released solver: 6000 iterations, the mean loss, fc8 from N(0, 0.01).
+        Not in the text, and taken from the released solver: 6000 iterations, the mean loss (and a new fc8 from
+        N(0, 0.01), which `create` draws).
         For networks of geometry "paper". Raises ValueError for a variant that is no labeller.
         """
         geometry = _labeller(variant).paper
-        said = cls(crop=geometry.crop, label_offset=_offset(geometry), classifier_std=0.01)
+        said = cls(crop=geometry.crop, label_offset=_offset(geometry))
         return dataclasses.replace(said, **changes)
 
     @classmethod
@@ -88,10 +91,10 @@ class Recipe:
         if stage not in (1, 2):
             raise ValueError(f"stage: got {stage!r}, expected 1 or 2")
         geometry = _labeller(variant).release
-        said = cls(crop=geometry.crop, label_offset=_offset(geometry), classifier_std=0.01,
+        said = cls(crop=geometry.crop, label_offset=_offset(geometry),
                    batch=30 if variant.endswith("largefov") else 20, bias_lr_factor=2.0, decay_biases=False)
         if stage == 2:
-            said = dataclasses.replace(said, lr=1e-2, step_size=3000, iterations=12_000, classifier_std=None)
+            said = dataclasses.replace(said, lr=1e-2, step_size=3000, iterations=12_000)
         return dataclasses.replace(said, **changes)
 
     @classmethod

@@ -56,7 +56,8 @@ def test_one_score_per_pixel(name: str, size: tuple[int, int]) -> None:
 
 
 def test_vgg16_pours_in_whole() -> None:
-    assert load_trunk(create("fcn-8s", 7, width=1 / 64), create("vgg16", 7, width=1 / 64)).new == ()
+    done = load_trunk(create("fcn-8s", 7, width=1 / 64), create("vgg16", 7, width=1 / 64))
+    assert done.new == ("skips.pool4", "skips.pool3", "upsamplings.pool4", "upsamplings.pool3")
 
 
 def test_no_pixels_are_refused() -> None:

@@ -84,7 +84,7 @@ def test_other_settings_need_another_folder(photos: Path, tmp_path: Path) -> Non
         label_all(net(), images, tmp_path / "out", CRFParams(), scores=True)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "p0.png").write_text("precious")
-    with pytest.raises(ValueError, match="holds files of these names that no job made"):
+    with pytest.raises(ValueError, match="is there already and dlseg predict did not make it"):
         label_all(net(), images, tmp_path / "mine")
     (tmp_path / "out" / "job.json").write_text("[")
     with pytest.raises(ValueError, match=r"job.json' does not say what the folder holds"):

@@ -15,7 +15,8 @@ import torch
 from dlseg.datasets import load
 from dlseg.networks import create
 from dlseg.networks.saved import open_weights
-from dlseg.training import Recipe, train
+from dlseg.training import Recipe, Step, train
+from dlseg.training.checkpoint import changes
 
 RECIPE = Recipe(crop=66, batch=2, iterations=8, lr=0.01, schedule="poly", dropout=0.5, batch_norm=True)
 
@@ -99,8 +100,8 @@ def test_foreign_files_and_other_runs(tmp_path: Path) -> None:
 
     with pytest.raises(Stop):
         train(net(), data, RECIPE, [stop], checkpoint=path, every=1)
-    with pytest.raises(ValueError, match=r"another run \(lr 0\.01 there, 0\.02 here\)"):
-        train(net(), data, replace(RECIPE, lr=0.02), checkpoint=path)
+    with pytest.raises(ValueError, match=r"another run \(batch 2 there, 3 here\); name another file, or remove it"):
+        train(net(), data, replace(RECIPE, batch=3), checkpoint=path)
     with pytest.raises(ValueError, match=r"another run \(variant 'deeplab-largefov' there, 'deeplab-4x4' here\)"):
         train(create("deeplab-4x4", 13, width=1 / 16), data, RECIPE, checkpoint=path)
 
@@ -138,3 +139,28 @@ def test_other_data_are_told_apart(small_set: Callable[[int], Path], tmp_path: P
     with pytest.raises(ValueError, match=r"another run .images 240 there, 5 here, names '"):
         train(net(), load(small_set(5), "train"), RECIPE, checkpoint=path)
     assert path.exists()
+
+
+def test_a_run_is_extended(tmp_path: Path) -> None:
+    """More iterations, and another rate: the state of before, the new settings from there on."""
+    data, path = load("shapes", "val"), tmp_path / "c.checkpoint"
+    constant = replace(RECIPE, schedule="step", step_size=100, batch_norm=False, lr=1e-4)
+    whole = train(net(), data, constant).state_dict()
+    train(net(), data, replace(constant, iterations=4), checkpoint=path, keep_checkpoint=True)
+    assert changes(path, constant) == f"{path}: goes on after iteration 4 with iterations 4 → 8"
+    seen: list[Step] = []
+    extended = train(net(), data, constant, [seen.append], checkpoint=path, keep_checkpoint=True).state_dict()
+    assert [step.iteration for step in seen] == [5, 6, 7, 8]
+    assert all(torch.equal(whole[k], v) for k, v in extended.items())
+    slow = replace(constant, iterations=10, lr=1e-12, momentum=0.0)
+    still = train(net(), data, slow, checkpoint=path, keep_checkpoint=True).state_dict()
+    assert all(torch.allclose(extended[k], v, rtol=1e-4, atol=1e-6) for k, v in still.items())
+    with pytest.raises(ValueError, match=r"iterations: got 9, expected at least 10, which are done in .*remove it"):
+        train(net(), data, replace(constant, iterations=9), checkpoint=path)
+
+
+def test_a_complete_run_has_nothing_left_to_do(tmp_path: Path) -> None:
+    data, path = load("shapes", "val"), tmp_path / "c.checkpoint"
+    first = train(net(), data, RECIPE, checkpoint=path, keep_checkpoint=True).state_dict()
+    again = train(net(), data, RECIPE, checkpoint=path, keep_checkpoint=True).state_dict()
+    assert all(torch.equal(first[k], v) for k, v in again.items()) and changes(tmp_path / "none", RECIPE) == ""

@@ -24,7 +24,8 @@ from dlseg.crf.compiled.lanes import (
     store,
 )
 
-ZERO, HALF = np.float32(0), np.float32(0.5)
+ZERO, HALF, ONE, FOUR = np.float32(0), np.float32(0.5), np.float32(1), np.float32(4)
+MUCH = np.float32(1e30)
 AHEAD = 16  # entries of a run between asking for a point's values and using them
 
 
@@ -70,7 +71,7 @@ def splat_moves(moved, steps, first, count, ids, weights, send, changes, corners
 
 
 @inlined
-def _settle(changes, values, bound, least, start_of, pixel_of, stale, soft, width, start, stop):
+def _settle(changes, values, bound, heard, least, decided, start_of, pixel_of, stale, soft, width, start, stop):
     for v in range(start, stop):
         most = fill(ZERO)
         for lane in range(0, width, 8):
@@ -82,24 +83,37 @@ def _settle(changes, values, bound, least, start_of, pixel_of, stale, soft, widt
             at = v * width + lane
             store(values, at, add(load(values, at), load(changes, at)))
             store(changes, at, fill(ZERO))
-        unheard = least * item(bound, v)
-        if by > unheard:
+        answer = _answer(heard * by / item(bound, v))
+        if decided * answer > least:
             for entry in range(item(start_of, v), item(start_of, v + 1)):
                 pixel = np.int64(item(pixel_of, entry))
-                if by * item(soft, pixel) > unheard:
+                if answer * item(soft, pixel) > least:
                     stale[pixel] = True
 
 
+@inlined
+def _answer(x):
+    """At least exp(x) - 1: by two chords of it, and beyond 4 more than anything is compared with."""
+    if x <= ONE:
+        return np.float32(1.7183) * x
+    return np.float32(13.4) * x if x <= FOUR else MUCH
+
+
 @jit
-def settle(changes, values, bound, least, start_of, pixel_of, stale, soft, width, start, stop):
+def settle(changes, values, bound, heard, least, decided, start_of, pixel_of, stale, soft, width, start, stop):
     """Adds the changes to the values, clears them, marks the pixels as stale that might answer to them.
 
-    These are the ones whose softness times the largest change of a point of theirs exceeds least * bound.
+    bound: at each point, the largest value that labels certain everywhere would have: change / bound * (weight *
+    largest row sum of the kernel) is the most by which the message to a pixel of this point changes on its account.
+    heard: four times that factor: winner and others may move apart, and the other lattice adds as much again. So
+    softness * (exp(heard * change / bound) - 1) is the most by which a marginal of such a pixel can move; those
+    where this exceeds `least` are marked. Pixels softer than `decided` are looked at in any case, by whoever calls
+    this.
     """
     if width == 8:
-        _settle(changes, values, bound, least, start_of, pixel_of, stale, soft, 8, start, stop)
+        _settle(changes, values, bound, heard, least, decided, start_of, pixel_of, stale, soft, 8, start, stop)
     else:
-        _settle(changes, values, bound, least, start_of, pixel_of, stale, soft, width, start, stop)
+        _settle(changes, values, bound, heard, least, decided, start_of, pixel_of, stale, soft, width, start, stop)
 
 
 @inlined

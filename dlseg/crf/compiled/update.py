@@ -31,7 +31,7 @@ from dlseg.crf.compiled.lanes import (
 ZERO, ONE = np.float32(0), np.float32(1)
 SMALLEST = np.float32(1e-37)
 BLOCK = 64  # pixels whose labels are laid out together: what is written is still near when it is read
-HARD = np.float32(0.01)  # the least softness: messages that change much are listened to by every pixel
+FLOOR = np.float32(1e-6)  # the least softness: 1 - probability has no more digits in single precision
 NEVER = np.float32(-1e30)  # the score of a lane that holds no label
 
 
@@ -143,8 +143,8 @@ def _listen(values1, ids1, weights1, gain1, corners1, values2, ids2, weights2, g
 
 @inlined
 def _update(values1, ids1, weights1, gain1, corners1, values2, ids2, weights2, gain2, corners2, stale, unary, rest,
-            costs, holds, q, soft, relax, least, labels, row, moved, steps, width, start, stop):
-    change, count = ZERO, 0
+            costs, holds, q, soft, relax, least, decided, labels, row, moved, steps, width, start, stop):
+    change, travelled, count = ZERO, 0.0, 0
     apart, potts = len(rest) > 0, len(costs) == 0
     for pixel in range(start, stop):
         if not item(stale, pixel):
@@ -172,46 +172,52 @@ def _update(values1, ids1, weights1, gain1, corners1, values2, ids2, weights2, g
         if apart:
             mass = add(mass, exp(sub(folded, high)))
         scale = div(fill(ONE), mass)  # the winner's probability too: its share is 1
-        soft[pixel] = max(ONE - first_lane(scale), HARD)
-        biggest = fill(ZERO)
+        softness = max(ONE - first_lane(scale), FLOOR)
+        soft[pixel] = softness
+        biggest, all_ = fill(ZERO), fill(ZERO)
         for lane in range(0, width, 8):
             new = mul(mul(load(row, width + lane), load(holds, lane)), scale)
-            step = mul(sub(new, load(q, pixel * width + lane)), fill(relax))
+            step = sub(new, load(q, pixel * width + lane))
             store(row, lane, step)
             biggest = larger(biggest, size(step))
+            all_ = add(all_, size(step))
         by = first_lane(largest(biggest))
-        change = max(change, by)
-        if by <= least:
+        if by == ZERO or (by <= least and softness <= decided):
             continue
+        change = max(change, by)
+        travelled += first_lane(total(all_))
         for lane in range(0, width, 8):
             at = pixel * width + lane
-            store(q, at, add(load(q, at), load(row, lane)))
-            store(steps, (start + count) * width + lane, load(row, lane))
+            step = mul(load(row, lane), fill(relax))
+            store(q, at, add(load(q, at), step))
+            store(steps, (start + count) * width + lane, step)
         moved[start + count] = pixel
         count += 1
-    return change, count
+    return relax * change, travelled, count
 
 
 @jit
 def update(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, stale, unary, rest, costs, holds, q,
-           soft, relax, least, labels, row, moved, steps, width, start, stop):
-    """Q <- Q + relax (softmax(unary - cost of both kernels' messages) - Q) where that moves Q by more than `least`.
+           soft, relax, least, decided, labels, row, moved, steps, width, start, stop):
+    """Q <- Q + relax (softmax(unary - cost of both kernels' messages) - Q).
 
     stale: pixels to look at. unary: log probabilities of the live labels. rest: those of all folded labels
     together, or empty where unary holds them in a lane of its own. costs: (width, width) label compatibilities, or
     empty for Potts. labels: how many lanes hold one; holds: 1 in these, else 0. row: 2 * width numbers to work in.
-    soft: how probable it is that the winner is wrong, at least HARD; no marginal answers faster to a message than
-    that. Pixels that moved are listed in moved[start:], what was added to them in steps. Returns the largest change
-    of any marginal and how many pixels moved.
+    soft: how probable it is that the winner is wrong, at least FLOOR: a pixel of softness s answers to messages
+    that change by at most d with at most s (exp(2 d) - 1). A pixel stays where it is if the update would move no
+    marginal by more than `least` and its softness is at most `decided`. Pixels that moved are listed in
+    moved[start:], what was added to them in steps. Returns the largest change of a marginal, the sum of all changes
+    (absolute, as if relax were 1), and how many pixels moved.
     """
     # compiled apart: rows stay in registers, and the corners of an RGB image's lattices are counted beforehand
     corners1, corners2 = len(ids1) // len(gain1), len(ids2) // len(gain2)
     if corners1 != 6 or corners2 != 3:
         return _update(values1, ids1, weights1, gain1, corners1, values2, ids2, weights2, gain2, corners2, stale,
-                       unary, rest, costs, holds, q, soft, relax, least, labels, row, moved, steps, width, start,
-                       stop)
+                       unary, rest, costs, holds, q, soft, relax, least, decided, labels, row, moved, steps, width,
+                       start, stop)
     if width == 8:
         return _update(values1, ids1, weights1, gain1, 6, values2, ids2, weights2, gain2, 3, stale, unary, rest,
-                       costs, holds, q, soft, relax, least, labels, row, moved, steps, 8, start, stop)
+                       costs, holds, q, soft, relax, least, decided, labels, row, moved, steps, 8, start, stop)
     return _update(values1, ids1, weights1, gain1, 6, values2, ids2, weights2, gain2, 3, stale, unary, rest,
-                   costs, holds, q, soft, relax, least, labels, row, moved, steps, width, start, stop)
+                   costs, holds, q, soft, relax, least, decided, labels, row, moved, steps, width, start, stop)
