@@ -120,8 +120,8 @@ def main() -> None:
     other = mu[~np.eye(len(mu), dtype=bool)]
     text = (f"# The CRF's weights learned by gradient, measured\n\n{timing.machine('2 threads')}.\n\n"
             f"Shapes, {len(val.images)} validation scenes; learned on {min(chosen.scenes, 2000)} training scenes, "
-            f"{chosen.batch} a step, σα {p.sigma_alpha:g}, σβ {p.sigma_beta:g}, σγ {p.sigma_gamma:g}, {p.iterations} iterations, as the "
-            f"search found them.\n\n"
+            f"{chosen.batch} a step, σα {p.sigma_alpha:g}, σβ {p.sigma_beta:g}, σγ {p.sigma_gamma:g}, "
+            f"{p.iterations} iterations, as the search found them.\n\n"
             + timing.table(["", "mean IoU, %"], [[name, f"{value:.2f}"] for name, value in rows])
             + "\n\n" + "\n".join(f"- {line}" for line in (*first, *said))
             + f"\n- compatibilities learned: unlike labels {other.min():.2f} to {other.max():.2f}, mean "
