@@ -10,9 +10,10 @@ import time
 import numpy as np
 import pytest
 
-from dlseg.crf import CRFParams, DenseCRF, workspace
-from dlseg.crf.team import share
-from dlseg.crf.workspace import borrowed
+from dlseg.crf import CRFParams, DenseCRF
+from dlseg.crf.lattice import buffers
+from dlseg.crf.lattice.buffers import borrowed
+from dlseg.crf.lattice.threads import share
 
 # Interrupted at random moments of an inference, the same object then answers as a fresh one does. Moments are drawn
 # over the time that one inference takes; a call that ends before its interrupt comes is none, and is not counted.
@@ -147,7 +148,7 @@ def test_a_callers_exception_stops_the_helpers():
 
 
 def test_memory_that_somebody_still_holds_is_not_lent_again(monkeypatch):
-    monkeypatch.setattr(workspace, "_idle", [])
+    monkeypatch.setattr(buffers, "_idle", [])
 
     class User:
         pass

@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
+from dlseg.crf.lattice.threads import parts, share
 from dlseg.crf.params import CRFParams, Number
-from dlseg.crf.team import parts, share
 
 UNKNOWN = 255
 BLOCK = 8192  # pixels looked at together: their labels stay in the cache

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from dlseg.crf.fused import LatticeKernel
+from dlseg.crf.lattice.inference import LatticeKernel
 from dlseg.crf.mean_field import Compatibility, Labels, Marginals
 from dlseg.crf.params import CRFParams, Number
 
