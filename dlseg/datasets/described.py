@@ -5,12 +5,14 @@
                 "val": {"images": "val", "labels": "valannot", "list": "val.txt"}}}
 
 Labels are palette or grey PNG files whose values are the classes, called as their image; `void` names values that
-are not annotated, beside 255. Without `list` (a file of names) a split is every image of its folder.
+are not annotated, beside 255. Without `list` a split is every image of its folder; a list is a file of names or
+paths, one a line, with the label's as a second column where it is called otherwise than its image.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -18,6 +20,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from dlseg.datasets import voc
+from dlseg.datasets.lists import read_entries
 from dlseg.datasets.voc import VOID, Dataset, Sample
 from dlseg.images import image_size, read_image
 
@@ -43,6 +46,7 @@ class Described(Dataset):
         self._labels = self._folder(parts, "labels") if "labels" in parts else None
         self._ending = said.get("label_ending", ".png")
         self.labelled = self._labels is not None
+        self._listed_labels: dict[Path, str] = {}
         self._files = self._list(parts.get("list"))
         self.names = [path.stem for path in self._files]
 
@@ -72,6 +76,9 @@ class Described(Dataset):
 
     def _label_file(self, image: Path) -> Path:
         assert self._labels is not None
+        listed = self._listed_labels.get(image)
+        if listed is not None and (self._labels / listed).is_file():
+            return self._labels / listed
         return self._labels / f"{image.stem}{self._ending}"
 
     def _label(self, index: int) -> UInt8[np.ndarray, "H W"] | None:
@@ -118,19 +125,24 @@ class Described(Dataset):
         if name is None:
             files = sorted(path for path in self._images.iterdir() if path.suffix.lower() in ENDINGS)
         else:
-            names = self._inside(name).read_text(encoding="utf-8").split()
-            files = [self._image(entry) for entry in names]
+            if not isinstance(name, str) or not self._inside(name).is_file():
+                raise FileNotFoundError(f"{self._note}: split {self.split}: list: no file {name!r} in {self.root}")
+            files = []
+            for entry in read_entries(self._inside(name)):
+                files.append(self._image(entry.image))
+                if entry.label is not None:
+                    self._listed_labels[files[-1]] = re.split(r"[/\\]", entry.label)[-1]
         if not files:
             raise ValueError(f"{self._note}: split {self.split}: no image in {self._images}")
         return files
 
     def _image(self, name: str) -> Path:
         """A listed name's file: with or without its ending or folder."""
-        stem = PurePath(name).name
+        last = re.split(r"[/\\]", name)[-1]
         for ending in ("", *ENDINGS):
-            if (path := self._images / f"{stem}{ending}").is_file():
+            if (path := self._images / f"{last}{ending}").is_file():
                 return path
-        raise FileNotFoundError(f"{self._images / stem}: missing image; the list of {self.split} names it")
+        raise FileNotFoundError(f"{self._images / last}: missing image; the list of {self.split} names it")
 
 
 def described_splits(root: Path) -> list[str]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
+from dlseg.datasets.lists import read_entries, stem
 from dlseg.images import image_size, is_turned, read_image
 
 VOID = 255
-LABELS = "SegmentationClass"
+LABELS, AUGMENTED = "SegmentationClass", "SegmentationClassAug"
 CLASSES: tuple[str, ...] = (
     "background",
     "aeroplane",
@@ -63,16 +64,17 @@ class Dataset:
     """The pictures that one list of a VOC folder names, read from disk when asked for.
 
     A folder may say what its classes are called in `classes.json` ({"classes": ["background", …]}); without it they
-    are VOC's twenty-one. `labels` is the folder of the labels.
+    are VOC's twenty-one. `labels` is the folder of the labels; by default the one that `labels_folder` finds.
     """
 
-    def __init__(self, root: str | Path, split: str, labels: str = LABELS) -> None:
-        self.root, self.split, self.labels = Path(root), split, labels
+    def __init__(self, root: str | Path, split: str, labels: str | None = None) -> None:
+        self.root, self.split = Path(root), split
         if not self.root.is_dir():
             raise FileNotFoundError(f"{self.root}: no such folder; expected a data set in VOC's layout")
         self.names = read_list(self.root, split)
         self.classes = read_classes(self.root)
-        self.labelled = has_labels(self.root, self.names, labels)
+        self.labels = labels or labels_folder(self.root, split)
+        self.labelled = has_labels(self.root, self.names, self.labels)
 
     @property
     def num_classes(self) -> int:
@@ -111,7 +113,7 @@ class Dataset:
         if not self.labelled:
             return None
         path = label_path(self.root, self.names[index], self.labels)
-        label = read_indices(path)
+        label = read_indices(path, label_modes(self.labels))
         refuse_values(path, label, self.num_classes)
         return label
 
@@ -155,15 +157,39 @@ def splits(root: Path) -> list[str]:
 
 
 def read_list(root: Path, split: str) -> list[str]:
-    """The names in `ImageSets/Segmentation/SPLIT.txt`, one a line."""
+    """The names in `ImageSets/Segmentation/SPLIT.txt`: one a line, or paths of an image and its label."""
     path = root / "ImageSets" / "Segmentation" / f"{split}.txt"
     if not path.is_file():
         there = ", ".join(splits(root)) or "none"
         raise FileNotFoundError(f"split {split!r}: no list {path}; lists there: {there}")
-    names = path.read_text(encoding="utf-8").split()
-    if not names:
-        raise ValueError(f"{path}: the list is empty; expected one picture's name a line")
-    return names
+    return [stem(entry.image) for entry in read_entries(path)]
+
+
+def labels_folder(root: Path, split: str) -> str:
+    """Where a list's labels are.
+
+    It is the folder that its second column names; else SegmentationClassAug for a list …_aug; else SegmentationClass.
+
+    Raises ValueError for a second column that leads to several folders, or to labels called otherwise than images.
+    """
+    path = root / "ImageSets" / "Segmentation" / f"{split}.txt"
+    entries = [(entry.image, entry.label) for entry in read_entries(path) if entry.label is not None]
+    for image, label in entries:
+        if stem(image) != stem(label or ""):
+            raise ValueError(f"{path}: got the label {label!r} for the image {image!r}, expected one of the "
+                             "same name")
+    named = {PurePosixPath((label or "").replace("\\", "/")).parent.name for _, label in entries}
+    there = sorted(name for name in named if name and (root / name).is_dir())
+    if len(there) > 1:
+        raise ValueError(f"{path}: got labels in {', '.join(there)}, expected one folder")
+    if there:
+        return there[0]
+    return AUGMENTED if split.endswith("_aug") and (root / AUGMENTED).is_dir() else LABELS
+
+
+def label_modes(labels: str) -> tuple[str, ...]:
+    """Which PNGs are labels: in VOC's own folder those with a palette; augmented sets go round as grey ones too."""
+    return ("P",) if labels == LABELS else ("P", "L")
 
 
 def read_classes(root: Path) -> tuple[str, ...]:
