@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +77,7 @@ def _described(root: Path, progress: bool) -> Report:
                 faults.append(_fault(root, root / FILE, error))
     counts: dict[str, LabelCounts] = {}
     notes: list[str] = []
+    colours: dict[Path, dict[int, voc.Colour]] = {}
     for name, data in splits.items():
         counts[name] = LabelCounts(data.classes)
         for i in tqdm(range(len(data)), desc=f"check {name}", unit="picture", leave=False, disable=not progress):
@@ -83,10 +85,13 @@ def _described(root: Path, progress: bool) -> Report:
                 label = data[i].label
                 if label is not None:
                     counts[name].add(label)
+                    file = data.label_files[i]
+                    colours[file] = voc.used_colours(file, voc.read_indices(file, ("P", "L")))
             except (ValueError, OSError) as error:
                 faults.append(_fault(root, data.images[i], error))
         repeated = [file.name for file, count in Counter(data.images).items() if count > 1]
         faults += [Fault(FILE, f"split {name}: names {file!r} more than once") for file in repeated]
+    faults += _exchanged(root, colours)
     faults += [Fault(FILE, f"split {name}: {count.fault()}") for name, count in counts.items()
                if count.pictures > 1 and count.fault()]
     notes += [f"{name}: no labels" for name, data in splits.items() if not data.labelled]
@@ -116,11 +121,15 @@ def _voc(root: Path, num_classes: int | None, progress: bool) -> Report:
             for name in listed:
                 wanted[name].add(folders[split])
     histograms: dict[tuple[str, str], np.ndarray] = {}
+    colours: dict[Path, dict[int, voc.Colour]] = {}
     for name in tqdm(sorted(wanted), desc="check", unit="picture", disable=not progress):
-        found, labels = _pair(root, name, num_classes, sorted(wanted[name]))
+        found, labels = _pair(root, name, classes, sorted(wanted[name]))
         faults += found
         for folder, label in labels.items():
             histograms[name, folder] = np.bincount(label.ravel(), minlength=256)
+            path = voc.label_path(root, name, folder)
+            colours[path] = voc.used_colours(path, label)
+    faults += _exchanged(root, colours)
     counts: dict[str, LabelCounts] = {}
     for split, listed in lists.items():
         count = LabelCounts(classes)
@@ -133,6 +142,26 @@ def _voc(root: Path, num_classes: int | None, progress: bool) -> Report:
             faults.append(Fault(f"{SUBFOLDERS[2]}/{split}.txt", count.fault()))
     return Report(root, num_classes, {split: len(listed) for split, listed in lists.items()}, faults,
                   _notes(root, lists, folders), {split: str(count) for split, count in counts.items()})
+
+
+def _exchanged(root: Path, colours: Mapping[Path, dict[int, voc.Colour]]) -> list[Fault]:
+    """Labels in which an index has the colour that another index has in most labels: an editor renumbered them."""
+    votes: dict[int, Counter[voc.Colour]] = {}
+    for used in colours.values():
+        for index, colour in used.items():
+            votes.setdefault(index, Counter())[colour] += 1
+    usual = {index: count.most_common(1)[0][0] for index, count in votes.items()}
+    owner = {colour: index for index, colour in usual.items() if list(usual.values()).count(colour) == 1}
+    faults = []
+    for path, used in colours.items():
+        wrong = [f"{i} has the colour {colour} that {owner[colour]} has" for i, colour in used.items()
+                 if colour != usual[i] and owner.get(colour, i) != i]
+        if wrong:
+            faults.append(Fault(_relative(root, path), (
+                f"its palette is in another order: index {', '.join(wrong)} in most labels; an editor has "
+                "renumbered it. Expected one numbering: take the original file, or give each pixel the index of "
+                "its colour")))
+    return faults
 
 
 def _lists(root: Path) -> tuple[dict[str, list[str]], dict[str, str], list[Fault]]:
@@ -155,7 +184,7 @@ def _lists(root: Path) -> tuple[dict[str, list[str]], dict[str, str], list[Fault
 
 
 def _pair(
-    root: Path, name: str, num_classes: int, folders: list[str]
+    root: Path, name: str, classes: tuple[str, ...], folders: list[str]
 ) -> tuple[list[Fault], dict[str, UInt8[np.ndarray, "_ _"]]]:
     """The faults of one picture and its labels, and the labels that are sound, by their folder."""
     image_path = voc.image_path(root, name)
@@ -170,7 +199,8 @@ def _pair(
         label_path = voc.label_path(root, name, folder)
         try:
             label = voc.read_indices(label_path, voc.label_modes(folder))
-            voc.refuse_values(label_path, label, num_classes)
+            voc.refuse_values(label_path, label, len(classes))
+            voc.refuse_renumbered(label_path, label, classes)
         except (ValueError, OSError) as error:
             faults.append(_fault(root, label_path, error))
             continue

@@ -85,8 +85,10 @@ class Described(Dataset):
         if self._labels is None:
             return None
         place = self._label_file(self._files[index])
-        label = self._with_void(voc.read_indices(place, modes=("P", "L")))
+        stored = voc.read_indices(place, modes=("P", "L"))
+        label = self._with_void(stored)
         voc.refuse_values(place, label, self.num_classes)
+        voc.refuse_renumbered(place, stored, self.classes)
         return label
 
     def _with_void(self, label: UInt8[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W"]:

@@ -16,6 +16,7 @@ from dlseg.datasets.lists import read_entries, stem
 from dlseg.images import image_size, is_turned, read_image
 
 VOID = 255
+Colour = tuple[int, ...]
 LABELS, AUGMENTED = "SegmentationClass", "SegmentationClassAug"
 CLASSES: tuple[str, ...] = (
     "background",
@@ -115,6 +116,7 @@ class Dataset:
         path = label_path(self.root, self.names[index], self.labels)
         label = read_indices(path, label_modes(self.labels))
         refuse_values(path, label, self.num_classes)
+        refuse_renumbered(path, label, self.classes)
         return label
 
     def __iter__(self) -> Iterator[Sample]:
@@ -168,7 +170,7 @@ def read_list(root: Path, split: str) -> list[str]:
 def labels_folder(root: Path, split: str) -> str:
     """Where a list's labels are.
 
-    It is the folder that its second column names; else SegmentationClassAug for a list …_aug; else SegmentationClass.
+    In the folder that its second column names, else SegmentationClassAug for a list …_aug, else SegmentationClass.
 
     Raises ValueError for a second column that leads to several folders, or to labels called otherwise than images.
     """
@@ -223,6 +225,31 @@ def read_indices(path: Path, modes: tuple[str, ...] = ("P",)) -> UInt8[np.ndarra
     if mode not in modes:
         raise ValueError(f"{path}: expected a palette PNG (mode P), whose indices are the classes; got mode {mode}")
     return indices
+
+
+def used_colours(path: Path, label: UInt8[np.ndarray, "H W"]) -> dict[int, Colour]:
+    """The palette's colour of each index that a label file holds; none for a file without a palette."""
+    with Image.open(path) as file:
+        stored = file.getpalette("RGB") if file.mode == "P" else None
+    colours = np.array(stored or [], np.uint8).reshape(-1, 3)
+    present = np.flatnonzero(np.bincount(label.ravel(), minlength=256))
+    return {int(i): tuple(colours[i].tolist()) for i in present if i < len(colours)}
+
+
+def refuse_renumbered(path: Path, label: UInt8[np.ndarray, "H W"], classes: tuple[str, ...]) -> None:
+    """Raise ValueError for a palette that an image editor has put in another order: its indices are not classes.
+
+    Known by VOC's colours at other indices than VOC's; for classes of one's own, by VOC's colour of void alone.
+    """
+    own = {tuple(colour): index for index, colour in enumerate(palette().tolist())}
+    used = used_colours(path, label)
+    wrong = {i: own[colour] for i, colour in used.items() if own.get(colour, i) != i}
+    if classes != CLASSES or any(colour not in own for colour in used.values()):
+        wrong = {i: j for i, j in wrong.items() if j == VOID}
+    if wrong:
+        words = ", ".join(f"{i} has the colour of {j}" + (" (void)" if j == VOID else "") for i, j in wrong.items())
+        raise ValueError(f"{path}: the palette is not in VOC's order: index {words}; an editor has renumbered it. "
+                         "Expected VOC's indices: take the original file, or give each pixel its colour's index")
 
 
 def write_indices(label: UInt8[np.ndarray, "H W"], path: Path, notes: Mapping[str, str] | None = None) -> None:

@@ -43,7 +43,8 @@ def camvid(tmp_path: Path) -> Path:
 
 
 def test_camvids_own_list(camvid: Path) -> None:
-    lines = [f"/SegNet/CamVid/val/{name}.png /SegNet/CamVid/valannot/{name}_L.png" for name in ("0016E5 07959", "b")]
+    names = ("0016E5 07959", "b")
+    lines = [f"/SegNet/CamVid/val/{name}.png /SegNet/CamVid/valannot/{name}_L.png" for name in names]
     (camvid / "val.txt").write_text("\n".join(lines))
     data = load(camvid, "val")
     assert data.names == ["0016E5 07959", "b"] and [int(sample.label.max()) for sample in data] == [0, 1]
