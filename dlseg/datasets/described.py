@@ -11,6 +11,7 @@ paths, one a line, with the label's as a second column where it is called otherw
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from pathlib import Path, PurePath
@@ -26,7 +27,8 @@ from dlseg.images import image_size, read_image
 
 FILE = "dataset.json"
 ENDINGS = (".png", ".jpg", ".jpeg")
-KEYS = {"classes", "void", "splits", "label_ending"}
+KEYS = ("classes", "splits", "void", "label_ending")
+SPLIT_KEYS = ("images", "labels", "list")
 
 
 class Described(Dataset):
@@ -99,9 +101,10 @@ class Described(Dataset):
             said = json.loads(self._note.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ValueError(f"{self._note}: not JSON ({error})") from error
-        if not isinstance(said, dict) or not {"classes", "splits"} <= set(said) or set(said) - KEYS:
+        if not isinstance(said, dict) or not {"classes", "splits"} <= set(said):
             raise ValueError(f"{self._note}: expected an object with classes, splits and perhaps "
                              f"void, label_ending; got {sorted(said) if isinstance(said, dict) else said!r}")
+        self._refuse_unknown(said, KEYS, "")
         void, names = said.get("void", []), said["classes"]
         if not isinstance(names, list) or not 2 <= len(names) <= VOID or not all(isinstance(n, str) for n in names):
             raise ValueError(f"{self._note}: classes: expected a list of 2 to {VOID} names, got {names!r}")
@@ -110,7 +113,22 @@ class Described(Dataset):
                              f"to {VOID}, got {void!r}")
         if not isinstance(said["splits"], dict) or not all(isinstance(s, dict) for s in said["splits"].values()):
             raise ValueError(f'{self._note}: splits: expected {{"train": {{"images": …, "labels": …}}, …}}')
+        for name, parts in said["splits"].items():
+            self._refuse_unknown(parts, SPLIT_KEYS, f"split {name}: ")
+            if parts.get("images") is None:
+                raise ValueError(f"{self._note}: split {name}: got no images, expected the folder of its images")
+        if not isinstance(said.get("label_ending", ""), str):
+            raise ValueError(f"{self._note}: label_ending: got {said['label_ending']!r}, expected a text such as "
+                             "'_L.png'")
         return said
+
+    def _refuse_unknown(self, said: dict[str, Any], known: tuple[str, ...], where: str) -> None:
+        """A key that is not known is a misspelt one: what it was to say would not be done."""
+        for key in said:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, 1, 0.5)
+                hint = f"; nearest: {near[0]}" if near else ""
+                raise ValueError(f"{self._note}: {where}got {key!r}, expected {', '.join(known)}{hint}")
 
     def _folder(self, parts: dict[str, Any], key: str) -> Path:
         name = parts.get(key)
@@ -123,7 +141,7 @@ class Described(Dataset):
             raise ValueError(f"{self._note}: {name!r} leads out of the data set's folder")
         return self.root / name
 
-    def _list(self, name: str | None) -> list[Path]:
+    def _list(self, name: object) -> list[Path]:
         if name is None:
             files = sorted(path for path in self._images.iterdir() if path.suffix.lower() in ENDINGS)
         else:
