@@ -5,12 +5,15 @@
                 "val": {"images": "val", "labels": "valannot", "list": "val.txt"}}}
 
 Labels are palette or grey PNG files whose values are the classes, called as their image; `void` names values that
-are not annotated, beside 255. Without `list` (a file of names) a split is every image of its folder.
+are not annotated, beside 255. Without `list` a split is every image of its folder; a list is a file of names or
+paths, one a line, with the label's as a second column where it is called otherwise than its image.
 """
 
 from __future__ import annotations
 
+import difflib
 import json
+import re
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -18,12 +21,14 @@ import numpy as np
 from jaxtyping import UInt8
 
 from dlseg.datasets import voc
+from dlseg.datasets.lists import read_entries
 from dlseg.datasets.voc import VOID, Dataset, Sample
 from dlseg.images import image_size, read_image
 
 FILE = "dataset.json"
 ENDINGS = (".png", ".jpg", ".jpeg")
-KEYS = {"classes", "void", "splits", "label_ending"}
+KEYS = ("classes", "splits", "void", "label_ending")
+SPLIT_KEYS = ("images", "labels", "list")
 
 
 class Described(Dataset):
@@ -43,6 +48,7 @@ class Described(Dataset):
         self._labels = self._folder(parts, "labels") if "labels" in parts else None
         self._ending = said.get("label_ending", ".png")
         self.labelled = self._labels is not None
+        self._listed_labels: dict[Path, str] = {}
         self._files = self._list(parts.get("list"))
         self.names = [path.stem for path in self._files]
 
@@ -72,14 +78,19 @@ class Described(Dataset):
 
     def _label_file(self, image: Path) -> Path:
         assert self._labels is not None
+        listed = self._listed_labels.get(image)
+        if listed is not None and (self._labels / listed).is_file():
+            return self._labels / listed
         return self._labels / f"{image.stem}{self._ending}"
 
     def _label(self, index: int) -> UInt8[np.ndarray, "H W"] | None:
         if self._labels is None:
             return None
         place = self._label_file(self._files[index])
-        label = self._with_void(voc.read_indices(place, modes=("P", "L")))
+        stored = voc.read_indices(place, modes=("P", "L"))
+        label = self._with_void(stored)
         voc.refuse_values(place, label, self.num_classes)
+        voc.refuse_renumbered(place, stored, self.classes)
         return label
 
     def _with_void(self, label: UInt8[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W"]:
@@ -90,9 +101,10 @@ class Described(Dataset):
             said = json.loads(self._note.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ValueError(f"{self._note}: not JSON ({error})") from error
-        if not isinstance(said, dict) or not {"classes", "splits"} <= set(said) or set(said) - KEYS:
+        if not isinstance(said, dict) or not {"classes", "splits"} <= set(said):
             raise ValueError(f"{self._note}: expected an object with classes, splits and perhaps "
                              f"void, label_ending; got {sorted(said) if isinstance(said, dict) else said!r}")
+        self._refuse_unknown(said, KEYS, "")
         void, names = said.get("void", []), said["classes"]
         if not isinstance(names, list) or not 2 <= len(names) <= VOID or not all(isinstance(n, str) for n in names):
             raise ValueError(f"{self._note}: classes: expected a list of 2 to {VOID} names, got {names!r}")
@@ -101,7 +113,22 @@ class Described(Dataset):
                              f"to {VOID}, got {void!r}")
         if not isinstance(said["splits"], dict) or not all(isinstance(s, dict) for s in said["splits"].values()):
             raise ValueError(f'{self._note}: splits: expected {{"train": {{"images": …, "labels": …}}, …}}')
+        for name, parts in said["splits"].items():
+            self._refuse_unknown(parts, SPLIT_KEYS, f"split {name}: ")
+            if parts.get("images") is None:
+                raise ValueError(f"{self._note}: split {name}: got no images, expected the folder of its images")
+        if not isinstance(said.get("label_ending", ""), str):
+            raise ValueError(f"{self._note}: label_ending: got {said['label_ending']!r}, expected a text such as "
+                             "'_L.png'")
         return said
+
+    def _refuse_unknown(self, said: dict[str, Any], known: tuple[str, ...], where: str) -> None:
+        """A key that is not known is a misspelt one: what it was to say would not be done."""
+        for key in said:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, 1, 0.5)
+                hint = f"; nearest: {near[0]}" if near else ""
+                raise ValueError(f"{self._note}: {where}got {key!r}, expected {', '.join(known)}{hint}")
 
     def _folder(self, parts: dict[str, Any], key: str) -> Path:
         name = parts.get(key)
@@ -114,23 +141,28 @@ class Described(Dataset):
             raise ValueError(f"{self._note}: {name!r} leads out of the data set's folder")
         return self.root / name
 
-    def _list(self, name: str | None) -> list[Path]:
+    def _list(self, name: object) -> list[Path]:
         if name is None:
             files = sorted(path for path in self._images.iterdir() if path.suffix.lower() in ENDINGS)
         else:
-            names = self._inside(name).read_text(encoding="utf-8").split()
-            files = [self._image(entry) for entry in names]
+            if not isinstance(name, str) or not self._inside(name).is_file():
+                raise FileNotFoundError(f"{self._note}: split {self.split}: list: no file {name!r} in {self.root}")
+            files = []
+            for entry in read_entries(self._inside(name)):
+                files.append(self._image(entry.image))
+                if entry.label is not None:
+                    self._listed_labels[files[-1]] = re.split(r"[/\\]", entry.label)[-1]
         if not files:
             raise ValueError(f"{self._note}: split {self.split}: no image in {self._images}")
         return files
 
     def _image(self, name: str) -> Path:
         """A listed name's file: with or without its ending or folder."""
-        stem = PurePath(name).name
+        last = re.split(r"[/\\]", name)[-1]
         for ending in ("", *ENDINGS):
-            if (path := self._images / f"{stem}{ending}").is_file():
+            if (path := self._images / f"{last}{ending}").is_file():
                 return path
-        raise FileNotFoundError(f"{self._images / stem}: missing image; the list of {self.split} names it")
+        raise FileNotFoundError(f"{self._images / last}: missing image; the list of {self.split} names it")
 
 
 def described_splits(root: Path) -> list[str]:
