@@ -1,5 +1,6 @@
 """The fully connected CRF (paper, section 4)."""
 
+from dlseg.crf.cams import from_cams, soft_labels
 from dlseg.crf.dense import Affinity, DenseCRF, Step, refine
 from dlseg.crf.layer import CRFLayer
 from dlseg.crf.mean_field import Cancelled
@@ -12,4 +13,4 @@ from dlseg.crf.tuning.space import Space
 from dlseg.crf.validation import binary
 
 __all__ = ["Affinity", "CRFLayer", "CRFParams", "Cancelled", "DenseCRF", "Estimate", "Scored", "SearchResult",
-           "Space", "Step", "Trial", "binary", "estimate", "refine", "search"]
+           "Space", "Step", "Trial", "binary", "estimate", "from_cams", "refine", "search", "soft_labels"]

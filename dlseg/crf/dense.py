@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dlseg.crf import validation
 from dlseg.crf.exact import ExactKernel, ExactRun
+from dlseg.crf.features import Extra, checked_features
 from dlseg.crf.grid import GridKernel
 from dlseg.crf.lattice.inference import LatticeKernel
 from dlseg.crf.lattice.threads import Turn, checked_threads
@@ -44,11 +45,15 @@ class Affinity(NamedTuple):
 class DenseCRF:
     """The fully connected CRF of one image.
 
-    image: (H, W, 3) RGB colours 0..255. Exactly one of
+    image: (H, W, 3) RGB colours 0..255, or another number of bands: (H, W) or (H, W, 1) grey, (H, W, N) what a
+    sensor has, up to 13; sigma_beta holds for each of them. Exactly one of
     probs: (C, H, W) probabilities; below 1e-5 counts as 1e-5,
     logits: (C, H, W) raw scores, softmax taken here, or
-    labels: (H, W) labels or scribbles, 255 where unknown; `confidence` is the probability of a given label,
-    `num_classes` the number of labels where it is more than the largest one given.
+    labels: (H, W) labels or scribbles, 255 where unknown; `confidence` is the probability of a given label, a
+    number or (H, W), `num_classes` the number of labels where it is more than the largest one given.
+    features: what pixels are compared by beside colour, [(array, sigma), …]: arrays (H, W) or (H, W, K) in any unit
+    (depth, infrared, an edge map), sigma in the same. The appearance kernel is multiplied by
+    exp(-|f_i - f_j|^2 / 2 sigma^2) for each.
     kernel: "lattice" (fast), "exact" (every pair; small images), "local" (touching pixels only, 4 or 8
     `neighbours`), "pydensecrf" (the reference).
     compatibility: (C, C) symmetric costs mu(l, l') of unlike neighbours; None is Potts.
@@ -65,12 +70,13 @@ class DenseCRF:
     batches, and for weights that are learned: CRFLayer.
     """
 
-    def __init__(self, image: Any, *, probs: Any = None, logits: Any = None, labels: Any = None,
-                 kernel: str = "lattice", num_classes: int | None = None, confidence: Number = 0.7,
+    def __init__(self, image: Any, *, probs: Any = None, logits: Any = None, labels: Any = None, features: Any = (),
+                 kernel: str = "lattice", num_classes: int | None = None, confidence: Any = 0.7,
                  compatibility: Any = None, self_term: bool = True, neighbours: int = 8,
                  threads: int | None = None) -> None:
         self._image = validation.checked_image(image)
-        self.height, self.width, _ = self._image.shape
+        self.height, self.width, bands = self._image.shape
+        self._extra = checked_features(features, (self.height, self.width), bands)
         self.threads = checked_threads(threads)
         unaries = {"probs": probs, "logits": logits, "labels": labels}
         given = [name for name, value in unaries.items() if value is not None]
@@ -84,7 +90,7 @@ class DenseCRF:
             self._probs = validation.clipped(name, validation.checked_scores(name, unary, size), self.threads)
         self._device = unary.device if isinstance(unary, Tensor) else None
         tensor = validation.traced(name, unary, kernel)
-        self._traced = None if tensor is None else Traced(name, tensor, self._probs, self._image)
+        self._traced = None if tensor is None else Traced(name, tensor, self._probs, self._image, self._extra)
         self.num_classes = len(self._probs)
         self._compatibility = validation.checked_compatibility(compatibility, self.num_classes)
         self._options: dict[str, Any] = {"self_term": self_term, "neighbours": neighbours, "threads": self.threads}
@@ -93,7 +99,7 @@ class DenseCRF:
 
     def _begin(self) -> None:
         """Everything that is kept from call to call, none of it there yet."""
-        self._kernel = _kernel(self.kernel, self._image, **self._options)
+        self._kernel = _kernel(self.kernel, self._image, self._extra, **self._options)
         self._turn = Turn()
         self._small: tuple[int, DenseCRF] | None = None  # what preview works on
 
@@ -221,7 +227,9 @@ class DenseCRF:
             raise ValueError(f"factor: got {factor!r}, expected a whole number >= 1")
         small = self.__copy__()
         small._traced = small._device = None
-        small._image = np.ascontiguousarray(averaged(np.moveaxis(self._image, 2, 0), factor).transpose(1, 2, 0))
+        small._image, small._extra = (
+            np.ascontiguousarray(averaged(np.moveaxis(grid, 2, 0), factor).transpose(1, 2, 0))
+            for grid in (self._image, self._extra))
         small.height, small.width, _ = small._image.shape
         probs = averaged(self._probs.reshape(-1, self.height, self.width), factor).reshape(self.num_classes, -1)
         small._probs = probs / probs.sum(axis=0)
@@ -255,21 +263,22 @@ class DenseCRF:
         return q if self._device is None else torch.from_numpy(q).to(self._device)
 
 
-def refine(image: Any, *, probs: Any = None, logits: Any = None, labels: Any = None,
+def refine(image: Any, *, probs: Any = None, logits: Any = None, labels: Any = None, features: Any = (),
            params: CRFParams | None = None, kernel: str = "lattice") -> Int64[np.ndarray, "H W"]:
     """Labels (H, W) int64 after the CRF, in one call; arguments as for DenseCRF, `params` as CRFParams()."""
-    return DenseCRF(image, probs=probs, logits=logits, labels=labels, kernel=kernel).label(params or CRFParams())
+    crf = DenseCRF(image, probs=probs, logits=logits, labels=labels, features=features, kernel=kernel)
+    return crf.label(params or CRFParams())
 
 
-def _kernel(name: str, image: Float32[np.ndarray, "H W 3"], *, self_term: bool, neighbours: int,
-           threads: int) -> Kernel:
-    """The kernel `name` for one image; options it does not have are errors."""
+def _kernel(name: str, image: Float32[np.ndarray, "H W c"], extra: Extra, *, self_term: bool, neighbours: int,
+            threads: int) -> Kernel:
+    """The kernel `name` for one image and its features; options it does not have are errors."""
     if name not in KERNELS:
         raise ValueError(f"kernel: got {name!r}, expected one of {', '.join(KERNELS)}")
     if name == "exact":
-        return ExactKernel(image, self_term=self_term)
+        return ExactKernel(image, extra, self_term=self_term)
     if not self_term:
         raise ValueError(f'self_term: got False with kernel="{name}"; only "exact" can leave it out')
     if name == "local":
-        return GridKernel(image, neighbours)
-    return LatticeKernel(image, threads) if name == "lattice" else PydensecrfKernel(image, threads)
+        return GridKernel(image, neighbours, extra)
+    return (LatticeKernel if name == "lattice" else PydensecrfKernel)(image, threads, extra)

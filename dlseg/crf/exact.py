@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float
 
+from dlseg.crf.features import Extra, appearance_sigmas, columns, smoothness_sigmas
 from dlseg.crf.mean_field import Compatibility, Marginals, ParallelRun, penalty
 from dlseg.crf.params import CRFParams
 from dlseg.crf.validation import softmax
@@ -20,22 +21,23 @@ TINY = 1e-20  # K&K's guard against dividing by nothing
 class ExactKernel:
     """Both Gaussian kernels in double precision, in blocks of rows so that memory stays bounded."""
 
-    def __init__(self, image: Float[np.ndarray, "H W 3"], *, self_term: bool = True) -> None:
-        height, width, _ = image.shape
+    def __init__(self, image: Float[np.ndarray, "H W c"], extra: Extra | None = None, *,
+                 self_term: bool = True) -> None:
+        height, width, self.bands = image.shape
         if height * width > MOST_PIXELS:
             raise ValueError(f'kernel: got "exact" for {height * width} pixels, expected at most '
                              f'{MOST_PIXELS}: it visits every pair; "lattice" is made for larger images')
         ys, xs = np.mgrid[:height, :width].astype(np.float64)
         self.position = np.stack([xs.ravel(), ys.ravel()], axis=1)  # (N, 2)
-        self.colour = image.reshape(-1, 3).astype(np.float64)  # (N, 3)
+        self.colour = columns(image, extra).astype(np.float64)  # (N, bands and features)
         self.self_term = self_term
         self.degrees: dict[tuple, np.ndarray] = {}
         self.kept: tuple[CRFParams, np.ndarray] | None = None
 
     def features(self, params: CRFParams) -> tuple[np.ndarray, np.ndarray]:
-        """(N, 5) appearance and (N, 2) smoothness features: each kernel is exp(-|f_i - f_j|^2 / 2)."""
-        appearance = np.hstack([self.position / params.sigma_alpha, self.colour / params.sigma_beta])
-        return appearance, self.position / params.sigma_gamma
+        """(N, d) appearance and (N, 2) smoothness features: each kernel is exp(-|f_i - f_j|^2 / 2)."""
+        sigmas = appearance_sigmas(params, self.bands, self.colour.shape[1] - self.bands)
+        return np.hstack([self.position, self.colour]) / sigmas, self.position / smoothness_sigmas(params)
 
     def blocks(self, f: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """The unnormalised kernel matrix of features f, a block of rows at a time."""
@@ -54,7 +56,7 @@ class ExactKernel:
         one = np.ones(len(f))
         if normalization == "none":
             return one, one
-        key = tuple(f[-1])  # position and colour of one pixel over the sigmas: enough, the image is fixed
+        key = tuple(f.max(axis=0))  # a length over its sigma tells the sigma, as the image is fixed
         if key not in self.degrees:
             self.degrees = {key: np.concatenate([k.sum(axis=1) for _, k in self.blocks(f)]), **self.degrees}
         degree = self.degrees[key] + TINY

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
+from dlseg.crf.features import Extra
 from dlseg.crf.mean_field import Compatibility, Marginals, ParallelRun
-from dlseg.crf.params import CRFParams
+from dlseg.crf.params import CRFParams, both
 
 STEPS = {4: ((0, 1), (1, 0)), 8: ((0, 1), (1, 0), (1, 1), (1, -1))}
 TINY = 1e-20
@@ -19,10 +20,11 @@ TINY = 1e-20
 class GridKernel:
     """Messages between 4- or 8-connected pixels."""
 
-    def __init__(self, image: Float[np.ndarray, "H W 3"], neighbours: int) -> None:
+    def __init__(self, image: Float[np.ndarray, "H W c"], neighbours: int, extra: Extra | None = None) -> None:
         if neighbours not in STEPS:
             raise ValueError(f"neighbours: got {neighbours!r}, expected 4 or 8")
         self.image = image.astype(np.float64)
+        self.extra = np.zeros((*image.shape[:2], 0)) if extra is None else extra.astype(np.float64)
         self.steps = [(dy, dx) for dy, dx in STEPS[neighbours]]
         self.steps += [(-dy, -dx) for dy, dx in self.steps]
 
@@ -32,10 +34,12 @@ class GridKernel:
         k = np.zeros((2, len(self.steps), height, width))
         for which, (dy, dx) in enumerate(self.steps):
             here, there = _pairs(height, width, dy, dx)
-            contrast = np.sum((self.image[here] - self.image[there]) ** 2, axis=2)
-            away = dy * dy + dx * dx
-            k[0, which][here] = np.exp(-away / 2 / params.sigma_alpha**2 - contrast / 2 / params.sigma_beta**2)
-            k[1, which][here] = np.exp(-away / 2 / params.sigma_gamma**2)
+            contrast = np.sum((self.image[here] - self.image[there]) ** 2, axis=2) / params.sigma_beta**2
+            contrast += np.sum((self.extra[here] - self.extra[there]) ** 2, axis=2)
+            far, near = ((dy / down) ** 2 + (dx / across) ** 2
+                         for down, across in (both(params.sigma_alpha), both(params.sigma_gamma)))
+            k[0, which][here] = np.exp(-(far + contrast) / 2)
+            k[1, which][here] = np.exp(-near / 2)
         degree = k.sum(axis=1) + TINY
         get, send = np.ones_like(degree), np.ones_like(degree)
         if params.normalization == "symmetric":

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
+from dlseg.crf.features import appearance_sigmas, smoothness_sigmas
 from dlseg.crf.lattice.filter import Side
 from dlseg.crf.lattice.structure import Lattice
 from dlseg.crf.lattice.threads import checked_threads
@@ -153,8 +154,7 @@ class CRFLayer(nn.Module):
 
     def _side(self, picture: Float32[np.ndarray, "H W c"], settings: CRFParams, *, colours: bool) -> Side:
         height, width, bands = picture.shape
-        place = settings.sigma_alpha if colours else settings.sigma_gamma
-        sigmas = (place, place, *[settings.sigma_beta] * (bands if colours else 0))
+        sigmas = appearance_sigmas(settings, bands, 0) if colours else smoothness_sigmas(settings)
         columns = picture.reshape(height * width, bands)[:, : len(sigmas) - 2]
         return Side(Lattice(columns, width, sigmas, self.threads), settings.normalization)
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     Number = float
     Whole = int
+    Length = float | tuple[float, float]
 else:
-    Number = Whole = Any
+    Number = Whole = Length = Any
 
 NORMALIZATIONS = ("after", "symmetric", "before", "none")
 LARGEST = 1e6  # beyond it, weights and lengths leave single precision's room
@@ -28,7 +29,9 @@ class CRFParams:
 
     Positions p are in pixels, colours I in 0..255. pydensecrf calls w1 and w2 ``compat``, sigma_alpha and
     sigma_gamma ``sxy``, sigma_beta ``srgb``. A weight rewards pixels that agree, so it is never negative
-    (0 switches a kernel off); a sigma is a length, at least 0.001.
+    (0 switches a kernel off); a sigma is a length, at least 0.001. sigma_alpha and sigma_gamma may be two, (y, x):
+    down and across. sigma_beta holds for every band of an image; a grey image has one. The same grey image stacked
+    three times counts each difference three times: sigma_beta times the square root of 3 makes up for it.
 
     ``normalization`` says how the kernel matrix K with row sums d is scaled before the weights are applied:
     "after" K_ij / d_i (what DeepLab's released code computes), "symmetric" K_ij / sqrt(d_i d_j) (pydensecrf's
@@ -38,18 +41,19 @@ class CRFParams:
     """
 
     w1: Number = 5.0
-    sigma_alpha: Number = 50.0
+    sigma_alpha: Length = 50.0
     sigma_beta: Number = 10.0
     w2: Number = 3.0
-    sigma_gamma: Number = 3.0
+    sigma_gamma: Length = 3.0
     iterations: Whole = 10
     normalization: str = "after"
 
     def __post_init__(self) -> None:
         for name in ("w1", "w2"):
             object.__setattr__(self, name, _number(name, getattr(self, name), low=0.0))
-        for name in ("sigma_alpha", "sigma_beta", "sigma_gamma"):
-            object.__setattr__(self, name, _number(name, getattr(self, name), low=SMALLEST_SIGMA))
+        object.__setattr__(self, "sigma_beta", _number("sigma_beta", self.sigma_beta, low=SMALLEST_SIGMA))
+        for name in ("sigma_alpha", "sigma_gamma"):
+            object.__setattr__(self, name, _length(name, getattr(self, name)))
         object.__setattr__(self, "iterations", _count("iterations", self.iterations))
         if self.normalization not in NORMALIZATIONS:
             raise ValueError(f"normalization: got {self.normalization!r}, expected one of {NORMALIZATIONS}")
@@ -79,9 +83,10 @@ class CRFParams:
         A length that would leave the range allowed stays at its end.
         """
         factor = _number("factor", factor, low=SMALLEST_SIGMA)
-        alpha, gamma = (min(max(sigma * factor, SMALLEST_SIGMA), LARGEST)
-                        for sigma in (self.sigma_alpha, self.sigma_gamma))
-        return replace(self, sigma_alpha=alpha, sigma_gamma=gamma)
+        (alpha_y, alpha_x), (gamma_y, gamma_x) = (
+            [min(max(length * factor, SMALLEST_SIGMA), LARGEST) for length in both(sigma)]
+            for sigma in (self.sigma_alpha, self.sigma_gamma))
+        return replace(self, sigma_alpha=(alpha_y, alpha_x), sigma_gamma=(gamma_y, gamma_x))
 
     @staticmethod
     def presets() -> dict[str, CRFParams]:
@@ -104,6 +109,21 @@ def _number(name: str, value: Any, *, low: float) -> float:
     if not low <= number <= LARGEST:  # also false for NaN
         raise ValueError(f"{name}: got {number}, expected {kind}")
     return number
+
+
+def both(sigma: Length) -> tuple[float, float]:
+    """A length down and across, (y, x)."""
+    return sigma if isinstance(sigma, tuple) else (sigma, sigma)
+
+
+def _length(name: str, value: Any) -> Length:
+    """A number, or a pair of unlike ones, (y, x); JSON knows pairs as lists."""
+    if not isinstance(value, (list, tuple)):
+        return _number(name, value, low=SMALLEST_SIGMA)
+    if len(value) != 2:
+        raise ValueError(f"{name}: got {value!r}, expected a number or two, (y, x)")
+    y, x = (_number(name, one, low=SMALLEST_SIGMA) for one in value)
+    return y if y == x else (y, x)
 
 
 def _count(name: str, value: Any) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from dlseg.crf.features import Extra, appearance_sigmas, smoothness_sigmas
 from dlseg.crf.lattice.inference import LatticeKernel
 from dlseg.crf.mean_field import Compatibility, Labels, Marginals
 from dlseg.crf.params import CRFParams, Number
@@ -29,10 +30,11 @@ def load_pydensecrf() -> Any:
 class PydensecrfKernel:
     """K&K's own lattice through pydensecrf; nothing is kept between runs, because it keeps nothing."""
 
-    def __init__(self, image: Float[np.ndarray, "H W 3"], threads: int) -> None:
+    def __init__(self, image: Float[np.ndarray, "H W c"], threads: int, extra: Extra | None = None) -> None:
         self.threads = threads  # for the affinity of one pixel, which it cannot tell: the same lattice can
         self.library = load_pydensecrf()
-        self.image: UInt8[np.ndarray, "H W 3"] = np.ascontiguousarray(np.rint(image)).astype(np.uint8)
+        self.extra = extra
+        self.image: UInt8[np.ndarray, "H W c"] = np.ascontiguousarray(np.rint(image)).astype(np.uint8)
 
     def start(self, probs: Marginals, params: CRFParams, compatibility: Compatibility, *,
               thorough: bool) -> PydensecrfRun:
@@ -47,15 +49,23 @@ class PydensecrfKernel:
         height, width, _ = self.image.shape
         model = self.library.DenseCRF2D(width, height, len(unary))
         model.setUnaryEnergy(np.ascontiguousarray(unary, dtype=np.float32))
-        model.addPairwiseGaussian(sxy=params.sigma_gamma, compat=_compat(params.w2, compatibility),
+        model.addPairwiseGaussian(sxy=smoothness_sigmas(params), compat=_compat(params.w2, compatibility),
                                   kernel=self.library.DIAG_KERNEL, normalization=norm)
-        model.addPairwiseBilateral(sxy=params.sigma_alpha, srgb=params.sigma_beta, rgbim=self.image,
-                                   compat=_compat(params.w1, compatibility), kernel=self.library.DIAG_KERNEL,
-                                   normalization=norm)
+        options = {"compat": _compat(params.w1, compatibility), "kernel": self.library.DIAG_KERNEL,
+                   "normalization": norm}
+        x, y, *others = appearance_sigmas(params, self.image.shape[2], 0)
+        if self.image.shape[2] == 3 and (self.extra is None or self.extra.shape[2] == 0):
+            model.addPairwiseBilateral(sxy=(x, y), srgb=params.sigma_beta, rgbim=self.image, **options)
+        else:  # it has no other ready-made kernel, but takes any features
+            rows, across = np.mgrid[:height, :width].astype(np.float32)
+            extra = [] if self.extra is None else list(np.moveaxis(self.extra, 2, 0))
+            bands = np.moveaxis(self.image, 2, 0) / np.array(others, np.float32)[:, None, None]
+            features = np.stack([across / x, rows / y, *bands, *extra]).reshape(-1, height * width)
+            model.addPairwiseEnergy(np.ascontiguousarray(features, np.float32), **options)
         return model
 
     def affinity(self, params: CRFParams, pixel: int) -> tuple[np.ndarray, np.ndarray]:
-        return LatticeKernel(self.image.astype(np.float32), self.threads).affinity(params, pixel)
+        return LatticeKernel(self.image.astype(np.float32), self.threads, self.extra).affinity(params, pixel)
 
 
 class PydensecrfRun:

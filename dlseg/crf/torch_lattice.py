@@ -17,7 +17,7 @@ from torch import Tensor
 from dlseg.crf.lattice.jit.simplex import key_strides, lift_scales
 from dlseg.crf.lattice.structure import SHORTEST
 from dlseg.crf.mean_field import Cancelled
-from dlseg.crf.params import CRFParams, Number
+from dlseg.crf.params import CRFParams, Number, both
 
 TINY = 1e-20
 
@@ -101,14 +101,18 @@ def locate(
 
 
 class SparseKernel:
-    """Both Gaussian kernels of an image (H, W, 3); the lattices of the last sigmas are kept."""
+    """Both Gaussian kernels of an image (H, W, bands); the lattices of the last sigmas are kept.
 
-    def __init__(self, image: Float[Tensor, "H W 3"]) -> None:
-        height, width, _ = image.shape
+    extra: further features, in units of their sigmas.
+    """
+
+    def __init__(self, image: Float[Tensor, "H W c"], extra: Float[Tensor, "H W K"] | None = None) -> None:
+        height, width, bands = image.shape
         ys, xs = torch.meshgrid(torch.arange(height, device=image.device, dtype=image.dtype),
                                 torch.arange(width, device=image.device, dtype=image.dtype), indexing="ij")
         self.position = torch.stack([xs.reshape(-1), ys.reshape(-1)], 1)
-        self.colour = image.reshape(-1, 3)
+        self.colour = image.reshape(-1, bands)
+        self.extra = self.colour[:, :0] if extra is None else extra.to(image).reshape(len(self.colour), -1)
         self.kept: dict[str, tuple[tuple[float, ...], SparseLattice]] = {}
 
     def _lattice(self, name: str, sigmas: tuple[float, ...], features: Callable[[], Tensor]) -> SparseLattice:
@@ -116,13 +120,15 @@ class SparseKernel:
             self.kept[name] = (sigmas, SparseLattice(features()))
         return self.kept[name][1]
 
+    def _placed(self, sigmas: tuple[float, float]) -> Float[Tensor, "N 2"]:
+        return self.position / torch.tensor(sigmas).clamp(min=SHORTEST).to(self.position)
+
     def filters(self, params: CRFParams) -> list[Callable[[Tensor], Tensor]]:
         """The weighted, normalised kernels as functions of a field (N, L)."""
-        alpha, beta = params.sigma_alpha, params.sigma_beta
-        place, near = max(alpha, SHORTEST), max(params.sigma_gamma, SHORTEST)
-        appearance = self._lattice("appearance", (alpha, beta),
-                                   lambda: torch.cat([self.position / place, self.colour / beta], 1))
-        smoothness = self._lattice("smoothness", (params.sigma_gamma,), lambda: self.position / near)
+        far, near = both(params.sigma_alpha)[::-1], both(params.sigma_gamma)[::-1]
+        appearance = self._lattice("appearance", (*far, params.sigma_beta), lambda: torch.cat(
+            [self._placed(far), self.colour / params.sigma_beta, self.extra], 1))
+        smoothness = self._lattice("smoothness", near, lambda: self._placed(near))
         return [_normalised(appearance, params.w1, params.normalization),
                 _normalised(smoothness, params.w2, params.normalization)]
 

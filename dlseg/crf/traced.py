@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
+from dlseg.crf.features import Extra
 from dlseg.crf.lattice.filter import Side
 from dlseg.crf.lattice.unrolled import Cancel, LatticePair, unrolled
 from dlseg.crf.params import CRFParams, Number
@@ -28,8 +29,8 @@ class Traced:
     """
 
     def __init__(self, name: str, unary: Tensor, probs: Float32[np.ndarray, "C N"],
-                 image: Float32[np.ndarray, "H W c"]) -> None:
-        self.name, self.unary, self.image = name, unary, image
+                 image: Float32[np.ndarray, "H W c"], extra: Extra) -> None:
+        self.name, self.unary, self.image, self.extra = name, unary, image, extra
         self._probs = torch.from_numpy(probs)  # of labels
         self._version = unary._version
         self._sparse: SparseKernel | None = None
@@ -37,7 +38,7 @@ class Traced:
 
     def twin(self) -> Traced:
         """The same tensor, with nothing kept."""
-        return Traced(self.name, self.unary, self._probs.numpy(), self.image)
+        return Traced(self.name, self.unary, self._probs.numpy(), self.image, self.extra)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without a graph, and without lattices: they are built anew where it arrives."""
@@ -63,7 +64,7 @@ class Traced:
                 pair = self._lattices(sides(), threads)
                 return pair.mean_field(scores, w1, w2, mu, params.iterations, relax, cancel)
             if self._sparse is None:
-                self._sparse = SparseKernel(torch.from_numpy(self.image).to(scores))
+                self._sparse = SparseKernel(torch.from_numpy(self.image).to(scores), torch.from_numpy(self.extra))
             filters = self._sparse.filters(params)
             return unrolled(scores.T, filters, (1, 1), mu, params.iterations, relax, cancel).T.contiguous()
 

@@ -12,10 +12,12 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
+from dlseg.crf.lattice.jit import simplex
 from dlseg.crf.lattice.threads import parts, share
-from dlseg.crf.params import CRFParams, Number
+from dlseg.crf.params import CRFParams
 
 UNKNOWN = 255
+MOST_BANDS = simplex.MOST - 2  # beside the position: the image's, and the features' with them
 BLOCK = 8192  # pixels looked at together: their labels stay in the cache
 CLIP = np.float32(1e-5)  # probabilities below it count as it: -log 0 would rule a label out for ever
 
@@ -33,10 +35,11 @@ def to_numpy(name: str, value: Any) -> np.ndarray:
     return array
 
 
-def checked_image(image: Any) -> Float[np.ndarray, "H W 3"]:
-    """The image as float32 colours in 0..255, shape (H, W, 3)."""
+def checked_image(image: Any) -> Float[np.ndarray, "H W c"]:
+    """The image as float32 colours in 0..255, shape (H, W, bands)."""
     array = to_numpy("image", image)
     _check_image_shape(array)
+    array = array[..., None] if array.ndim == 2 else array
     if array.dtype == np.uint8:
         return array.astype(np.float32)
     if array.dtype.kind == "b":
@@ -44,23 +47,21 @@ def checked_image(image: Any) -> Float[np.ndarray, "H W 3"]:
     low, high = float(array.min()), float(array.max())
     if not (low >= 0 and high <= 255):
         raise ValueError(f"image: got values from {low:g} to {high:g}, expected colours 0..255; "
-                         "give the raw image, not one with the mean subtracted")
+                         "give the raw image, not one with the mean subtracted; other measurements: features=")
     if array.dtype.kind == "f" and 0 < high <= 1:
         raise ValueError(f"image: got values up to {high:g}, expected colours 0..255; multiply by 255")
     return array.astype(np.float32)
 
 
 def _check_image_shape(array: np.ndarray) -> None:
-    expected = "expected (H, W, 3), RGB"
-    if array.ndim == 2:
-        raise ValueError(f"image: got a grey image, shape {array.shape}, {expected}: np.stack([g] * 3, -1)")
-    if array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
-        hint = ""
-        if array.ndim == 3 and array.shape[2] == 4:
-            hint = "; drop the alpha channel: image[..., :3]"
-        elif array.ndim == 3 and array.shape[0] == 3:
-            hint = "; move the channels last: transpose(1, 2, 0)"
-        raise ValueError(f"image: got shape {array.shape}, {expected}{hint}")
+    many = array.ndim == 3 and array.shape[2] > MOST_BANDS
+    if array.ndim in (2, 3) and 0 not in array.shape and not many:
+        return
+    hint = ""
+    if many and array.shape[0] <= MOST_BANDS:
+        hint = "; move the channels last: transpose(1, 2, 0)"
+    raise ValueError(f"image: got shape {array.shape}, expected (H, W), (H, W, 3), RGB, or another number of bands "
+                     f"up to {MOST_BANDS}{hint}")
 
 
 def checked_scores(name: str, scores: Any, size: tuple[int, int]) -> Float[np.ndarray, "C H W"]:
@@ -149,7 +150,7 @@ def _complain(name: str, flat: np.ndarray, width: int) -> None:
 
 
 def label_probabilities(labels: Any, size: tuple[int, int], num_classes: int | None,
-                        confidence: Number) -> Float32[np.ndarray, "C N"]:
+                        confidence: Any) -> Float32[np.ndarray, "C N"]:
     """Labels or scribbles as probabilities: `confidence` for the given label, even odds at unknown (255)."""
     array = to_numpy("labels", labels)
     if array.dtype.kind not in "iu":
@@ -162,11 +163,22 @@ def label_probabilities(labels: Any, size: tuple[int, int], num_classes: int | N
                          f"pixels and {UNKNOWN} where unknown")
     largest = int(array[known].max())
     count = max(largest + 1, 2) if num_classes is None else _checked_classes(num_classes, largest)
-    if not 1 / count < confidence < 1:
-        raise ValueError(f"confidence: got {confidence}, expected more than 1/{count} and less than 1")
+    sure = _checked_confidence(confidence, known, count)
     one_hot = np.arange(count)[:, None, None] == array
-    probs = np.where(one_hot, confidence, (1 - confidence) / (count - 1))
+    probs = np.where(one_hot, sure, (1 - sure) / (count - 1))
     return np.where(known, probs, 1 / count).astype(np.float32).reshape(count, -1)
+
+
+def _checked_confidence(confidence: Any, known: np.ndarray, count: int) -> np.ndarray:
+    """A number or one for each pixel; what it says where no label is known is not looked at."""
+    array = to_numpy("confidence", confidence).astype(np.float64)
+    if array.shape not in ((), known.shape):
+        raise ValueError(f"confidence: got shape {array.shape}, expected a number or {known.shape}")
+    low, high = (float(f(np.broadcast_to(array, known.shape)[known])) for f in (np.min, np.max))
+    if not (low > 1 / count and high < 1):
+        got = f"{low:g}" if low == high and array.ndim == 0 else f"{low:g} to {high:g}"
+        raise ValueError(f"confidence: got {got}, expected more than 1/{count} and less than 1")
+    return array
 
 
 def _checked_classes(num_classes: int, largest: int) -> int:

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from dlseg.crf import SearchResult, Trial
+from dlseg.crf.params import both
 from dlseg.figures.stills import INK, Still
 
 Measure = Callable[[Trial], float | None]
@@ -49,7 +50,7 @@ def _gains(result: SearchResult, measure: Measure, refined: bool) -> Gains:
     found: Gains = {}
     for trial in result.trials[1:]:
         if trial.params is not None and refined == (trial.round > 0):
-            where = (trial.params.sigma_beta, trial.params.sigma_alpha)
+            where = (trial.params.sigma_beta, both(trial.params.sigma_alpha)[0])  # a search varies one number
             gain = 100 * ((measure(trial) or 0) - (measure(result.baseline) or 0))
             found[where] = max(gain, found.get(where, -np.inf))
     return found
@@ -71,7 +72,7 @@ def _draw(axes: Axes, coarse: Gains, fine: Gains, colours: Any) -> None:
 
 def _star(axes: Axes, result: SearchResult) -> None:
     best = result.params
-    at = (best.sigma_beta, best.sigma_alpha)
+    at = (best.sigma_beta, both(best.sigma_alpha)[0])
     axes.scatter(*at, marker="*", s=260, color=PINK, edgecolors=INK, zorder=3)
     axes.annotate(f"w1 {best.w1:g}, σα {best.sigma_alpha:g}, σβ {best.sigma_beta:g}", at, (0, 12),
                   textcoords="offset points", ha="center", color=INK, fontsize=9,

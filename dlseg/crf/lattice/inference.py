@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from dlseg.crf.features import Extra, appearance_sigmas, columns, smoothness_sigmas
 from dlseg.crf.lattice.buffers import borrowed, room
 from dlseg.crf.lattice.filter import Side
 from dlseg.crf.lattice.jit import passes, update
@@ -29,18 +30,18 @@ FEW = 1 / 3  # up to this share of the pixels are splatted as moves, more of the
 class LatticeKernel:
     """Both Gaussian kernels by permutohedral lattices; a lattice is built again only where its sigmas changed."""
 
-    def __init__(self, image: Float32[np.ndarray, "H W 3"], threads: int) -> None:
-        self.width = image.shape[1]
-        self.colours = image.reshape(-1, 3)
+    def __init__(self, image: Float32[np.ndarray, "H W c"], threads: int, extra: Extra | None = None) -> None:
+        self.width, self.bands = image.shape[1:]
+        self.colours = columns(image, extra)
         self.threads = threads
         self.sides: list[tuple[tuple, Side] | None] = [None, None]
         self.unary: Unary | None = None  # of the last run
 
     def prepare(self, params: CRFParams) -> Sides:
         """The appearance and the smoothness kernel under these parameters, kept or built."""
-        alpha, beta, gamma = params.sigma_alpha, params.sigma_beta, params.sigma_gamma
-        appearance = self._side(0, (alpha, alpha, beta, beta, beta), params.normalization)
-        return appearance, self._side(1, (gamma, gamma), params.normalization)
+        sigmas = appearance_sigmas(params, self.bands, self.colours.shape[1] - self.bands)
+        appearance = self._side(0, sigmas, params.normalization)
+        return appearance, self._side(1, smoothness_sigmas(params), params.normalization)
 
     def _side(self, which: int, sigmas: tuple[float, ...], normalization: str) -> Side:
         kept = self.sides[which]
@@ -224,7 +225,7 @@ class LatticeRun:
         self._share(work, _around(far, near))
 
     def _blur(self, fields: list[np.ndarray]) -> None:
-        for axis in range(6):
+        for axis in range(max(side.lattice.dimensions for side in self.sides) + 1):
             far, near = ([(field, side.lattice.runs[axis], self.width, *part)
                           for part in side.lattice.run_parts[axis]] if axis <= side.lattice.dimensions else []
                          for side, field in zip(self.sides, fields, strict=True))

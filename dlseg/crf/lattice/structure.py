@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int32, Int64
+from jaxtyping import Float32, Int, Int32, Int64
 
 from dlseg.crf.lattice.jit import passes, simplex, vertices
 from dlseg.crf.lattice.threads import parts, share
@@ -27,8 +27,7 @@ SHORTEST = 0.1  # pixels: a Gaussian narrower than this reaches no neighbour, an
 class Lattice:
     """The lattice of one image and one set of sigmas.
 
-    colours: (N, c) in row order, 0..255, c = 0 for a kernel of position alone. sigmas: position twice, then one
-    per colour.
+    colours: (N, c) in row order, c = 0 for a kernel of position alone. sigmas: of x, of y, then one per colour.
     ids, weights: (N, d + 1) pixels' corners. start_of, pixel_of, weight_of: points' pixels, point by point.
     runs: per axis, neighbouring points end to end, each run's last one as ~id; then AHEAD entries that blurring
     looks at, and does nothing with.
@@ -55,10 +54,12 @@ class Lattice:
         """Each pixel's simplex: key of its first corner, order of the others, and their weights."""
         widths = np.array([max(sigmas[0], SHORTEST), max(sigmas[1], SHORTEST), *sigmas[2:]], np.float32)
         scales = simplex.lift_scales(self.dimensions)
-        largest = np.array([width - 1, self.pixels // width - 1, 255, 255, 255][: self.dimensions])
-        strides = simplex.key_strides(np.zeros(self.dimensions), largest / widths * scales)
-        base, order = np.empty(self.pixels, np.int64), np.empty(self.pixels, np.int32)
-        self._share(simplex.locate[self.dimensions],
+        low, high = _bounds(colours)
+        low, high = np.array([0, 0, *low]), np.array([width - 1, self.pixels // width - 1, *high])
+        strides = simplex.key_strides(low / widths * scales, high / widths * scales)
+        packed = np.int32 if simplex.BITS * len(strides) < 32 else np.int64
+        base, order = np.empty(self.pixels, np.int64), np.empty(self.pixels, packed)
+        self._share(simplex.locator(self.dimensions),
                     [(colours.ravel(), width, widths, scales, strides, base, order, self.weights.ravel(), *part)
                      for part in self.pixel_parts])
         return base, order, strides
@@ -127,10 +128,17 @@ class Lattice:
         return out
 
 
+def _bounds(colours: Float32[np.ndarray, "N c"]) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers that no column goes below, or above."""
+    if colours.size == 0 or (colours.shape[1] <= 3 and colours.min() >= 0 and colours.max() <= 255):
+        return np.zeros(colours.shape[1]), np.full(colours.shape[1], 255.0)  # found faster than column by column
+    return colours.min(axis=0).astype(np.float64), colours.max(axis=0).astype(np.float64)
+
+
 class _Table:
     """The lattice points around some of the pixels: key_of[number], and a hash table of numbers by key."""
 
-    def __init__(self, base: Int64[np.ndarray, " N"], order: Int32[np.ndarray, " N"],
+    def __init__(self, base: Int64[np.ndarray, " N"], order: Int[np.ndarray, " N"],
                  strides: Int64[np.ndarray, " e"], ids: Int32[np.ndarray, "N e"], start: int, stop: int) -> None:
         self.count = 0
         self.slots, self.key_of = np.full(FIRST_SLOTS, -1, np.int32), np.empty(FIRST_SLOTS // 2, np.int64)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from dlseg.crf.params import CRFParams
+from dlseg.crf.params import CRFParams, Length, both
 from dlseg.crf.tuning.evaluate_params import Counts, Samples, run_group, survey
 from dlseg.crf.tuning.log import Log, opened
 from dlseg.crf.tuning.result import SearchResult, Trial
@@ -173,7 +173,7 @@ def in_tasks(groups: list[list[CRFParams]], workers: int) -> list[list[CRFParams
 
 def sharing_lattices(settings: Sequence[CRFParams]) -> list[list[CRFParams]]:
     """Settings with the same sigmas side by side: all weights of a lattice are one group."""
-    groups: Mapping[tuple[float, float], list[CRFParams]] = defaultdict(list)
-    for params in sorted(settings, key=lambda p: p.sigma_gamma):
+    groups: Mapping[tuple[Length, float], list[CRFParams]] = defaultdict(list)
+    for params in sorted(settings, key=lambda p: both(p.sigma_gamma)):
         groups[params.sigma_alpha, params.sigma_beta].append(params)
     return list(groups.values())

@@ -7,6 +7,7 @@ found by rounding to one and ranking what is left over, and e is a mixture of it
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,11 @@ from dlseg.crf.lattice.jit.lanes import (
 )
 
 ZERO, ONE = np.float32(0), np.float32(1)
-BITS, MASK = 3, 7  # a rank's digit when an order is packed into one number: d + 1 <= 8
-ODD = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F)
+BITS, MASK = 4, 15  # a rank's digit when an order is packed into one number: d + 1 <= 16
+MOST = 15  # features
+ODD = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F,
+       0xE220A8397B1DCDAF, 0x6E789E6AA1B965F5, 0x06C45D188009454F, 0xF88BB8A8724C81ED, 0x1B39896A51A8749B,
+       0x53CB9F0C747EA2EB, 0x2C829ABE1F4532E1, 0xC584133AC916AB3D, 0x3EE5789041C98AC3, 0xF3B8488C368CB0A7)
 
 
 def lift_scales(d: int) -> Float32[np.ndarray, " d"]:
@@ -86,7 +90,9 @@ def _mix(part, rank, mixture, corners):
     store(mixture, 0, add(load(mixture, 0), sub(fill(ONE), lowest)))
 
 
-def _locator(d: int) -> Any:
+@cache
+def locator(d: int) -> Any:
+    """`locate` for d features, compiled when it is called first."""
     corners = d + 1
     inverse, wide = np.float32(1 / corners), np.float32(corners)
 
@@ -133,10 +139,7 @@ def _locator(d: int) -> Any:
                 key, packed = np.int64(0), np.int64(0)
                 for j in range(corners):
                     key += item(strides, j) * (np.int64(item(whole, 8 * j + lane)) * corners)
-                    packed |= j << np.int64(BITS * np.int64(item(rank, 8 * j + lane)))
+                    packed |= np.int64(j) << np.int64(BITS * np.int64(item(rank, 8 * j + lane)))
                     weights[(first + lane) * corners + j] = item(rest, 8 * j + lane)
                 base[first + lane], order[first + lane] = key, packed
     return jit(locate)
-
-
-locate = {2: _locator(2), 5: _locator(5)}

@@ -1,0 +1,117 @@
+"""Weights and compatibilities of the CRF learned by gradient, from (1, 1, Potts), next to those a search found.
+
+    python benchmarks/crf_layer_learning.py [--scenes 240] [--steps 90] [--val 240] [--out FILE.md]
+
+The shipped labeller's scores on the embedded shapes; sigmas, iterations and normalisation as found by the search
+(SHAPES_CRF). CRFLayer learns on training scenes by Adam and the cross-entropy of its marginals; then the labels of
+DenseCRF with what was learned are counted on the validation scenes.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import timing
+import torch
+from torch.nn import functional as F
+
+from dlseg.crf import CRFLayer, CRFParams, DenseCRF
+from dlseg.datasets import load
+from dlseg.evaluation import ConfusionMatrix
+from dlseg.networks import create
+from dlseg.predict import predict
+from dlseg.training.plan import SHAPES_CRF
+
+VOID = 255
+
+
+class Scored(NamedTuple):
+    """Of many scenes: images (B, H, W, 3), logits (B, C, H, W), labels (B, H, W)."""
+
+    images: torch.Tensor
+    logits: torch.Tensor
+    labels: torch.Tensor
+
+
+def scored(split: str, count: int) -> Scored:
+    """The first scenes of a split, with the labeller's scores."""
+    data = load("shapes", split)
+    net = create("deeplab-largefov", data.num_classes, width=1 / 8, weights="shapes").eval()
+    samples = [data[i] for i in range(min(count, len(data)))]
+    scores = [predict(net, sample.image).scores for sample in samples]
+    return Scored(*(torch.from_numpy(np.stack(arrays)) for arrays in (
+        [sample.image for sample in samples], scores, [sample.label.astype(np.int64) for sample in samples])))
+
+
+def learned(scenes: Scored, steps: int, batch: int, rate: float) -> tuple[CRFLayer, list[str]]:
+    """A layer from (1, 1, Potts), and a few lines about how it went."""
+    torch.manual_seed(0)
+    layer, said = CRFLayer(scenes.logits.shape[1], replace(SHAPES_CRF, w1=1.0, w2=1.0)), []
+    optimiser = torch.optim.Adam(layer.parameters(), rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, steps)
+    start, losses = time.perf_counter(), []
+    for step in range(1, steps + 1):
+        some = torch.randperm(len(scenes.images))[:batch]
+        q = layer(scenes.images[some], scenes.logits[some])
+        loss = F.nll_loss(q.clamp(min=1e-6).log(), scenes.labels[some], ignore_index=VOID)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        losses.append(loss.item())
+        if step % max(1, steps // 6) == 0:
+            recent = np.mean(losses[-steps // 6:])
+            said.append(f"step {step}: loss {recent:.4f}, w1 {layer.params.w1:.2f}, w2 {layer.params.w2:.2f}")
+            print(said[-1], flush=True)
+    said.append(f"{steps} steps of {batch} scenes in {time.perf_counter() - start:.0f} s")
+    return layer, said
+
+
+def mean_iou(scenes: Scored, labels: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> float:
+    """Per cent, of labels(image, logits)."""
+    matrix = ConfusionMatrix(scenes.logits.shape[1], ignore_index=VOID)
+    for image, logits, truth in zip(*(field.numpy() for field in scenes), strict=True):
+        matrix.update(labels(image, logits), truth)
+    return 100 * matrix.mean_iou()
+
+
+def with_crf(params: CRFParams, compatibility: np.ndarray | None = None) -> Callable:
+    """Labels by a CRF."""
+    return lambda image, logits: DenseCRF(image, logits=logits, compatibility=compatibility).label(params)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scenes", type=int, default=240)
+    parser.add_argument("--val", type=int, default=240)
+    parser.add_argument("--steps", type=int, default=90)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--rate", type=float, default=0.15)
+    parser.add_argument("--out", type=Path)
+    chosen = parser.parse_args()
+    torch.set_num_threads(2)
+    val = scored("val", chosen.val)
+    layer, said = learned(scored("train", chosen.scenes), chosen.steps, chosen.batch, chosen.rate)
+    p, mu = layer.params, layer.costs
+    rows = [["no CRF", mean_iou(val, lambda image, logits: logits.argmax(axis=0))],
+            ["the start: w1 1, w2 1, Potts", mean_iou(val, with_crf(replace(SHAPES_CRF, w1=1.0, w2=1.0)))],
+            [f"searched: w1 {SHAPES_CRF.w1:g}, w2 {SHAPES_CRF.w2:g}, Potts", mean_iou(val, with_crf(SHAPES_CRF))],
+            [f"learned: w1 {p.w1:.2f}, w2 {p.w2:.2f}, compatibilities", mean_iou(val, with_crf(p, mu))]]
+    other = mu[~np.eye(len(mu), dtype=bool)]
+    text = (f"# The CRF's weights learned by gradient, measured\n\n{timing.machine('2 threads')}.\n\n"
+            f"Shapes, {len(val.images)} validation scenes; learned on {min(chosen.scenes, 2000)} training scenes, "
+            f"σα {p.sigma_alpha:g}, σβ {p.sigma_beta:g}, σγ {p.sigma_gamma:g}, {p.iterations} iterations, as the "
+            f"search found them.\n\n"
+            + timing.table(["", "mean IoU, %"], [[name, f"{value:.2f}"] for name, value in rows])
+            + "\n\n" + "\n".join(f"- {line}" for line in said)
+            + f"\n- compatibilities learned: unlike labels {other.min():.2f} to {other.max():.2f}, mean "
+            f"{other.mean():.2f}; like labels {np.diag(mu).min():.2f} to {np.diag(mu).max():.2f}")
+    timing.save(chosen.out, text)
+
+
+if __name__ == "__main__":
+    main()
