@@ -85,8 +85,9 @@ def _described(root: Path, progress: bool) -> Report:
                 label = data[i].label
                 if label is not None:
                     counts[name].add(label)
-                    file = data.label_files[i]
-                    colours[file] = voc.used_colours(file, voc.read_indices(file, ("P", "L")))
+                    file = data.label_file(i)
+                    if not data.values:
+                        colours[file] = voc.used_colours(file, voc.read_indices(file, ("P", "L")))
             except (ValueError, OSError) as error:
                 faults.append(_fault(root, data.images[i], error))
         repeated = [file.name for file, count in Counter(data.images).items() if count > 1]
