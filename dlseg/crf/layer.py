@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
-from dlseg.crf.features import appearance_sigmas, smoothness_sigmas
+from dlseg.crf.features import Extra, appearance_sigmas, checked_features, columns, smoothness_sigmas
 from dlseg.crf.lattice.filter import Side
 from dlseg.crf.lattice.structure import Lattice
 from dlseg.crf.lattice.threads import checked_threads
@@ -103,25 +103,28 @@ class CRFLayer(nn.Module):
     def extra_repr(self) -> str:
         return f"{self.num_classes}, {self.params}"
 
-    def forward(self, images: Any, logits: Any) -> Tensor:
+    def forward(self, images: Any, logits: Any, features: Any = ()) -> Tensor:
         """Marginals (B, C, H, W): float64 where the logits are, else float32.
 
         images: (B, H, W, bands) or (B, bands, H, W), RGB colours 0..255, uint8 or floating point, not normalised: a
         tensor or array as DenseCRF takes them. logits: (B, C, H, W) raw scores as large as the images; a
-        probability below 1e-5 counts as 1e-5, as in DenseCRF.
+        probability below 1e-5 counts as 1e-5, as in DenseCRF. features: as DenseCRF's, arrays (B, H, W) or
+        (B, H, W, K) with their sigmas.
 
         Raises TypeError or ValueError, naming the argument, for other shapes, types or values, and for tensors on
         the "meta" device.
         """
         self._check(logits)
         pictures = _pictures(images, logits.shape)
+        extras = _extras(features, pictures)
         exact = logits.dtype == torch.float64
         with torch.autocast(logits.device.type, enabled=False):
             scores = (logits if exact else logits.float()).log_softmax(1).clamp(min=log(CLIP)).flatten(2)
             w1, w2 = (weight.exp().to(scores) for weight in (self.log_w1, self.log_w2))
             mu = self._mu(scores)
-            marginals = [self._kernels(picture, one).mean_field(one, w1, w2, mu, self._settings.iterations)
-                         for picture, one in zip(pictures, scores, strict=True)]
+            iterations = self._settings.iterations
+            marginals = [self._kernels(picture, extra, one).mean_field(one, w1, w2, mu, iterations)
+                         for picture, extra, one in zip(pictures, extras, scores, strict=True)]
             return torch.stack(marginals).reshape(logits.shape)
 
     def _check(self, logits: Any) -> None:
@@ -141,22 +144,24 @@ class CRFLayer(nn.Module):
             return None
         return ((mu + mu.T) / 2).to(scores)
 
-    def _kernels(self, picture: Float32[np.ndarray, "H W c"], scores: Tensor) -> Kernels:
+    def _kernels(self, picture: Float32[np.ndarray, "H W c"], extra: Extra, scores: Tensor) -> Kernels:
         settings = replace(self._settings, w1=1.0, w2=1.0)
-        digest = hashlib.blake2b(np.ascontiguousarray(picture).data, digest_size=16).digest()
+        hashed = hashlib.blake2b(picture.data, digest_size=16)
+        hashed.update(extra.data)
+        key = (hashed.digest(), picture.shape, extra.shape)
         if scores.device.type == "cpu" and scores.dtype == torch.float32:
-            near = self._kept.get(("near", picture.shape[:2]), lambda: self._side(picture, settings, colours=False))
-            far = self._kept.get((digest, picture.shape), lambda: self._side(picture, settings, colours=True))
+            both, (width, bands) = columns(picture, extra), picture.shape[1:]
+            sigmas = appearance_sigmas(settings, bands, extra.shape[2])
+            far = self._kept.get(key, lambda: self._side(both, width, sigmas))
+            near = self._kept.get(picture.shape[:2], lambda: self._side(both, width, smoothness_sigmas(settings)))
             return LatticePair((far, near), self.threads)
-        key = (digest, picture.shape, scores.device, scores.dtype)
-        sparse = self._kept.get(key, lambda: SparseKernel(torch.from_numpy(picture).to(scores)))
+        sparse = self._kept.get((*key, scores.device, scores.dtype), lambda: SparseKernel(
+            torch.from_numpy(picture).to(scores), torch.from_numpy(extra)))
         return FilterPair(sparse.filters(settings))
 
-    def _side(self, picture: Float32[np.ndarray, "H W c"], settings: CRFParams, *, colours: bool) -> Side:
-        height, width, bands = picture.shape
-        sigmas = appearance_sigmas(settings, bands, 0) if colours else smoothness_sigmas(settings)
-        columns = picture.reshape(height * width, bands)[:, : len(sigmas) - 2]
-        return Side(Lattice(columns, width, sigmas, self.threads), settings.normalization)
+    def _side(self, colours: Float32[np.ndarray, "N c"], width: int, sigmas: tuple[float, ...]) -> Side:
+        lattice = Lattice(colours[:, : len(sigmas) - 2], width, sigmas, self.threads)
+        return Side(lattice, self._settings.normalization)
 
 
 def _pictures(images: Any, shape: torch.Size) -> list[Float32[np.ndarray, "H W c"]]:
@@ -169,6 +174,26 @@ def _pictures(images: Any, shape: torch.Size) -> list[Float32[np.ndarray, "H W c
         raise ValueError(f"images: got shape {array.shape}, expected ({shape[0]}, {size[0]}, {size[1]}, 3) or "
                          f"({shape[0]}, 3, {size[0]}, {size[1]}), as many and as large as the logits")
     return [np.ascontiguousarray(checked_image(image)) for image in array]
+
+
+def _extras(features: Any, pictures: list[Float32[np.ndarray, "H W c"]]) -> list[Extra]:
+    """The features of each image of the batch, checked."""
+    pairs = []
+    for number, pair in enumerate(features):
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+            raise TypeError(f"features[{number}]: got {type(pair).__name__}, expected (array, sigma)")
+        array = to_numpy(f"features[{number}]", pair[0])
+        if array.ndim not in (3, 4) or len(array) != len(pictures):
+            size = ", ".join(map(str, (len(pictures), *pictures[0].shape[:2])))
+            raise ValueError(f"features[{number}]: got shape {array.shape}, expected ({size}) or ({size}, K)")
+        pairs.append((array, pair[1]))
+    return [checked_features([(array[which], sigma) for array, sigma in pairs], *_size(picture))
+            for which, picture in enumerate(pictures)]
+
+
+def _size(picture: Float32[np.ndarray, "H W c"]) -> tuple[tuple[int, int], int]:
+    height, width, bands = picture.shape
+    return (height, width), bands
 
 
 class _Kept:

@@ -22,8 +22,8 @@ P = CRFParams(2, 8, 40, 1, 1.5, 3)
 class ExactLayer(CRFLayer):
     """The same layer over exact kernels."""
 
-    def _kernels(self, picture, scores):
-        kernel, filters = ExactKernel(picture), []
+    def _kernels(self, picture, extra, scores):
+        kernel, filters = ExactKernel(picture, extra), []
         for f in kernel.features(self.params):
             left, right = kernel.scales(f, self.params.normalization)
             k = np.concatenate([rows for _, rows in kernel.blocks(f)])
@@ -221,6 +221,26 @@ def test_a_fixed_potts_compatibility_is_the_same(scene):
     for a, b in zip((x.grad, layer.log_w1.grad, layer.log_w2.grad), full, strict=False):
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-3)
     assert layer.compatibility.grad is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_bands_and_features(scene, alike, dtype):
+    images, logits = batch(scene)
+    depth = images[..., 2].double() / 100 - 7  # metres: sigma_beta of 40 is 0.4 of them
+    whole, apart = CRFLayer(4, P), CRFLayer(4, P)
+    with torch.no_grad():
+        expected = whole(images, logits.to(dtype)).numpy()
+        got = apart(images[..., :2], logits.to(dtype), features=[(depth, 0.4)]).numpy()
+        grey = apart(images[..., :1], logits.to(dtype)).numpy()
+    agreement, difference = alike(got[0], expected[0])
+    assert agreement >= 0.999 and difference <= 1e-3
+    one = DenseCRF(images[1, ..., 0].numpy(), logits=logits[1].numpy()).infer(P)
+    agreement, difference = alike(grey[1], one)
+    assert agreement >= 0.999 and difference <= 1e-3
+    with pytest.raises(ValueError, match=r"^features\[0\]: got shape \(1, 24, 30\), expected \(2, 24, 30\) or"):
+        apart(images, logits, features=[(depth[:1], 0.4)])
+    with pytest.raises(TypeError, match=r"^features\[0\]: got Tensor, expected \(array, sigma\)"):
+        apart(images, logits, features=[depth])
 
 
 def test_lattices_are_built_once(scene, monkeypatch):
