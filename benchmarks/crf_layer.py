@@ -23,7 +23,7 @@ from crf_cases import blobs
 from real_images import real_images
 
 from dlseg.crf import CRFLayer, CRFParams, DenseCRF
-from dlseg.crf.reference import SparseKernel, infer
+from dlseg.crf.torch_lattice import SparseKernel, infer
 
 SIDE, CLASSES = 321, 21
 P = CRFParams(4, 67, 3, 3, 3, 5)

@@ -89,10 +89,13 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
 
 def _high_byte(samples: np.ndarray) -> UInt8[np.ndarray, "H W"]:
     """Grey samples deeper than 8 bits as 8 bits: 0 … 255 and 0 … 1 floats are taken as they are meant."""
-    top = 1.0 if samples.dtype.kind == "f" and samples.max(initial=0) <= 1 else 255.0
-    if samples.dtype.kind != "f" and samples.max(initial=0) > 255:
-        top = 65535.0
-    return np.clip(samples * (255.0 / top), 0, 255).astype(np.uint8)
+    if samples.dtype.kind == "f":  # the scale is that of the finite samples; NaN is black, infinity white
+        finite = samples[np.isfinite(samples)]
+        top = 1.0 if finite.max(initial=0) <= 1 else 255.0
+        samples = np.nan_to_num(samples, nan=0.0, posinf=top, neginf=0.0)
+    else:
+        top = 65535.0 if samples.max(initial=0) > 255 else 255.0
+    return (np.clip(samples, 0, top) * (255.0 / top)).astype(np.uint8)
 
 
 def as_rgb(image: object, name: str = "image") -> UInt8[np.ndarray, "H W 3"]:

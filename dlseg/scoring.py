@@ -106,7 +106,13 @@ def score_results(folder: str | Path, data: LabelledImages, widths: Sequence[int
         if truth is None:
             raise ValueError(f"data: {path.stem} has no labels to compare with")
         if labels.shape != truth.shape:
-            raise ValueError(f"{path}: is {voc.size(labels)} pixels, should be {voc.size(truth)}")
+            turned = "; it seems to be turned" if labels.shape == truth.shape[::-1] else ""
+            raise ValueError(f"{path}: is {voc.size(labels)} pixels, should be {voc.size(truth)}{turned}")
+        wrong = np.unique(labels[(labels >= data.num_classes) & (truth != voc.VOID)]).tolist()
+        if wrong:
+            void = f" ({voc.VOID}, void, is allowed in the truth only)" if voc.VOID in wrong else ""
+            raise ValueError(f"{path}: got the values {wrong}, expected a class from 0 to {data.num_classes - 1} "
+                             f"for every pixel{void}")
         score.update(labels, truth)
     return score
 

@@ -91,3 +91,23 @@ def test_as_rgb_names_what_came(bad: object) -> None:
 
 def test_as_rgb_copies_nothing() -> None:
     assert as_rgb(RGB) is RGB
+
+
+@pytest.mark.parametrize("scale", [1.0, 255.0])
+@pytest.mark.parametrize(("odd", "becomes"), [(np.nan, 0), (np.inf, 255), (-np.inf, 0), (-3.4e38, 0)])
+def test_one_odd_float_changes_no_other(tmp_path: Path, scale: float, odd: float, becomes: int) -> None:
+    """A GeoTIFF's "no data", a division by zero: the rest of the picture stays as it is."""
+    plain = np.linspace(0, scale, 48, dtype=np.float32).reshape(6, 8)
+    spoilt = plain.copy()
+    spoilt[2, 3] = odd
+    Image.fromarray(plain).save(tmp_path / "plain.tif")
+    Image.fromarray(spoilt).save(tmp_path / "spoilt.tif")
+    expected = read_image(tmp_path / "plain.tif").copy()
+    assert expected.max() == 255 and len(np.unique(expected)) == 48
+    expected[2, 3] = becomes
+    assert np.array_equal(read_image(tmp_path / "spoilt.tif"), expected)
+
+
+def test_nothing_but_nan_is_black(tmp_path: Path) -> None:
+    Image.fromarray(np.full((4, 5), np.nan, np.float32)).save(tmp_path / "nan.tif")
+    assert not read_image(tmp_path / "nan.tif").any()

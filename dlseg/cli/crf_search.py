@@ -15,7 +15,7 @@ from dlseg.cli import options
 from dlseg.cli.cluster import cluster
 from dlseg.crf import SearchResult, Space, estimate
 from dlseg.crf import search as search_settings
-from dlseg.crf.tuning.run import draw
+from dlseg.crf.tuning.search import draw
 from dlseg.datasets import load
 from dlseg.networks.saved import open_weights
 from dlseg.score_maps import ScoredImages, save_score_maps

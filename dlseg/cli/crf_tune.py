@@ -9,7 +9,7 @@ import numpy as np
 
 from dlseg.cli import options
 from dlseg.crf import CRFParams
-from dlseg.crf.kernels import KERNELS
+from dlseg.crf.dense import KERNELS
 from dlseg.datasets.voc import CLASSES, read_indices
 from dlseg.images import read_image
 

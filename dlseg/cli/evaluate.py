@@ -56,6 +56,7 @@ def evaluate(
         scores = {"results": score_results(results, dataset, widths)}
     else:
         net, info = options.open_labeller(weights)
+        same_classes(info.get("classes"), dataset.classes, weights)
         params = options.params_for(crf, crf_params, info)
         if export is not None:
             folder = export_results(net, dataset, export, split, params, kernel, not only_voc, progress=True)
@@ -76,6 +77,20 @@ def evaluate(
         click.echo(head + render({HEADS[name]: s.measures() for name, s in scores.items()}, form))
         if trimap:
             click.echo("\n" + render(curves(scores, widths), form))
+
+
+def same_classes(trained: Sequence[str] | None, measured: Sequence[str], weights: str) -> None:
+    """Raise ValueError where a network's classes, if they are known, are called otherwise than the data's."""
+    if trained is None or list(trained) == list(measured):
+        return
+    if len(trained) != len(measured):
+        raise ValueError(f"--weights {weights}: got a network of {len(trained)} classes, expected the data's "
+                         f"{len(measured)}")
+    differing = [(i, a, b) for i, (a, b) in enumerate(zip(trained, measured, strict=True)) if a != b]
+    words = ", ".join(f"{i} is {a!r} there and {b!r} in the data" for i, a, b in differing[:4])
+    raise ValueError(f"--weights {weights}: the network was trained for other classes: {words}"
+                     f"{', …' if len(differing) > 4 else ''}; expected the same names in the same order (where "
+                     "only a name was changed, change it in the .json beside the weights)")
 
 
 def describe(scores: dict[str, Score], params: CRFParams | None) -> dict[str, Any]:

@@ -19,6 +19,7 @@ threads = click.option("--threads", type=click.IntRange(1), default=None, help="
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 weights = click.option("--weights", default="shapes", show_default=True,
                        help="'shapes' (shipped), or a weights file: dlseg's or a checkpoint, PyTorch's, Caffe's.")
+overwrite = click.option("--overwrite", is_flag=True, help="Replace finished weights that are there.")
 crf = click.option("--crf/--no-crf", default=False, help="Refine by the fully connected CRF.")
 crf_params = click.option("--crf-params", type=click.Path(exists=True, dir_okay=False, path_type=Path),
                           help="A JSON file of CRF parameters; implies --crf.")
@@ -62,13 +63,19 @@ def show_json(document: dict[str, Any]) -> None:
     click.echo(json.dumps(document, indent=2))
 
 
-def check_out(path: Path) -> None:
-    """Say now, not after minutes of work, that the result could not be written."""
+def check_out(path: Path, overwrite: bool) -> None:
+    """Say now, not after minutes of work, that the result could not be written, or would overwrite another.
+
+    Weights with a checkpoint beside them are those of a run that goes on.
+    """
     if path.suffix != ".safetensors":
         raise ValueError(f"--out: got {path.name!r}, expected a name that ends in .safetensors")
     path.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(path.parent, os.W_OK):
         raise PermissionError(f"--out: the folder {str(path.parent)!r} cannot be written to")
+    if path.exists() and not overwrite and not path.with_suffix(".checkpoint").exists():
+        raise FileExistsError(f"--out: {str(path)!r} holds the weights of a finished training; name another file, "
+                              "or --overwrite to replace them")
 
 
 def finish(net: Network, out: Path, info: dict[str, Any], show_all: bool) -> None:

@@ -22,10 +22,12 @@ from dlseg.training.callbacks import ProgressBar
 @click.option("--width", default=1 / 8, show_default=True, help="Channels, as a share of VGG-16's.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="Processes that make pictures.")
+@options.overwrite
 @options.threads
 @options.as_json
 def pretrain(
-    out: Path, images: int, epochs: int, width: float, seed: int, jobs: int, threads: int | None, as_json: bool,
+    out: Path, images: int, epochs: int, width: float, seed: int, jobs: int, overwrite: bool,
+    threads: int | None, as_json: bool,
 ) -> None:
     """Train the fully convolutional VGG-16 classifier on single shapes: what ImageNet is to the paper."""
     from dlseg.datasets.shapes import CLASSES, classification
@@ -33,7 +35,7 @@ def pretrain(
     from dlseg.training.pretraining import pretrain as pretrain_net
 
     options.use_threads(threads)
-    options.check_out(out)
+    options.check_out(out, overwrite)
     start = time.perf_counter()
     pictures, classes = classification(seed, images, jobs=jobs)
     unseen, their_classes = classification(seed + 1, 1000, jobs=jobs)

@@ -37,8 +37,9 @@ from dlseg.training.team import joined
 @click.option("--split", default="train", show_default=True, help="The list to train on.")
 @click.option("--init", default="shapes-classifier", show_default=True,
               help="'shapes-classifier', 'imagenet', 'none', or a weights file: dlseg's, PyTorch's or Caffe's.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/labeller.safetensors"),
-              show_default=True, help="A .safetensors file to write.")
+@click.option("--out", type=click.Path(path_type=Path), default=None,
+              help="A .safetensors file to write; default: runs/DATA-VARIANT.safetensors.")
+@options.overwrite
 @click.option("--variant", default="deeplab-largefov", show_default=True)
 @click.option("--width", default=1 / 8, show_default=True, help="Channels, as a share of VGG-16's.")
 @click.option("--geometry", type=click.Choice(["paper", "release"]), default="paper", show_default=True)
@@ -63,7 +64,8 @@ from dlseg.training.team import joined
 @options.threads
 @options.as_json
 def train(
-    data: str, split: str, init: str, out: Path, variant: str, width: float, geometry: Any, source: str | None,
+    data: str, split: str, init: str, out: Path | None, overwrite: bool, variant: str, width: float,
+    geometry: Any, source: str | None,
     device: str, workers: int | None, accumulate: int, every: int, keep_checkpoint: bool, log_file: Path | None,
     patience: int | None, check: bool, threads: int | None, as_json: bool, **asked: Any,
 ) -> None:
@@ -75,7 +77,8 @@ def train(
     `torchrun --nproc-per-node=2 -m dlseg train …` shares every batch among two processes.
     """
     options.use_threads(threads)
-    options.check_out(out)
+    out = out or Path("runs") / f"{Path(data).resolve().name}-{variant}.safetensors"
+    options.check_out(out, overwrite)
     recipe = recipe_for(source or ("shapes" if data == "shapes" else geometry), variant, asked)
     pictures = load(data, split)
     dataset: LabelledImages = InMemory(pictures) if data == "shapes" and pictures.labelled else pictures

@@ -2,15 +2,15 @@
 
 from dlseg.crf.cams import from_cams, soft_labels
 from dlseg.crf.dense import Affinity, DenseCRF, Step, refine
-from dlseg.crf.inputs import binary
 from dlseg.crf.layer import CRFLayer
 from dlseg.crf.mean_field import Cancelled
 from dlseg.crf.params import CRFParams
 from dlseg.crf.tuning.estimate import Estimate, estimate
+from dlseg.crf.tuning.evaluate_params import Scored
 from dlseg.crf.tuning.result import SearchResult, Trial
-from dlseg.crf.tuning.run import search
+from dlseg.crf.tuning.search import search
 from dlseg.crf.tuning.space import Space
-from dlseg.crf.tuning.trial import Scored
+from dlseg.crf.validation import binary
 
 __all__ = ["Affinity", "CRFLayer", "CRFParams", "Cancelled", "DenseCRF", "Estimate", "Scored", "SearchResult",
            "Space", "Step", "Trial", "binary", "estimate", "from_cams", "refine", "search", "soft_labels"]

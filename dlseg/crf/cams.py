@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlseg.crf.inputs import to_numpy
 from dlseg.crf.params import Number
+from dlseg.crf.validation import to_numpy
 
 
 def from_cams(cams: Any, *, threshold: Number | None = None, power: Number | None = None) -> Any:

@@ -10,18 +10,19 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
-from dlseg.crf import inputs
-from dlseg.crf.energy import free_energy
-from dlseg.crf.exact import ExactRun
-from dlseg.crf.features import checked_features
-from dlseg.crf.fused import LatticeKernel
-from dlseg.crf.kernels import create
-from dlseg.crf.mean_field import Cancelled, Run
+from dlseg.crf import validation
+from dlseg.crf.exact import ExactKernel, ExactRun
+from dlseg.crf.features import Extra, checked_features
+from dlseg.crf.grid import GridKernel
+from dlseg.crf.lattice.inference import LatticeKernel
+from dlseg.crf.lattice.threads import Turn, checked_threads
+from dlseg.crf.mean_field import Cancelled, Kernel, Run, free_energy
 from dlseg.crf.params import CRFParams, Number
+from dlseg.crf.pydensecrf_kernel import PydensecrfKernel
 from dlseg.crf.shrink import averaged, enlarged
-from dlseg.crf.team import Turn, checked_threads
 from dlseg.crf.traced import Traced
 
+KERNELS = ("lattice", "exact", "local", "pydensecrf")
 KEPT = {"_kernel", "_turn", "_small"}  # what a DenseCRF keeps from call to call; all else is inputs
 
 
@@ -65,7 +66,7 @@ class DenseCRF:
 
     Where the unary is a tensor that requires a gradient, `infer` on the lattice carries one: each call from what
     the tensor holds then, with a graph of its own. float32 on the CPU goes through the compiled lattices; float64,
-    and a unary elsewhere than on the CPU, through slower ones in torch (reference.py), where the unary is. For
+    and a unary elsewhere than on the CPU, through slower ones in torch (torch_lattice.py), where the unary is. For
     batches, and for weights that are learned: CRFLayer.
     """
 
@@ -73,7 +74,7 @@ class DenseCRF:
                  kernel: str = "lattice", num_classes: int | None = None, confidence: Any = 0.7,
                  compatibility: Any = None, self_term: bool = True, neighbours: int = 8,
                  threads: int | None = None) -> None:
-        self._image = inputs.checked_image(image)
+        self._image = validation.checked_image(image)
         self.height, self.width, bands = self._image.shape
         self._extra = checked_features(features, (self.height, self.width), bands)
         self.threads = checked_threads(threads)
@@ -84,21 +85,21 @@ class DenseCRF:
         name, unary = given[0], unaries[given[0]]
         size = (self.height, self.width)
         if labels is not None:
-            self._probs = inputs.label_probabilities(labels, size, num_classes, confidence)
+            self._probs = validation.label_probabilities(labels, size, num_classes, confidence)
         else:
-            self._probs = inputs.clipped(name, inputs.checked_scores(name, unary, size), self.threads)
+            self._probs = validation.clipped(name, validation.checked_scores(name, unary, size), self.threads)
         self._device = unary.device if isinstance(unary, Tensor) else None
-        tensor = inputs.traced(name, unary, kernel)
+        tensor = validation.traced(name, unary, kernel)
         self._traced = None if tensor is None else Traced(name, tensor, self._probs, self._image, self._extra)
         self.num_classes = len(self._probs)
-        self._compatibility = inputs.checked_compatibility(compatibility, self.num_classes)
+        self._compatibility = validation.checked_compatibility(compatibility, self.num_classes)
         self._options: dict[str, Any] = {"self_term": self_term, "neighbours": neighbours, "threads": self.threads}
         self.kernel = kernel
         self._begin()
 
     def _begin(self) -> None:
         """Everything that is kept from call to call, none of it there yet."""
-        self._kernel = create(self.kernel, self._image, self._extra, **self._options)
+        self._kernel = _kernel(self.kernel, self._image, self._extra, **self._options)
         self._turn = Turn()
         self._small: tuple[int, DenseCRF] | None = None  # what preview works on
 
@@ -146,7 +147,7 @@ class DenseCRF:
             if self._traced is not None:
                 with torch.no_grad():
                     q = self._infer_traced(self._traced, params, 1.0, cancel)
-                return inputs.to_numpy("q", q).argmax(axis=0).astype(np.int64)
+                return validation.to_numpy("q", q).argmax(axis=0).astype(np.int64)
             return self._run(params, 1.0, cancel).labels().reshape(self.height, self.width)
 
     def _run(self, params: CRFParams, relax: Number, cancel: Callable[[], bool] | None) -> Run:
@@ -172,8 +173,8 @@ class DenseCRF:
         traced = self._traced
         if traced is not None and traced.name != "labels" and traced.has_changed():
             size = (self.height, self.width)
-            scores = inputs.checked_scores(traced.name, traced.unary, size)
-            self._probs = inputs.clipped(traced.name, scores, self.threads)
+            scores = validation.checked_scores(traced.name, traced.unary, size)
+            self._probs = validation.clipped(traced.name, scores, self.threads)
             self._small = None
 
     def _refuse_gradient(self, method: str) -> None:
@@ -224,16 +225,20 @@ class DenseCRF:
     def _shrunk(self, factor: int) -> DenseCRF:
         if isinstance(factor, bool) or not isinstance(factor, int) or factor < 1:
             raise ValueError(f"factor: got {factor!r}, expected a whole number >= 1")
-        image, extra = (averaged(np.moveaxis(x, 2, 0), factor).transpose(1, 2, 0) for x in (self._image,
-                                                                                            self._extra))
-        probs = averaged(self._probs.reshape(-1, self.height, self.width), factor)
-        return DenseCRF(image, probs=probs / probs.sum(axis=0), kernel=self.kernel,
-                        features=[(extra, 1.0)] if extra.shape[2] else (),
-                        compatibility=self._compatibility, **self._options)
+        small = self.__copy__()
+        small._traced = small._device = None
+        small._image, small._extra = (
+            np.ascontiguousarray(averaged(np.moveaxis(grid, 2, 0), factor).transpose(1, 2, 0))
+            for grid in (self._image, self._extra))
+        small.height, small.width, _ = small._image.shape
+        probs = averaged(self._probs.reshape(-1, self.height, self.width), factor).reshape(self.num_classes, -1)
+        small._probs = probs / probs.sum(axis=0)
+        small._begin()
+        return small
 
     def affinity(self, params: CRFParams, row: int, col: int) -> Affinity:
         """What pixel (row, col) weighs every pixel: its row of both kernels, weighted and normalised."""
-        inputs.checked_params(params)
+        validation.checked_params(params)
         for name, value, size in (("row", row, self.height), ("col", col, self.width)):
             if not 0 <= value < size:
                 raise ValueError(f"{name}: got {value}, expected 0 to {size - 1}")
@@ -242,7 +247,7 @@ class DenseCRF:
         return Affinity(*(x.astype(np.float32).reshape(self.height, self.width) for x in rows))
 
     def _check(self, params: CRFParams, relax: Number) -> None:
-        inputs.checked_params(params)
+        validation.checked_params(params)
         if not 0 < relax <= 1:
             raise ValueError(f"relax: got {relax}, expected more than 0 and at most 1")
 
@@ -263,3 +268,17 @@ def refine(image: Any, *, probs: Any = None, logits: Any = None, labels: Any = N
     """Labels (H, W) int64 after the CRF, in one call; arguments as for DenseCRF, `params` as CRFParams()."""
     crf = DenseCRF(image, probs=probs, logits=logits, labels=labels, features=features, kernel=kernel)
     return crf.label(params or CRFParams())
+
+
+def _kernel(name: str, image: Float32[np.ndarray, "H W c"], extra: Extra, *, self_term: bool, neighbours: int,
+            threads: int) -> Kernel:
+    """The kernel `name` for one image and its features; options it does not have are errors."""
+    if name not in KERNELS:
+        raise ValueError(f"kernel: got {name!r}, expected one of {', '.join(KERNELS)}")
+    if name == "exact":
+        return ExactKernel(image, extra, self_term=self_term)
+    if not self_term:
+        raise ValueError(f'self_term: got False with kernel="{name}"; only "exact" can leave it out')
+    if name == "local":
+        return GridKernel(image, neighbours, extra)
+    return (LatticeKernel if name == "lattice" else PydensecrfKernel)(image, threads, extra)

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float
 
-from dlseg.crf.energy import penalty
 from dlseg.crf.features import Extra, appearance_sigmas, columns, smoothness_sigmas
-from dlseg.crf.inputs import softmax
-from dlseg.crf.mean_field import Compatibility, Marginals, ParallelRun
+from dlseg.crf.mean_field import Compatibility, Marginals, ParallelRun, penalty
 from dlseg.crf.params import CRFParams
+from dlseg.crf.validation import softmax
 
 BLOCK = 2**23  # entries of a kernel matrix held at once: 64 MB
 KEEP = 2**25  # entries of a whole matrix worth keeping between iterations: 256 MB

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from dlseg.crf.inputs import MOST_BANDS, to_numpy
 from dlseg.crf.params import LARGEST, SMALLEST_SIGMA, CRFParams, both
+from dlseg.crf.validation import MOST_BANDS, to_numpy
 
 Extra = Float32[np.ndarray, "H W K"]  # features in units of their sigmas, each from 0 on
 

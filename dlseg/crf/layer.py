@@ -16,13 +16,13 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
 from dlseg.crf.features import Extra, appearance_sigmas, checked_features, columns, smoothness_sigmas
-from dlseg.crf.inputs import CLIP, checked_image, checked_params, to_numpy
-from dlseg.crf.lattice import Lattice
+from dlseg.crf.lattice.filter import Side
+from dlseg.crf.lattice.structure import Lattice
+from dlseg.crf.lattice.threads import checked_threads
+from dlseg.crf.lattice.unrolled import Filter, LatticePair, unrolled
 from dlseg.crf.params import CRFParams, Whole
-from dlseg.crf.reference import SparseKernel
-from dlseg.crf.side import Side
-from dlseg.crf.team import checked_threads
-from dlseg.crf.unrolled import Filter, LatticePair, unrolled
+from dlseg.crf.torch_lattice import SparseKernel
+from dlseg.crf.validation import CLIP, checked_image, checked_params, to_numpy
 
 
 @runtime_checkable
@@ -64,7 +64,7 @@ class CRFLayer(nn.Module):
     dict, copy or pickle.
 
     float32, and under autocast: computed and returned as float32. float64 logits, and logits on another device than
-    the CPU, go through lattices in torch instead (dlseg/crf/reference.py), slower on a CPU, in double or single
+    the CPU, go through lattices in torch instead (dlseg/crf/torch_lattice.py), slower on a CPU, in double or single
     precision as the logits are.
 
         layer = CRFLayer(21, CRFParams(iterations=5))

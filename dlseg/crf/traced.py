@@ -12,11 +12,11 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from dlseg.crf.features import Extra
-from dlseg.crf.inputs import CLIP
+from dlseg.crf.lattice.filter import Side
+from dlseg.crf.lattice.unrolled import Cancel, LatticePair, unrolled
 from dlseg.crf.params import CRFParams, Number
-from dlseg.crf.reference import SparseKernel
-from dlseg.crf.side import Side
-from dlseg.crf.unrolled import Cancel, LatticePair, unrolled
+from dlseg.crf.torch_lattice import SparseKernel
+from dlseg.crf.validation import CLIP
 
 Sides = tuple[Side, Side]
 
@@ -24,7 +24,8 @@ Sides = tuple[Side, Side]
 class Traced:
     """The caller's own tensor: every inference starts from what it holds then, with a graph of its own.
 
-    float32 on the CPU goes through the compiled lattices (unrolled.py), all else through torch's (reference.py).
+    float32 on the CPU goes through the compiled lattices (lattice/unrolled.py), all else through torch's
+    (torch_lattice.py).
     """
 
     def __init__(self, name: str, unary: Tensor, probs: Float32[np.ndarray, "C N"],

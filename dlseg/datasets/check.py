@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +77,7 @@ def _described(root: Path, progress: bool) -> Report:
                 faults.append(_fault(root, root / FILE, error))
     counts: dict[str, LabelCounts] = {}
     notes: list[str] = []
+    colours: dict[Path, dict[int, voc.Colour]] = {}
     for name, data in splits.items():
         counts[name] = LabelCounts(data.classes)
         for i in tqdm(range(len(data)), desc=f"check {name}", unit="picture", leave=False, disable=not progress):
@@ -83,10 +85,14 @@ def _described(root: Path, progress: bool) -> Report:
                 label = data[i].label
                 if label is not None:
                     counts[name].add(label)
+                    file = data.label_file(i)
+                    if not data.values:
+                        colours[file] = voc.used_colours(file, voc.read_indices(file, ("P", "L")))
             except (ValueError, OSError) as error:
                 faults.append(_fault(root, data.images[i], error))
         repeated = [file.name for file, count in Counter(data.images).items() if count > 1]
         faults += [Fault(FILE, f"split {name}: names {file!r} more than once") for file in repeated]
+    faults += _exchanged(root, colours)
     faults += [Fault(FILE, f"split {name}: {count.fault()}") for name, count in counts.items()
                if count.pictures > 1 and count.fault()]
     notes += [f"{name}: no labels" for name, data in splits.items() if not data.labelled]
@@ -107,79 +113,112 @@ def _voc(root: Path, num_classes: int | None, progress: bool) -> Report:
         known = voc.CLASSES
     num_classes = num_classes or len(known)
     classes = tuple(known[i] if i < len(known) else str(i) for i in range(num_classes))
-    lists, list_faults = _lists(root)
-    names = sorted({name for listed in lists.values() for name in listed})
+    lists, folders, list_faults = _lists(root)
     faults += list_faults
     # a list none of whose names has a label is one without labels, as VOC's own test list
-    labelled = {name for listed in lists.values() if voc.has_labels(root, listed) for name in listed}
-    histograms: dict[str, np.ndarray] = {}
-    for name in tqdm(names, desc="check", unit="picture", disable=not progress):
-        found, label = _pair(root, name, num_classes, name in labelled)
+    wanted: dict[str, set[str]] = {name: set() for listed in lists.values() for name in listed}
+    for split, listed in lists.items():
+        if voc.has_labels(root, listed, folders[split]):
+            for name in listed:
+                wanted[name].add(folders[split])
+    histograms: dict[tuple[str, str], np.ndarray] = {}
+    colours: dict[Path, dict[int, voc.Colour]] = {}
+    for name in tqdm(sorted(wanted), desc="check", unit="picture", disable=not progress):
+        found, labels = _pair(root, name, classes, sorted(wanted[name]))
         faults += found
-        if label is not None:
-            histograms[name] = np.bincount(label.ravel(), minlength=256)
+        for folder, label in labels.items():
+            histograms[name, folder] = np.bincount(label.ravel(), minlength=256)
+            path = voc.label_path(root, name, folder)
+            colours[path] = voc.used_colours(path, label)
+    faults += _exchanged(root, colours)
     counts: dict[str, LabelCounts] = {}
     for split, listed in lists.items():
         count = LabelCounts(classes)
         for name in listed:
-            if name in histograms:
-                count.add_histogram(histograms[name])
+            if (name, folders[split]) in histograms:
+                count.add_histogram(histograms[name, folders[split]])
         if count.pictures:
             counts[split] = count
         if count.pictures > 1 and count.fault():
             faults.append(Fault(f"{SUBFOLDERS[2]}/{split}.txt", count.fault()))
     return Report(root, num_classes, {split: len(listed) for split, listed in lists.items()}, faults,
-                  _notes(root, lists, set(names)), {split: str(count) for split, count in counts.items()})
+                  _notes(root, lists, folders), {split: str(count) for split, count in counts.items()})
 
 
-def _lists(root: Path) -> tuple[dict[str, list[str]], list[Fault]]:
+def _exchanged(root: Path, colours: Mapping[Path, dict[int, voc.Colour]]) -> list[Fault]:
+    """Labels in which an index has the colour that another index has in most labels: an editor renumbered them."""
+    votes: dict[int, Counter[voc.Colour]] = {}
+    for used in colours.values():
+        for index, colour in used.items():
+            votes.setdefault(index, Counter())[colour] += 1
+    usual = {index: count.most_common(1)[0][0] for index, count in votes.items()}
+    owner = {colour: index for index, colour in usual.items() if list(usual.values()).count(colour) == 1}
+    faults = []
+    for path, used in colours.items():
+        wrong = [f"{i} has the colour {colour} that {owner[colour]} has" for i, colour in used.items()
+                 if colour != usual[i] and owner.get(colour, i) != i]
+        if wrong:
+            faults.append(Fault(_relative(root, path), (
+                f"its palette is in another order: index {', '.join(wrong)} in most labels; an editor has "
+                "renumbered it. Expected one numbering: take the original file, or give each pixel the index of "
+                "its colour")))
+    return faults
+
+
+def _lists(root: Path) -> tuple[dict[str, list[str]], dict[str, str], list[Fault]]:
+    """The names of every list, the folder of its labels, and what is wrong with lists."""
     lists: dict[str, list[str]] = {}
+    folders: dict[str, str] = {}
     faults = []
     for split in voc.splits(root):
         path = root / "ImageSets" / "Segmentation" / f"{split}.txt"
         try:
-            lists[split] = voc.read_list(root, split)
-        except (ValueError, OSError) as error:  # ValueError also where the bytes are no text
+            folders[split], lists[split] = voc.labels_folder(root, split), voc.read_list(root, split)
+        except (ValueError, OSError) as error:
             faults.append(_fault(root, path, error))
             continue
         repeated = [name for name, count in Counter(lists[split]).items() if count > 1]
         faults += [Fault(_relative(root, path), f"names {name!r} more than once") for name in repeated]
     if not lists and not faults:
         faults.append(Fault(SUBFOLDERS[2], "no list (*.txt) of the pictures' names"))
-    return lists, faults
+    return lists, folders, faults
 
 
 def _pair(
-    root: Path, name: str, num_classes: int, labelled: bool
-) -> tuple[list[Fault], UInt8[np.ndarray, "H W"] | None]:
-    """The faults of one picture and its label, and the label where it is sound."""
-    image_path, label_path = voc.image_path(root, name), voc.label_path(root, name)
+    root: Path, name: str, classes: tuple[str, ...], folders: list[str]
+) -> tuple[list[Fault], dict[str, UInt8[np.ndarray, "_ _"]]]:
+    """The faults of one picture and its labels, and the labels that are sound, by their folder."""
+    image_path = voc.image_path(root, name)
     faults: list[Fault] = []
-    image = label = None
+    sound: dict[str, np.ndarray] = {}
+    image = None
     try:
         image = read_image(image_path)
     except (ValueError, OSError) as error:
         faults.append(_fault(root, image_path, error))
-    if not labelled:
-        return faults, None
-    try:
-        label = voc.read_indices(label_path)
-        voc.refuse_values(label_path, label, num_classes)
-    except (ValueError, OSError) as error:
-        return [*faults, _fault(root, label_path, error)], None
-    if image is not None and image.shape[:2] != label.shape:
-        faults.append(Fault(_relative(root, label_path),
-                            voc.mismatch(label_path, label, image_path).removeprefix(f"{label_path}: the label ")))
-    return faults, label
+    for folder in folders:
+        label_path = voc.label_path(root, name, folder)
+        try:
+            label = voc.read_indices(label_path, voc.label_modes(folder))
+            voc.refuse_values(label_path, label, len(classes))
+            voc.refuse_renumbered(label_path, label, classes)
+        except (ValueError, OSError) as error:
+            faults.append(_fault(root, label_path, error))
+            continue
+        if image is not None and image.shape[:2] != label.shape:
+            what = voc.mismatch(label_path, label, image_path).removeprefix(f"{label_path}: the label ")
+            faults.append(Fault(_relative(root, label_path), what))
+        sound[folder] = label
+    return faults, sound
 
 
-def _notes(root: Path, lists: dict[str, list[str]], names: set[str]) -> list[str]:
-    notes = [
-        f"{split}: none of its pictures has a label" for split in lists if not voc.has_labels(root, lists[split])
-    ]
+def _notes(root: Path, lists: dict[str, list[str]], folders: dict[str, str]) -> list[str]:
+    notes = [f"{split}: none of its pictures has a label" for split, listed in lists.items()
+             if not voc.has_labels(root, listed, folders[split])]
     both = sorted(set(lists.get("train", [])) & set(lists.get("val", [])))
     if both:
         notes.append(f"train and val share {_some(both)}")
+    names = {name for listed in lists.values() for name in listed}
     for folder in SUBFOLDERS[:2]:
         files = sorted(path.name for path in (root / folder).glob("*") if path.stem not in names)
         if files:

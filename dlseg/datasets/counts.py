@@ -62,7 +62,7 @@ class LabelCounts:
     def fault(self) -> str:
         """Why nothing can be learned from these labels; nothing where something can."""
         hint = (f"value {VOID} always means void (not annotated); where it is a class of yours, give that class a "
-                "value of its own")
+                "value of its own, or say in `values` of dataset.json what each value means")
         if not any(self.pixels):
             return (f"got {self.pictures} labels that are void everywhere, expected pixels of "
                     f"{_some(list(self.classes))}; {hint}")
@@ -125,7 +125,8 @@ def _place(data: LabelledImages) -> Path | None:
     files = files_of(data)
     if not files:
         return None
-    digest = hashlib.sha256(json.dumps([list(data.classes), getattr(data, "void", [])]).encode())
+    meaning = [list(data.classes), getattr(data, "void", []), getattr(data, "values", {})]
+    digest = hashlib.sha256(json.dumps(meaning).encode())
     try:
         for path in files:
             stat = path.stat()

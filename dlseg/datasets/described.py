@@ -5,12 +5,23 @@
                 "val": {"images": "val", "labels": "valannot", "list": "val.txt"}}}
 
 Labels are palette or grey PNG files whose values are the classes, called as their image; `void` names values that
-are not annotated, beside 255. Without `list` (a file of names) a split is every image of its folder.
+are not annotated, beside 255. Where the values are others (bits, 16 bits, colours, too), `values` says what they
+mean, and "*" what all others are:
+
+    "values": {"0": "void", "7": "road", "11": "building", "*": "void"}
+    "values": {"#804080": "road", "70,70,70": "building", "*": "void"}
+
+`image_ending` and `label_ending` are what is behind the common part of the names: "_leftImg8bit.png" and
+"_gtFine_labelIds.png". Folders inside `images` are searched too; a label is in the same folder inside `labels`.
+`images` may be a pattern with stars. Without `list` a split is all these images; a list is a file of names or
+paths, one a line, with the label's as a second column where it is called otherwise than its image.
 """
 
 from __future__ import annotations
 
+import difflib
 import json
+import re
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -18,12 +29,14 @@ import numpy as np
 from jaxtyping import UInt8
 
 from dlseg.datasets import voc
+from dlseg.datasets.lists import ENDINGS, read_entries
+from dlseg.datasets.values import ValueMap
 from dlseg.datasets.voc import VOID, Dataset, Sample
 from dlseg.images import image_size, read_image
 
 FILE = "dataset.json"
-ENDINGS = (".png", ".jpg", ".jpeg")
-KEYS = {"classes", "void", "splits", "label_ending"}
+KEYS = ("classes", "splits", "void", "values", "image_ending", "label_ending")
+SPLIT_KEYS = ("images", "labels", "list")
 
 
 class Described(Dataset):
@@ -39,12 +52,16 @@ class Described(Dataset):
         if split not in said["splits"]:
             raise FileNotFoundError(f"split {split!r}: {self._note} names {', '.join(said['splits'])}")
         parts = said["splits"][split]
-        self._images = self._folder(parts, "images")
+        self.values: dict[str, str] = said.get("values", {})
+        self._map = ValueMap.read(self.values, self.classes) if self.values else None
+        self._pattern = parts["images"] if isinstance(parts["images"], str) and "*" in parts["images"] else ""
+        self._images = self._inside(_before_star(self._pattern)) if self._pattern else self._folder(parts, "images")
         self._labels = self._folder(parts, "labels") if "labels" in parts else None
-        self._ending = said.get("label_ending", ".png")
+        self._image_ending, self._ending = said.get("image_ending", ""), said.get("label_ending", ".png")
         self.labelled = self._labels is not None
+        self._listed_labels: dict[Path, str] = {}
         self._files = self._list(parts.get("list"))
-        self.names = [path.stem for path in self._files]
+        self.names = self._names()
 
     @property
     def images(self) -> list[Path]:
@@ -61,7 +78,7 @@ class Described(Dataset):
         image, label = read_image(path), self._label(index)
         if label is not None and label.shape != image.shape[:2]:
             raise ValueError(voc.mismatch(self._label_file(path), label, path))
-        return Sample(path.stem, image, label)
+        return Sample(self.names[index], image, label)
 
     def label(self, index: int) -> UInt8[np.ndarray, "H W"] | None:
         """Class indices alone, or None in a split without labels; the image is asked for its size only."""
@@ -70,16 +87,44 @@ class Described(Dataset):
             raise ValueError(voc.mismatch(self._label_file(path), label, path))
         return label
 
+    def label_file(self, index: int) -> Path:
+        """The label's file of one picture, in a split with labels."""
+        return self._label_file(self._files[index])
+
     def _label_file(self, image: Path) -> Path:
         assert self._labels is not None
-        return self._labels / f"{image.stem}{self._ending}"
+        listed = self._listed_labels.get(image)
+        if listed is not None and (self._labels / listed).is_file():
+            return self._labels / listed
+        name = f"{self._base(image)}{self._ending}"
+        beside = self._labels / self._relative(image).parent / name
+        return beside if beside.is_file() else self._labels / name
+
+    def _base(self, image: Path) -> str:
+        """The part of a name that image and label have in common."""
+        ending = self._image_ending
+        return image.name.removesuffix(ending) if ending and image.name.endswith(ending) else image.stem
+
+    def _relative(self, image: Path) -> Path:
+        return image.relative_to(self._images) if image.is_relative_to(self._images) else Path(image.name)
+
+    def _names(self) -> list[str]:
+        """A name for each picture that can be a file's: with its folders where it would not be the only one."""
+        short = [self._base(path) for path in self._files]
+        if len(set(short)) == len(set(self._files)):
+            return short
+        return ["-".join([*self._relative(path).parent.parts, self._base(path)]) for path in self._files]
 
     def _label(self, index: int) -> UInt8[np.ndarray, "H W"] | None:
         if self._labels is None:
             return None
         place = self._label_file(self._files[index])
-        label = self._with_void(voc.read_indices(place, modes=("P", "L")))
+        if self._map is not None:
+            return self._map.label(place)
+        stored = voc.read_indices(place, modes=("P", "L"))
+        label = self._with_void(stored)
         voc.refuse_values(place, label, self.num_classes)
+        voc.refuse_renumbered(place, stored, self.classes)
         return label
 
     def _with_void(self, label: UInt8[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W"]:
@@ -90,9 +135,10 @@ class Described(Dataset):
             said = json.loads(self._note.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ValueError(f"{self._note}: not JSON ({error})") from error
-        if not isinstance(said, dict) or not {"classes", "splits"} <= set(said) or set(said) - KEYS:
+        if not isinstance(said, dict) or not {"classes", "splits"} <= set(said):
             raise ValueError(f"{self._note}: expected an object with classes, splits and perhaps "
                              f"void, label_ending; got {sorted(said) if isinstance(said, dict) else said!r}")
+        self._refuse_unknown(said, KEYS, "")
         void, names = said.get("void", []), said["classes"]
         if not isinstance(names, list) or not 2 <= len(names) <= VOID or not all(isinstance(n, str) for n in names):
             raise ValueError(f"{self._note}: classes: expected a list of 2 to {VOID} names, got {names!r}")
@@ -101,7 +147,30 @@ class Described(Dataset):
                              f"to {VOID}, got {void!r}")
         if not isinstance(said["splits"], dict) or not all(isinstance(s, dict) for s in said["splits"].values()):
             raise ValueError(f'{self._note}: splits: expected {{"train": {{"images": …, "labels": …}}, …}}')
+        for name, parts in said["splits"].items():
+            self._refuse_unknown(parts, SPLIT_KEYS, f"split {name}: ")
+            if parts.get("images") is None:
+                raise ValueError(f"{self._note}: split {name}: got no images, expected the folder of its images")
+        for key in ("image_ending", "label_ending"):
+            if not isinstance(said.get(key, ""), str):
+                raise ValueError(f"{self._note}: {key}: got {said[key]!r}, expected a text such as '_L.png'")
+        if "values" in said:
+            if void:
+                raise ValueError(f'{self._note}: got void and values, expected one of them; in values write "void" '
+                                 "for what is not annotated")
+            try:
+                ValueMap.read(said["values"], names)
+            except ValueError as error:
+                raise ValueError(f"{self._note}: {error}") from error
         return said
+
+    def _refuse_unknown(self, said: dict[str, Any], known: tuple[str, ...], where: str) -> None:
+        """A key that is not known is a misspelt one: what it was to say would not be done."""
+        for key in said:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, 1, 0.5)
+                hint = f"; nearest: {near[0]}" if near else ""
+                raise ValueError(f"{self._note}: {where}got {key!r}, expected {', '.join(known)}{hint}")
 
     def _folder(self, parts: dict[str, Any], key: str) -> Path:
         name = parts.get(key)
@@ -114,23 +183,45 @@ class Described(Dataset):
             raise ValueError(f"{self._note}: {name!r} leads out of the data set's folder")
         return self.root / name
 
-    def _list(self, name: str | None) -> list[Path]:
+    def _list(self, name: object) -> list[Path]:
         if name is None:
-            files = sorted(path for path in self._images.iterdir() if path.suffix.lower() in ENDINGS)
+            found = self.root.glob(self._pattern) if self._pattern else self._images.rglob("*")
+            files = sorted(path for path in found if self._is_image(path))
         else:
-            names = self._inside(name).read_text(encoding="utf-8").split()
-            files = [self._image(entry) for entry in names]
+            if not isinstance(name, str) or not self._inside(name).is_file():
+                raise FileNotFoundError(f"{self._note}: split {self.split}: list: no file {name!r} in {self.root}")
+            files = []
+            for entry in read_entries(self._inside(name)):
+                files.append(self._image(entry.image))
+                if entry.label is not None:
+                    self._listed_labels[files[-1]] = re.split(r"[/\\]", entry.label)[-1]
         if not files:
             raise ValueError(f"{self._note}: split {self.split}: no image in {self._images}")
         return files
 
+    def _is_image(self, path: Path) -> bool:
+        if not path.is_file() or path.name.startswith("."):
+            return False
+        if self._image_ending:
+            return path.name.endswith(self._image_ending)
+        label = self._labels is not None and path.is_relative_to(self._labels) and path.name.endswith(self._ending)
+        return path.suffix.lower() in ENDINGS and not (label and self._ending != ".png")
+
     def _image(self, name: str) -> Path:
         """A listed name's file: with or without its ending or folder."""
-        stem = PurePath(name).name
-        for ending in ("", *ENDINGS):
-            if (path := self._images / f"{stem}{ending}").is_file():
-                return path
-        raise FileNotFoundError(f"{self._images / stem}: missing image; the list of {self.split} names it")
+        parts = [part for part in re.split(r"[/\\]", name) if part]
+        last = parts[-1] if parts else name
+        for place in (self._images.joinpath(*parts), self.root.joinpath(*parts), self._images / last):
+            for ending in ("", self._image_ending, *ENDINGS):
+                if (path := place.with_name(f"{place.name}{ending}")).is_file():
+                    return path
+        raise FileNotFoundError(f"{self._images / last}: missing image; the list of {self.split} names it")
+
+
+def _before_star(pattern: str) -> str:
+    """The folder in which a pattern begins to be one."""
+    parts = PurePath(pattern).parts
+    return str(PurePath(*parts[: next(i for i, part in enumerate(parts) if "*" in part)]))
 
 
 def described_splits(root: Path) -> list[str]:

@@ -12,7 +12,7 @@ from scipy.io import loadmat
 from tqdm.auto import tqdm
 
 from dlseg.datasets import voc
-from dlseg.datasets.voc2012 import AUGMENTED
+from dlseg.datasets.lists import read_entries, stem
 from dlseg.datasets.whole import make_whole
 
 
@@ -44,7 +44,7 @@ def merge(voc_root: str | Path, sbd: str | Path, jobs: int = 1, progress: bool =
         names = tqdm(lists["trainval_aug"], desc="merge", unit="label", disable=not progress)
         Parallel(jobs)(delayed(_write)(root, source, name, name in train | val, draft) for name in names)
 
-    make_whole(root / AUGMENTED, {"voc": sorted(train | val), "sbd": sorted(theirs)}, fill)
+    make_whole(root / voc.AUGMENTED, {"voc": sorted(train | val), "sbd": sorted(theirs)}, fill)
     for split, names in lists.items():
         path = root / "ImageSets" / "Segmentation" / f"{split}.txt"
         draft = path.with_name(path.name + ".tmp")
@@ -64,7 +64,7 @@ def _labels_of(sbd: Path) -> Path:
 def _names(labels: Path) -> set[str]:
     lists = [labels.parent / f"{split}.txt" for split in ("train", "val")]
     if all(path.is_file() for path in lists):
-        return {name for path in lists for name in path.read_text(encoding="utf-8").split()}
+        return {stem(entry.image) for path in lists for entry in read_entries(path)}
     names = {path.stem for path in labels.iterdir() if path.suffix in (".mat", ".png")}
     if not names:
         raise FileNotFoundError(f"sbd: no label (.mat or .png) in {labels}")

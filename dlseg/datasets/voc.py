@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
+from dlseg.datasets.lists import read_entries, stem
 from dlseg.images import image_size, is_turned, read_image
 
 VOID = 255
-LABELS = "SegmentationClass"
+Colour = tuple[int, ...]
+LABELS, AUGMENTED = "SegmentationClass", "SegmentationClassAug"
 CLASSES: tuple[str, ...] = (
     "background",
     "aeroplane",
@@ -63,16 +65,17 @@ class Dataset:
     """The pictures that one list of a VOC folder names, read from disk when asked for.
 
     A folder may say what its classes are called in `classes.json` ({"classes": ["background", …]}); without it they
-    are VOC's twenty-one. `labels` is the folder of the labels.
+    are VOC's twenty-one. `labels` is the folder of the labels; by default the one that `labels_folder` finds.
     """
 
-    def __init__(self, root: str | Path, split: str, labels: str = LABELS) -> None:
-        self.root, self.split, self.labels = Path(root), split, labels
+    def __init__(self, root: str | Path, split: str, labels: str | None = None) -> None:
+        self.root, self.split = Path(root), split
         if not self.root.is_dir():
             raise FileNotFoundError(f"{self.root}: no such folder; expected a data set in VOC's layout")
         self.names = read_list(self.root, split)
         self.classes = read_classes(self.root)
-        self.labelled = has_labels(self.root, self.names, labels)
+        self.labels = labels or labels_folder(self.root, split)
+        self.labelled = has_labels(self.root, self.names, self.labels)
 
     @property
     def num_classes(self) -> int:
@@ -111,8 +114,9 @@ class Dataset:
         if not self.labelled:
             return None
         path = label_path(self.root, self.names[index], self.labels)
-        label = read_indices(path)
+        label = read_indices(path, label_modes(self.labels))
         refuse_values(path, label, self.num_classes)
+        refuse_renumbered(path, label, self.classes)
         return label
 
     def __iter__(self) -> Iterator[Sample]:
@@ -155,15 +159,39 @@ def splits(root: Path) -> list[str]:
 
 
 def read_list(root: Path, split: str) -> list[str]:
-    """The names in `ImageSets/Segmentation/SPLIT.txt`, one a line."""
+    """The names in `ImageSets/Segmentation/SPLIT.txt`: one a line, or paths of an image and its label."""
     path = root / "ImageSets" / "Segmentation" / f"{split}.txt"
     if not path.is_file():
         there = ", ".join(splits(root)) or "none"
         raise FileNotFoundError(f"split {split!r}: no list {path}; lists there: {there}")
-    names = path.read_text(encoding="utf-8").split()
-    if not names:
-        raise ValueError(f"{path}: the list is empty; expected one picture's name a line")
-    return names
+    return [stem(entry.image) for entry in read_entries(path)]
+
+
+def labels_folder(root: Path, split: str) -> str:
+    """Where a list's labels are.
+
+    In the folder that its second column names, else SegmentationClassAug for a list …_aug, else SegmentationClass.
+
+    Raises ValueError for a second column that leads to several folders, or to labels called otherwise than images.
+    """
+    path = root / "ImageSets" / "Segmentation" / f"{split}.txt"
+    entries = [(entry.image, entry.label) for entry in read_entries(path) if entry.label is not None]
+    for image, label in entries:
+        if stem(image) != stem(label or ""):
+            raise ValueError(f"{path}: got the label {label!r} for the image {image!r}, expected one of the "
+                             "same name")
+    named = {PurePosixPath((label or "").replace("\\", "/")).parent.name for _, label in entries}
+    there = sorted(name for name in named if name and (root / name).is_dir())
+    if len(there) > 1:
+        raise ValueError(f"{path}: got labels in {', '.join(there)}, expected one folder")
+    if there:
+        return there[0]
+    return AUGMENTED if split.endswith("_aug") and (root / AUGMENTED).is_dir() else LABELS
+
+
+def label_modes(labels: str) -> tuple[str, ...]:
+    """Which PNGs are labels: in VOC's own folder those with a palette; augmented sets go round as grey ones too."""
+    return ("P",) if labels == LABELS else ("P", "L")
 
 
 def read_classes(root: Path) -> tuple[str, ...]:
@@ -197,6 +225,31 @@ def read_indices(path: Path, modes: tuple[str, ...] = ("P",)) -> UInt8[np.ndarra
     if mode not in modes:
         raise ValueError(f"{path}: expected a palette PNG (mode P), whose indices are the classes; got mode {mode}")
     return indices
+
+
+def used_colours(path: Path, label: UInt8[np.ndarray, "H W"]) -> dict[int, Colour]:
+    """The palette's colour of each index that a label file holds; none for a file without a palette."""
+    with Image.open(path) as file:
+        stored = file.getpalette("RGB") if file.mode == "P" else None
+    colours = np.array(stored or [], np.uint8).reshape(-1, 3)
+    present = np.flatnonzero(np.bincount(label.ravel(), minlength=256))
+    return {int(i): tuple(colours[i].tolist()) for i in present if i < len(colours)}
+
+
+def refuse_renumbered(path: Path, label: UInt8[np.ndarray, "H W"], classes: tuple[str, ...]) -> None:
+    """Raise ValueError for a palette that an image editor has put in another order: its indices are not classes.
+
+    Known by VOC's colours at other indices than VOC's; for classes of one's own, by VOC's colour of void alone.
+    """
+    own = {tuple(colour): index for index, colour in enumerate(palette().tolist())}
+    used = used_colours(path, label)
+    wrong = {i: own[colour] for i, colour in used.items() if own.get(colour, i) != i}
+    if classes != CLASSES or any(colour not in own for colour in used.values()):
+        wrong = {i: j for i, j in wrong.items() if j == VOID}
+    if wrong:
+        words = ", ".join(f"{i} has the colour of {j}" + (" (void)" if j == VOID else "") for i, j in wrong.items())
+        raise ValueError(f"{path}: the palette is not in VOC's order: index {words}; an editor has renumbered it. "
+                         "Expected VOC's indices: take the original file, or give each pixel its colour's index")
 
 
 def write_indices(label: UInt8[np.ndarray, "H W"], path: Path, notes: Mapping[str, str] | None = None) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from dlseg.datasets.places import cache_folder
 from dlseg.datasets.voc import Dataset
 
-AUGMENTED = "SegmentationClassAug"
 LENGTHS = {"train": 1464, "val": 1449, "trainval": 2913, "test": 1456, "train_aug": 10_582, "trainval_aug": 12_031}
 HOW = "`dlseg data download voc2012` fetches it, or set DLSEG_VOC to a folder that holds VOCdevkit/VOC2012"
 
@@ -33,7 +32,7 @@ def augmented(split: str) -> Dataset:
     if not (root / "ImageSets" / "Segmentation" / f"{name}.txt").is_file():
         raise FileNotFoundError(f"voc2012-aug: no list {name!r} in {root}; `dlseg data merge SBD-FOLDER` makes it, "
                                 "`dlseg data download sbd` fetches that folder")
-    return _checked(Dataset(root, name, AUGMENTED))
+    return _checked(Dataset(root, name))
 
 
 def find() -> Path:

@@ -39,7 +39,8 @@ class Stateful(Protocol):
 def fingerprint(net: Network, data: LabelledImages) -> str:
     """What a run must have in common with the checkpoint it goes on from: the network and the data's names."""
     digest = hashlib.sha256("\n".join(names_of(data)).encode()).hexdigest()[:16]
-    return json.dumps(dataclasses.asdict(net.spec) | {"images": len(data), "names": digest}, sort_keys=True)
+    return json.dumps(dataclasses.asdict(net.spec) | {
+        "images": len(data), "names": digest, "classes": list(data.classes)}, sort_keys=True)
 
 
 @dataclass(frozen=True)

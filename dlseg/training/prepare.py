@@ -43,15 +43,30 @@ def refuse(net: Network, data: LabelledImages, recipe: Recipe, accumulate: int) 
 
 
 def resolve(device: str | torch.device) -> torch.device:
-    """A device by name; "auto" is this process's GPU, or the CPU where there is none."""
+    """A device by name; "auto" is this process's GPU, or the CPU where there is none.
+
+    Raises ValueError for a name of none, and for a device that this machine, or this torch, does not have.
+    """
     if str(device) != "auto":
         try:
-            return torch.device(device)
+            found = torch.device(device)
         except RuntimeError as error:
             raise ValueError(f"device: got {device!r}, expected 'auto', 'cpu', 'cuda', 'cuda:1', …") from error
+        there = _devices()
+        if found.type not in there or (found.index or 0) >= there[found.type]:
+            names = [f"{kind}:0 to {kind}:{n - 1}" if n > 1 else kind for kind, n in there.items() if n]
+            raise ValueError(f"device: got {str(device)!r}, which torch {torch.__version__} does not find on this "
+                             f"machine, expected 'auto' or one of what is there: {', '.join(names)}")
+        return found
     if not torch.cuda.is_available():
         return torch.device("cpu")
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+
+
+def _devices() -> dict[str, int]:
+    """How many devices of each kind torch can compute on here."""
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return {"cpu": 1, "cuda": gpus, "mps": int(torch.backends.mps.is_available())}
 
 
 def number_type(recipe: Recipe) -> torch.dtype:

@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from dlseg.crf import Affinity, Cancelled, CRFParams, DenseCRF
-from dlseg.crf.inputs import checked_scores
+from dlseg.crf.validation import checked_scores
 from dlseg.widgets.planes import decimated
 
 PREVIEW_PIXELS = 50_000  # larger images are first refined at no more than about this many pixels

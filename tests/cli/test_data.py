@@ -129,7 +129,9 @@ def test_check_of_a_clean_folder(tmp_path: Path) -> None:
     shapes.make(tmp_path / "set", train=3, val=2, jobs=1, progress=False)
     result = dlseg("check", tmp_path / "set")
     assert result.exit_code == 0
-    assert result.stdout == f"{tmp_path / 'set'}: 13 classes; lists: train 3, val 2\nno fault\n"
+    lines = result.stdout.splitlines()
+    assert (lines[0], lines[-1]) == (f"{tmp_path / 'set'}: 13 classes; lists: train 3, val 2", "no fault")
+    assert lines[1].startswith("train: 3 labels: background ") and lines[2].startswith("val: 2 labels: background ")
 
 
 def test_check_names_faults_and_fails(tmp_path: Path) -> None:
@@ -145,7 +147,7 @@ def test_check_names_faults_and_fails(tmp_path: Path) -> None:
     as_json = dlseg("check", root, "--json")
     report = json.loads(as_json.stdout)
     assert as_json.exit_code == 1 and report["ok"] is False and len(report["faults"]) == 2
-    assert set(report) == {"folder", "num_classes", "lists", "faults", "notes", "ok"}
+    assert set(report) == {"folder", "num_classes", "lists", "faults", "notes", "labels", "ok"}
     assert report["faults"][0]["file"] == "JPEGImages/shapes_val_00001.jpg"
 
 

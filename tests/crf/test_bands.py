@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlseg.crf import CRFParams, DenseCRF
-from dlseg.crf.lattice import Lattice
-from dlseg.crf.reference import SparseLattice
+from dlseg.crf.lattice.structure import Lattice
+from dlseg.crf.torch_lattice import SparseLattice
 
 ALL = ["lattice", "exact", "local", "pydensecrf"]
 P = CRFParams(4, 12, 15, 2, 2, 4)

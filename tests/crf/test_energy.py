@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlseg.crf import CRFParams, DenseCRF
-from dlseg.crf.energy import free_energy, pairwise_energy
+from dlseg.crf.mean_field import free_energy, pairwise_energy
 
 seeds, sides, labels = st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(2, 4)
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from dlseg.crf import CRFParams, DenseCRF
-from dlseg.crf.fused import CONVERGED, LatticeKernel, LatticeRun
-from dlseg.crf.unary import Unary
+from dlseg.crf.lattice.inference import CONVERGED, LatticeKernel, LatticeRun
+from dlseg.crf.lattice.state import Unary
 from dlseg.datasets.photos import load_photo
 
 sys.path.append(str(Path(__file__).parent))

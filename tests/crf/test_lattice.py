@@ -8,10 +8,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from dlseg.crf.compiled import passes, simplex
-from dlseg.crf.compiled.elementary import exp, log
-from dlseg.crf.compiled.lanes import load, store
-from dlseg.crf.lattice import Lattice
+from dlseg.crf.lattice.jit import passes, simplex
+from dlseg.crf.lattice.jit.elementary import exp, log
+from dlseg.crf.lattice.jit.lanes import load, store
+from dlseg.crf.lattice.structure import Lattice
 
 
 def slow_filter(features, field):

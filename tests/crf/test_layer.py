@@ -11,9 +11,9 @@ from torch.nn import functional as F
 from dlseg.crf import CRFLayer, CRFParams, DenseCRF
 from dlseg.crf import layer as layer_module
 from dlseg.crf.exact import ExactKernel
-from dlseg.crf.fused import LatticeKernel
+from dlseg.crf.lattice.inference import LatticeKernel
+from dlseg.crf.lattice.unrolled import LatticePair, unrolled
 from dlseg.crf.layer import FilterPair
-from dlseg.crf.unrolled import LatticePair, unrolled
 
 NORMALIZATIONS = ["after", "symmetric", "before", "none"]
 P = CRFParams(2, 8, 40, 1, 1.5, 3)

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from dlseg.crf import CRFParams, DenseCRF, team
+from dlseg.crf import CRFParams, DenseCRF
+from dlseg.crf.lattice import threads
 
 P = CRFParams(4, 20, 12, 3, 3, 4)
 
@@ -69,8 +70,8 @@ def test_where_no_thread_can_be_started_one_is_enough(scene, monkeypatch):
         asked.append(1)
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(team, "_crew", team._Crew())
-    monkeypatch.setattr(team, "start_new_thread", refuse)
+    monkeypatch.setattr(threads, "_crew", threads._Crew())
+    monkeypatch.setattr(threads, "start_new_thread", refuse)
     np.testing.assert_array_equal(DenseCRF(image, probs=probs, threads=4).infer(P), expected)
     assert asked
 

@@ -1,5 +1,6 @@
 """Every fault of a folder is named; a clean one has none."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlseg.datasets import shapes, voc
+from dlseg.datasets import load, shapes, voc
 from dlseg.datasets.check import Fault, check
 
 NAME = "shapes_val_00001"
@@ -186,3 +187,53 @@ def test_odd_things_are_notes(clean: Path, tmp_path: Path) -> None:
         f"train and val share {NAME}",
         "JPEGImages: in no list: extra_1.jpg, extra_2.jpg, extra_3.jpg, extra_4.jpg, extra_5.jpg and 1 more",
     ]
+
+
+def renumbered(path: Path) -> None:
+    """What an image editor does that keeps only the colours in use: indices in the order of the palette's size."""
+    with Image.open(path) as file:
+        indices, colours = np.array(file), np.array(file.getpalette("RGB")).reshape(-1, 3)
+    used = np.unique(indices)
+    picture = Image.fromarray(np.searchsorted(used, indices).astype(np.uint8))
+    picture.putpalette(colours[used].astype(np.uint8).tobytes())
+    picture.save(path)
+
+
+def test_a_renumbered_palette_of_voc(samples: Path, tmp_path: Path) -> None:
+    names = voc.read_list(samples / "voc", "val")[:4]
+    for folder in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "ImageSets" / "Segmentation" / "val.txt").write_text("\n".join(names))
+    for each in names:
+        shutil.copy(voc.image_path(samples / "voc", each), voc.image_path(tmp_path, each))
+        shutil.copy(voc.label_path(samples / "voc", each), voc.label_path(tmp_path, each))
+    assert check(tmp_path, progress=False).faults == []
+    renumbered(voc.label_path(tmp_path, names[1]))
+    faults = check(tmp_path, progress=False).faults
+    assert [fault.file for fault in faults] == [f"SegmentationClass/{names[1]}.png"]
+    assert "has the colour of 255 (void); an editor has renumbered it. Expected VOC's indices" in faults[0].what
+    with pytest.raises(ValueError, match=r"the palette is not in VOC's order: index"):
+        load(tmp_path, "val")[1]
+
+
+def test_a_renumbered_palette_of_ones_own(tmp_path: Path) -> None:
+    """Colours that are not VOC's: a label is held against the others of its set."""
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    colours = [(10, 20, 30), (200, 100, 50), (5, 250, 5)]
+    for i in range(5):
+        Image.new("RGB", (9, 6)).save(tmp_path / "images" / f"{i}.png")
+        order = [0, 2, 1] if i == 3 else [0, 1, 2]
+        picture = Image.fromarray(np.argsort(order)[np.arange(54).reshape(6, 9) % 3].astype(np.uint8))
+        picture.putpalette(np.array([colours[k] for k in order], np.uint8).tobytes())
+        picture.save(tmp_path / "masks" / f"{i}.png")
+    (tmp_path / "dataset.json").write_text(json.dumps({
+        "classes": ["a", "b", "c"], "splits": {"train": {"images": "images", "labels": "masks"}}}))
+    faults = check(tmp_path, progress=False).faults
+    assert [fault.file for fault in faults] == ["masks/3.png"]
+    assert "1 has the colour (5, 250, 5) that 2 has, 2 has the colour (200, 100, 50) that 1 has" in faults[0].what
+    for path in (tmp_path / "masks").iterdir():  # other palettes, the same numbers: nothing is wrong
+        picture = Image.fromarray(np.arange(54).reshape(6, 9).astype(np.uint8) % 3)
+        picture.putpalette(np.full((3, 3), 7 * int(path.stem), np.uint8).tobytes())
+        picture.save(path)
+    assert check(tmp_path, progress=False).faults == []

@@ -8,6 +8,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from dlseg.datasets import load, voc
+from dlseg.datasets.check import check
 from dlseg.datasets.sbd import merge, read_label
 from dlseg.datasets.voc2012 import LENGTHS
 
@@ -131,3 +132,57 @@ def test_the_real_sample_reads_whole(samples: Path) -> None:
     for sample in [*train, *val]:
         assert sample.image.shape[:2] == sample.label.shape and max(sample.label.shape) <= 500
         assert set(np.unique(sample.label)) <= {*range(21), 255} and 255 in sample.label
+
+
+@pytest.fixture
+def merged(kit: Path, tmp_path: Path) -> Path:
+    merge(kit, write_sbd(tmp_path / "sbd", "mat", range(4, 8)), progress=False)
+    return kit
+
+
+def test_a_small_merged_set_is_clean(merged: Path) -> None:
+    report = check(merged, progress=False)
+    assert report.faults == [] and report.lists["train_aug"] == 6
+    assert report.labels["train_aug"].startswith("6 labels") and report.labels["train"].startswith("2 labels")
+    Image.fromarray(np.full(SIZE, 33, np.uint8)).save(merged / "SegmentationClassAug" / "2008_5.png")
+    faults = check(merged, progress=False).faults
+    assert [fault.file for fault in faults] == ["SegmentationClassAug/2008_5.png"]
+
+
+def test_an_augmented_split_by_its_folder(merged: Path) -> None:
+    data = load(merged, "train_aug")
+    assert len(data) == 6 and np.array_equal(data[2].label, label(104))
+    assert load(merged, "train").labels == "SegmentationClass"
+
+
+@pytest.mark.parametrize("form", ["/JPEGImages/{0}.jpg /SegmentationClassAug/{0}.png",
+                                  "VOC2012/JPEGImages/{0}.jpg\tVOC2012/SegmentationClassAug/{0}.png",
+                                  "JPEGImages\\{0}.jpg  SegmentationClassAug\\{0}.png"])
+def test_lists_of_two_columns_and_grey_labels(merged: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    """As the augmented set goes round: grey PNGs, and a list that names image and label."""
+    for path in (merged / "SegmentationClassAug").glob("*.png"):
+        Image.fromarray(voc.read_indices(path)).save(path)
+    names = load(merged, "train_aug").names
+    for split in ("train_aug", "mine"):
+        lines = "\n".join(form.format(name) for name in names)
+        (merged / "ImageSets" / "Segmentation" / f"{split}.txt").write_text(lines)
+        data = load(merged, split)
+        assert data.names == names and np.array_equal(data[2].label, label(104))
+    monkeypatch.setenv("DLSEG_VOC", str(merged))
+    monkeypatch.setitem(LENGTHS, "train_aug", 6)
+    assert len(load("voc2012-aug", "train")) == 6
+    report = check(merged, progress=False)
+    assert report.faults == [] and report.lists["mine"] == 6
+
+
+def test_second_columns_that_lead_astray(merged: Path) -> None:
+    path = merged / "ImageSets" / "Segmentation" / "odd.txt"
+    path.write_text("JPEGImages/2008_4.jpg SegmentationClassAug/2008_5.png\n")
+    with pytest.raises(ValueError, match=r"odd.txt: got the label 'SegmentationClassAug/2008_5.png' for the image"):
+        load(merged, "odd")
+    path.write_text("2008_4.jpg SegmentationClassAug/2008_4.png\n2008_0.jpg SegmentationClass/2008_0.png\n")
+    with pytest.raises(ValueError, match=r"got labels in SegmentationClass, SegmentationClassAug, expected one"):
+        load(merged, "odd")
+    path.write_text("a\tb\tc\n")
+    with pytest.raises(ValueError, match=r"got 3 columns in 'a\\tb\\tc', expected an image, or an image and"):
+        load(merged, "odd")

@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass, replace
 
 from dlseg.crf.params import CRFParams
-from dlseg.crf.tuning.run import checked_space, draw, sharing_lattices
+from dlseg.crf.tuning.evaluate_params import Samples, run_group
+from dlseg.crf.tuning.search import checked_space, draw, sharing_lattices
 from dlseg.crf.tuning.space import Space
-from dlseg.crf.tuning.trial import Samples, run_group
 from dlseg.crf.tuning.workers import Workers
 
 MEASURED = 3  # images

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from dlseg.crf.params import CRFParams
+from dlseg.crf.tuning.evaluate_params import Counts
 from dlseg.crf.tuning.space import AXES
-from dlseg.crf.tuning.trial import Counts
 from dlseg.evaluation import ConfusionMatrix
 
 FORMATS = ("text", "markdown", "csv", "json")

@@ -9,7 +9,7 @@ from typing import Any
 
 from joblib import Parallel, cpu_count, delayed, parallel_config
 
-from dlseg.crf.team import checked_threads
+from dlseg.crf.lattice.threads import checked_threads
 
 BACKENDS = ("loky", "threading", "dask")
 

@@ -16,8 +16,10 @@ def command(package: Path, visible: list[Path], hidden: list[Path]) -> list[str]
     binds = [word for path in (*SYSTEM, *map(str, visible)) if path != "/proc"
              for word in ("--ro-bind-try", path, path)]
     grading = package / "grading"  # the template's own source; exercises and answers stay out of sight
-    masks = [word for path in hidden if any(v in path.parents for v in visible)
-             for word in ("--tmpfs", str(path))]
+    shown = [*(Path(path).resolve() for path in SYSTEM), *visible]
+    masked = [path for path in hidden if any(folder in path.parents for folder in shown)]
+    masks = [word for path in masked
+             for word in (("--tmpfs", str(path)) if path.is_dir() else ("--ro-bind", "/dev/null", str(path)))]
     own = [word for path in (package / "__init__.py", grading)
            for word in ("--ro-bind", str(path), str(path))]
     return [program, "--unshare-all", "--die-with-parent", *binds, *masks, *own,

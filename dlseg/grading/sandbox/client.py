@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from dlseg.grading import frames
-from dlseg.grading.sandbox import bubblewrap, kernel, leftovers, namespaces
+from dlseg.grading.sandbox import bubblewrap, kernel, leftovers, library, namespaces
 from dlseg.grading.sandbox.confine import LEVELS
 from dlseg.grading.sandbox.drain import Drain
 from dlseg.grading.sandbox.job import MB, Ended, Limits
 
-PACKAGE = Path(__file__).resolve().parents[2]
+PACKAGE = library.OWN
 BOOT = (
     "import json, sys; sys.path.insert(0, sys.argv[1]); from dlseg.grading.sandbox.template import main; "
     "sys.path.pop(0); main(int(sys.argv[2]), json.loads(sys.argv[3]))"
@@ -30,6 +30,8 @@ FIRST_UID, UIDS = 61000, 1000
 KEEP_OUTPUT = 20_000
 GRACE = 60.0
 START = 300.0
+EXPOSED = "library-in-reach"
+TEMPLATE_SOURCE = ("__init__.py", "grading")  # all that a bubblewrap container holds of the library
 CONTAINED = ("namespaces", "bubblewrap")  # levels with a root folder and scratch memory of their own
 
 
@@ -54,11 +56,13 @@ class Sandbox:
         if level not in LEVELS:
             raise ValueError(f"isolation must be one of {', '.join(LEVELS)}, got {level!r}")
         self.level, self.threads = level, threads
-        self.hidden = [PACKAGE, *(path.resolve() for path in hidden or [])]
+        seen = (*(Path(path) for path in namespaces.SYSTEM if path != "/proc"), *_interpreter())
+        self.hidden = [*library.copies(seen), *(path.resolve() for path in hidden or [])]
         self._open = contextlib.ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
         self.isolation = ""
         self.uid: int | None = None
+        self.exposed: list[str] = []  # hidden paths that a job can read all the same
 
     def __enter__(self) -> Sandbox:
         self.start()
@@ -92,7 +96,19 @@ class Sandbox:
             raise SandboxError(f"isolation {self.level!r} is not available here: {answer['refused']}")
         if self.level in CONTAINED:  # not needed any more: even a killed grader leaves no folder
             shutil.rmtree(scratch, ignore_errors=True)
-        self.isolation = "+".join([self.level, *answer["ready"]])
+        self.exposed = self._exposed()
+        self.isolation = "+".join([self.level, *answer["ready"], *([EXPOSED] if self.exposed else [])])
+
+    def _exposed(self) -> list[str]:
+        """What a job finds when it looks at every hidden path: nothing, where the locks hold."""
+        asked = {"op": "reach", "paths": [str(path) for path in self.hidden]}
+        outcome = self.run(asked, Limits(seconds=20.0))
+        found = outcome.frames[0].get("found") if len(outcome.frames) == 1 else None
+        if not isinstance(found, dict):
+            self.close()
+            raise SandboxError(f"isolation {self.level!r} does not run a job: {outcome.output[-300:]}")
+        own = TEMPLATE_SOURCE if self.level == "bubblewrap" else ()
+        return [path for path, names in found.items() if set(names) - set(own)]
 
     def _command(self, scratch: Path, link: int) -> list[str]:
         self.uid = self._reserve_uid()
@@ -235,6 +251,12 @@ def open_best(hidden: list[Path] | None = None, threads: int = 1) -> Sandbox:
             sandbox.start()
         except SandboxError as error:
             refusals.append(str(error))
-        else:
+            continue
+        if not sandbox.exposed:
             return sandbox
+        sandbox.close()
+        refusals.append(
+            f"isolation {level!r}: a job can read {sandbox.exposed[0]}, expected it out of reach: install "
+            f"bubblewrap or use Linux 5.13 or newer with Landlock; to grade all the same: --isolation {level}"
+        )
     raise SandboxError("; ".join(refusals))

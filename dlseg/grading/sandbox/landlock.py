@@ -33,7 +33,7 @@ def restrict(readable: list[Path], writable: list[Path], hidden: list[Path]) -> 
     buffer = ctypes.create_string_buffer(rules, len(rules))
     ruleset = kernel.syscall("landlock_create_ruleset", buffer, ctypes.c_size_t(len(rules)), 0)
     for path in readable:
-        for part in without(path, hidden):
+        for part in without(path.resolve(), hidden):
             _allow(ruleset, part, READ & every)
     for path in writable:
         _allow(ruleset, path, every)
@@ -42,12 +42,20 @@ def restrict(readable: list[Path], writable: list[Path], hidden: list[Path]) -> 
 
 
 def without(path: Path, hidden: list[Path]) -> list[Path]:
-    """`path`, or, where something below it is hidden, everything beside that."""
-    if path in hidden:
+    """`path`, or, where something below it is hidden, everything beside that. All paths with links resolved.
+
+    A link is passed over: a rule for it would hold for what it leads to, and open that again (a virtual
+    environment's lib64 leads to lib). What it leads to is reached through its own rule, if it has one.
+    """
+    if any(secret in (path, *path.parents) for secret in hidden):
         return []
     if not any(path in secret.parents for secret in hidden):
         return [path]
-    return [part for child in sorted(path.iterdir()) for part in without(child, hidden)]
+    try:
+        children = sorted(child for child in path.iterdir() if not child.is_symlink())
+    except OSError:  # closed to this user: what lies below is left out rather than opened as a whole
+        return []
+    return [part for child in children for part in without(child, hidden)]
 
 
 def _allow(ruleset: int, path: Path, rights: int) -> None:

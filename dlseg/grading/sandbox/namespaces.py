@@ -36,8 +36,11 @@ def enter_root(folder: Path, visible: list[Path], hidden: list[Path]) -> None:
     for path in [*map(Path, SYSTEM), *map(Path, DEVICES), *visible]:
         _show(path, folder)
     for path in hidden:
-        if (inside := Path(folder, *path.parts[1:])).is_dir():
+        inside = Path(folder, *path.parts[1:])
+        if inside.is_dir():
             kernel.mount("tmpfs", str(inside), "tmpfs", kernel.MS_NOSUID, "size=1k")
+        elif inside.exists():
+            kernel.mount("/dev/null", str(inside), flags=kernel.MS_BIND)
     for path in (private_folder(visible), Path("/dev/shm")):
         Path(folder, *path.parts[1:]).mkdir(parents=True)
     kernel.read_only(str(folder))

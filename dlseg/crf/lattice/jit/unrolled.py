@@ -1,4 +1,4 @@
-"""The compiled loops of mean field with a gradient: an update, and what it hands back (dlseg/crf/unrolled.py).
+"""The compiled loops of mean field with a gradient: an update, and what it hands back (../unrolled.py).
 
 Rows of marginals, of scores and of gradients are `width` labels wide, a multiple of eight, laid flat; places
 without a label hold 0, in scores NEVER. Every pixel is updated in every iteration.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dlseg.crf.compiled.elementary import exp
-from dlseg.crf.compiled.lanes import (
+from dlseg.crf.lattice.jit.elementary import exp
+from dlseg.crf.lattice.jit.lanes import (
     add,
     div,
     fill,

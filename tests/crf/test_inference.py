@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlseg.crf import Cancelled, CRFParams, DenseCRF, fused
-from dlseg.crf.fused import LatticeKernel, LatticeRun
-from dlseg.crf.lattice import Lattice
-from dlseg.crf.unary import Unary
+from dlseg.crf import Cancelled, CRFParams, DenseCRF
+from dlseg.crf.lattice import inference
+from dlseg.crf.lattice.inference import LatticeKernel, LatticeRun
+from dlseg.crf.lattice.state import Unary
+from dlseg.crf.lattice.structure import Lattice
 
 NORMALIZATIONS = ["after", "symmetric", "before", "none"]
 
@@ -84,7 +85,7 @@ def test_only_what_changed_is_built(scene, monkeypatch):
         built.append(len(sigmas))
         return Lattice(colours, width, sigmas, threads)
 
-    monkeypatch.setattr(fused, "Lattice", build)
+    monkeypatch.setattr(inference, "Lattice", build)
     crf, p = DenseCRF(image, probs=probs), CRFParams()
     for change, expected in (({}, [5, 2]), ({"w1": 2.0}, []), ({"iterations": 3}, []), ({"sigma_gamma": 2.0}, [2]),
                              ({"sigma_beta": 7.0}, [5]), ({"normalization": "symmetric"}, [])):
@@ -161,6 +162,13 @@ def test_preview_is_near_and_full_size(scene):
     np.testing.assert_array_equal(crf.preview(p, factor=1).argmax(0), crf.infer(p).argmax(0))
     with pytest.raises(ValueError, match="factor"):
         crf.preview(p, factor=0)
+
+
+def test_preview_of_a_nearly_black_image():
+    image = np.zeros((6, 6, 3), np.uint8)
+    image[::2] = 1  # averaged it looks like an image that ends at 1, which DenseCRF refuses from others
+    probs = np.full((2, 6, 6), 0.5, np.float32)
+    assert DenseCRF(image, probs=probs).preview(CRFParams()).shape == (2, 6, 6)
 
 
 @pytest.mark.parametrize("kernel", ["lattice", "exact", "local", "pydensecrf"])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from dlseg.crf.compiled.lanes import (
+from dlseg.crf.lattice.jit.lanes import (
     INTS,
     LANES,
     VECTOR,

@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from dlseg.crf.compiled import passes, update
-from dlseg.crf.energy import pairwise_energy
 from dlseg.crf.features import Extra, appearance_sigmas, columns, smoothness_sigmas
-from dlseg.crf.folding import Folding, filled, fold
-from dlseg.crf.lattice import Lattice
-from dlseg.crf.mean_field import Compatibility, Labels, Marginals
+from dlseg.crf.lattice.buffers import borrowed, room
+from dlseg.crf.lattice.filter import Side
+from dlseg.crf.lattice.jit import passes, update
+from dlseg.crf.lattice.pruning import Folding, filled, fold
+from dlseg.crf.lattice.state import ROW, First, Sides, Unary
+from dlseg.crf.lattice.structure import Lattice
+from dlseg.crf.lattice.threads import share
+from dlseg.crf.mean_field import Compatibility, Labels, Marginals, pairwise_energy
 from dlseg.crf.params import CRFParams, Number
-from dlseg.crf.side import Side
-from dlseg.crf.team import share
-from dlseg.crf.unary import ROW, First, Sides, Unary
-from dlseg.crf.workspace import borrowed, room
 
 DECIDED = np.float32(0.01)  # a pixel whose winner is wrong with at most this probability may be left alone
 TOLERANCE = np.float32(2e-6)  # as long as none of its marginals would move by more than this in an iteration;

@@ -17,14 +17,14 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from dlseg.crf.compiled import passes
-from dlseg.crf.compiled import unrolled as loops
+from dlseg.crf.lattice.buffers import borrowed, room
+from dlseg.crf.lattice.filter import Side
+from dlseg.crf.lattice.jit import passes
+from dlseg.crf.lattice.jit import unrolled as loops
+from dlseg.crf.lattice.state import ROW
+from dlseg.crf.lattice.threads import share
 from dlseg.crf.mean_field import Cancelled
 from dlseg.crf.params import Number
-from dlseg.crf.side import Side
-from dlseg.crf.team import share
-from dlseg.crf.unary import ROW
-from dlseg.crf.workspace import borrowed, room
 
 Filter = Callable[[Tensor], Tensor]  # K times a field (N, L)
 Cancel = Callable[[], bool] | None

@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from dlseg.crf.compiled import simplex
+from dlseg.crf.lattice.jit import simplex
+from dlseg.crf.lattice.threads import parts, share
 from dlseg.crf.params import CRFParams
-from dlseg.crf.team import parts, share
 
 UNKNOWN = 255
 MOST_BANDS = simplex.MOST - 2  # beside the position: the image's, and the features' with them

@@ -17,7 +17,7 @@ STEPS = {4: ((0, 1), (1, 0)), 8: ((0, 1), (1, 0), (1, 1), (1, -1))}
 TINY = 1e-20
 
 
-class LocalKernel:
+class GridKernel:
     """Messages between 4- or 8-connected pixels."""
 
     def __init__(self, image: Float[np.ndarray, "H W c"], neighbours: int, extra: Extra | None = None) -> None:

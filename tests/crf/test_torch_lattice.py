@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlseg.crf import Cancelled, CRFParams, DenseCRF, reference
+from dlseg.crf import Cancelled, CRFParams, DenseCRF, torch_lattice
 
 NORMALIZATIONS = ["after", "symmetric", "before", "none"]
 
@@ -25,7 +25,7 @@ def test_same_answers_as_the_compiled_path(scene, alike, normalization, potts):
 
 def test_the_same_lattice(scene):
     image, _, _ = scene(2, 40, 50)
-    kernel = reference.SparseKernel(torch.from_numpy(image.astype(np.float32)))
+    kernel = torch_lattice.SparseKernel(torch.from_numpy(image.astype(np.float32)))
     kernel.filters(CRFParams(5, 20, 15))
     crf = DenseCRF(image, probs=np.full((2, 40, 50), 0.5, np.float32))
     compiled = crf._kernel.prepare(CRFParams(5, 20, 15))

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from dlseg.crf import CRFParams, DenseCRF, unary, workspace
-from dlseg.crf.workspace import Workspace, borrowed
+from dlseg.crf import CRFParams, DenseCRF
+from dlseg.crf.lattice import buffers, state
+from dlseg.crf.lattice.buffers import Workspace, borrowed
 
 P = CRFParams(5, 20, 15, 3, 3, 5)
 
@@ -15,7 +16,7 @@ class User:
 
 @pytest.fixture(autouse=True)
 def none_idle(monkeypatch):
-    monkeypatch.setattr(workspace, "_idle", [])
+    monkeypatch.setattr(buffers, "_idle", [])
 
 
 def test_it_comes_back_when_its_user_goes():
@@ -36,18 +37,18 @@ def test_the_same_memory_where_it_is_enough():
 
 
 def test_neither_many_nor_large_ones_are_kept(monkeypatch):
-    users = [User() for _ in range(workspace.KEPT + 2)]
+    users = [User() for _ in range(buffers.KEPT + 2)]
     for user in users:
         borrowed(user)
     del user
     users.clear()
-    assert len(workspace._idle) == workspace.KEPT
-    workspace._idle.clear()
-    monkeypatch.setattr(workspace, "LARGEST", 4000)
+    assert len(buffers._idle) == buffers.KEPT
+    buffers._idle.clear()
+    monkeypatch.setattr(buffers, "LARGEST", 4000)
     user = User()
     borrowed(user).room("q", 1001)
     del user
-    assert not workspace._idle
+    assert not buffers._idle
 
 
 @pytest.mark.parametrize("classes", [3, 7, 8])
@@ -57,8 +58,8 @@ def test_what_lies_in_it_does_not_matter(scene, classes):
         probs = np.concatenate([probs, probs[:3]]) / (1 + probs[:3].sum(axis=0))
     crf = DenseCRF(image, probs=probs, threads=1)
     expected = crf.infer(P)
-    assert workspace._idle
-    for array in workspace._idle[0].arrays.values():
+    assert buffers._idle
+    for array in buffers._idle[0].arrays.values():
         array[:] = np.nan
     np.testing.assert_array_equal(crf.infer(P), expected)
 
@@ -78,7 +79,7 @@ def test_what_every_run_starts_from_may_be_too_large_to_keep(scene, monkeypatch)
     settings = [P, CRFParams(2, 20, 15, 3, 3, 5), P]
     kept = DenseCRF(image, probs=probs, threads=1)
     expected = [kept.infer(p) for p in settings]
-    monkeypatch.setattr(unary, "SMALL", 0)
+    monkeypatch.setattr(state, "SMALL", 0)
     crf = DenseCRF(image, probs=probs, threads=1)
     for p, q in zip(settings, expected, strict=True):
         np.testing.assert_array_equal(crf.infer(p), q)

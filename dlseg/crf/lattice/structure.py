@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int, Int32, Int64
 
-from dlseg.crf.compiled import passes, simplex, vertices
-from dlseg.crf.team import parts, share
+from dlseg.crf.lattice.jit import passes, simplex, vertices
+from dlseg.crf.lattice.threads import parts, share
 
 FIRST_SLOTS = 1 << 14
 PIECES = 2  # parts for each thread

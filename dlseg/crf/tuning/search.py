@@ -13,10 +13,10 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from dlseg.crf.params import CRFParams, Length, both
+from dlseg.crf.tuning.evaluate_params import Counts, Samples, run_group, survey
 from dlseg.crf.tuning.log import Log, opened
 from dlseg.crf.tuning.result import SearchResult, Trial
 from dlseg.crf.tuning.space import Space
-from dlseg.crf.tuning.trial import Counts, Samples, run_group, survey
 from dlseg.crf.tuning.workers import Workers
 
 CHUNK = 4  # images per task: small enough to keep all workers busy to the end of a round

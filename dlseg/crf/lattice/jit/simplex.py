@@ -13,8 +13,21 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32, Int64
 
-from dlseg.crf.compiled.elementary import nearest
-from dlseg.crf.compiled.lanes import add, below, div, fill, inlined, item, jit, load, mul, store, sub, where_equal
+from dlseg.crf.lattice.jit.elementary import nearest
+from dlseg.crf.lattice.jit.lanes import (
+    add,
+    below,
+    div,
+    fill,
+    inlined,
+    item,
+    jit,
+    load,
+    mul,
+    store,
+    sub,
+    where_equal,
+)
 
 ZERO, ONE = np.float32(0), np.float32(1)
 BITS, MASK = 4, 15  # a rank's digit when an order is packed into one number: d + 1 <= 16

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dlseg.crf.compiled.elementary import exp, log
-from dlseg.crf.compiled.lanes import (
+from dlseg.crf.lattice.jit.elementary import exp, log
+from dlseg.crf.lattice.jit.lanes import (
     add,
     div,
     fill,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dlseg.crf.compiled.lanes import item, jit
-from dlseg.crf.compiled.simplex import BITS, MASK
+from dlseg.crf.lattice.jit.lanes import item, jit
+from dlseg.crf.lattice.jit.simplex import BITS, MASK
 
 SPREAD = np.uint64(0x9E3779B97F4A7C15)
 MIX = np.uint64(29)

@@ -10,7 +10,8 @@ import pytest
 from dlseg.crf import CRFParams, DenseCRF
 
 # numba's "workqueue", the only layer that every platform has, aborts the process where two threads enter it at
-# once. The loops of the lattice are compiled for one thread and shared out by dlseg.crf.team: they never enter it.
+# once. The loops of the lattice are compiled for one thread and shared out by lattice/threads.py, so they never
+# enter it.
 CHILD = """
 import threading, sys
 import numpy as np
@@ -45,7 +46,7 @@ def test_python_threads_infer_at_once_under_any_layer_of_numba(repo, layer):
 def test_no_compiled_loop_uses_numbas_threads():
     from numba.core.dispatcher import Dispatcher
 
-    from dlseg.crf.compiled import passes, simplex, update, vertices
+    from dlseg.crf.lattice.jit import passes, simplex, update, vertices
 
     loops = [f for module in (passes, simplex, update, vertices) for f in vars(module).values()
              if isinstance(f, Dispatcher)]

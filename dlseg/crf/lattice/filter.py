@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32
 
-from dlseg.crf.lattice import Lattice
+from dlseg.crf.lattice.structure import Lattice
 
 TINY = np.float32(1e-20)  # K&K's guard against dividing by nothing
 

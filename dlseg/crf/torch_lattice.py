@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from dlseg.crf.compiled.simplex import key_strides, lift_scales
-from dlseg.crf.lattice import SHORTEST
+from dlseg.crf.lattice.jit.simplex import key_strides, lift_scales
+from dlseg.crf.lattice.structure import SHORTEST
 from dlseg.crf.mean_field import Cancelled
 from dlseg.crf.params import CRFParams, Number, both
 

@@ -1,4 +1,4 @@
-"""The compiled loops between pixels and lattice: splat, blur, slice (notation: lattice.py).
+"""The compiled loops between pixels and lattice: splat, blur, slice (notation: ../structure.py).
 
 Rows of marginals and of lattice values are `width` labels wide, a multiple of eight, laid flat.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dlseg.crf.compiled.lanes import (
+from dlseg.crf.lattice.jit.lanes import (
     add,
     fill,
     first_lane,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Int64
 
-from dlseg.crf.compiled import update
+from dlseg.crf.lattice.buffers import borrowed, room
+from dlseg.crf.lattice.filter import Side
+from dlseg.crf.lattice.jit import update
+from dlseg.crf.lattice.threads import parts, share
 from dlseg.crf.mean_field import Marginals
-from dlseg.crf.side import Side
-from dlseg.crf.team import parts, share
-from dlseg.crf.workspace import borrowed, room
 
 ROW = 8  # labels worked on together
 SMALL = 2**26  # bytes

@@ -6,9 +6,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dlseg.crf import CRFParams, DenseCRF
-from dlseg.crf.folding import BUDGET, MOST, SLACK, filled, fold
-from dlseg.crf.fused import LatticeKernel, LatticeRun
-from dlseg.crf.unary import Unary
+from dlseg.crf.lattice.inference import LatticeKernel, LatticeRun
+from dlseg.crf.lattice.pruning import BUDGET, MOST, SLACK, filled, fold
+from dlseg.crf.lattice.state import Unary
 
 
 @given(st.lists(st.floats(1e-5, 1), min_size=2, max_size=30), st.floats(0, 50))

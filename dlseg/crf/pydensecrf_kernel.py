@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from dlseg.crf.features import Extra, appearance_sigmas, smoothness_sigmas
-from dlseg.crf.fused import LatticeKernel
+from dlseg.crf.lattice.inference import LatticeKernel
 from dlseg.crf.mean_field import Compatibility, Labels, Marginals
 from dlseg.crf.params import CRFParams, Number
 

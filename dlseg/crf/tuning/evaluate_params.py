@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Integer
 
 from dlseg.crf.dense import DenseCRF
-from dlseg.crf.inputs import to_numpy
 from dlseg.crf.params import CRFParams
+from dlseg.crf.validation import to_numpy
 from dlseg.evaluation import VOID, ConfusionMatrix, trimap_band
 
 Counts = Integer[np.ndarray, "2 C C"]  # confusion matrices: of all pixels, and of the trimap band
