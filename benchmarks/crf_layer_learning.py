@@ -10,7 +10,6 @@ learned are counted on the validation scenes.
 """
 
 import argparse
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -67,7 +66,7 @@ def learned(scenes: Scored, steps: int, batch: int, compatibility: bool) -> tupl
     weights = {"params": [layer.log_w1, layer.log_w2], "lr": 0.1}
     optimiser = torch.optim.Adam([weights, *[{"params": [layer.compatibility], "lr": 0.03}] * int(compatibility)])
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    start, losses = time.perf_counter(), []
+    losses: list[float] = []
     for step in range(1, steps + 1):
         some = torch.randperm(len(scenes.images))[:batch]
         q = layer(scenes.images[some], scenes.logits[some])
@@ -82,7 +81,6 @@ def learned(scenes: Scored, steps: int, batch: int, compatibility: bool) -> tupl
             said.append(f"{'all' if compatibility else 'weights alone'}, step {step}: loss {recent:.3f}, "
                         f"w1 {layer.params.w1:.2f}, w2 {layer.params.w2:.2f}")
             print(said[-1], flush=True)
-    said.append(f"{steps} steps of {batch} scenes in {time.perf_counter() - start:.0f} s")
     return layer, said
 
 
@@ -122,8 +120,8 @@ def main() -> None:
     other = mu[~np.eye(len(mu), dtype=bool)]
     text = (f"# The CRF's weights learned by gradient, measured\n\n{timing.machine('2 threads')}.\n\n"
             f"Shapes, {len(val.images)} validation scenes; learned on {min(chosen.scenes, 2000)} training scenes, "
-            f"σα {p.sigma_alpha:g}, σβ {p.sigma_beta:g}, σγ {p.sigma_gamma:g}, {p.iterations} iterations, as the "
-            f"search found them.\n\n"
+            f"{chosen.batch} a step, σα {p.sigma_alpha:g}, σβ {p.sigma_beta:g}, σγ {p.sigma_gamma:g}, "
+            f"{p.iterations} iterations, as the search found them.\n\n"
             + timing.table(["", "mean IoU, %"], [[name, f"{value:.2f}"] for name, value in rows])
             + "\n\n" + "\n".join(f"- {line}" for line in (*first, *said))
             + f"\n- compatibilities learned: unlike labels {other.min():.2f} to {other.max():.2f}, mean "
