@@ -68,7 +68,9 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise ImageError(f"image: {str(path)!r} is far too large: {error}") from error
     except UnidentifiedImageError as error:
         raise ImageError(f"image: {str(path)!r} is not an image file that can be read") from error
-    except (OSError, SyntaxError, EOFError) as error:  # what Pillow raises where a file is cut short
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # Pillow raises whatever a file that is damaged or cut short leads it to
         raise ImageError(f"image: {str(path)!r} is damaged or cut short ({error})") from error
 
 

@@ -131,11 +131,18 @@ def trainable(data: LabelledImages, split: str) -> LabelCounts:
     Raises ValueError where nothing can be learned from them, and what reading a faulty one raises.
     """
     if not getattr(data, "labelled", True):
-        raise ValueError(f"--split {split}: got pictures without labels, expected labelled ones to train on")
+        raise ValueError(f"--split {split}: got pictures without labels, expected labelled ones to train on"
+                         f"{_looked(data)}")
     counts = count_labels(data, progress=True)
     if counts.fault():
         raise ValueError(f"--split {split}: {counts.fault()}")
     return counts
+
+
+def _looked(data: object) -> str:
+    """Where the labels of a folder were looked for."""
+    folder, names = getattr(data, "labels", ""), getattr(data, "names", [""])
+    return f"; looked for {folder}/{names[0]}.png and {len(names) - 1} more" if folder else ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +159,8 @@ def measurable(data: str, trained: LabelledImages) -> Measured:
     try:
         val = load(data, "val")
         if not val.labelled:
-            raise ValueError("split 'val': got pictures without labels, expected labelled ones to measure on")
+            raise ValueError("split 'val': got pictures without labels, expected labelled ones to measure on"
+                             f"{_looked(val)}")
         counts = count_labels(val, progress=True)
     except (ValueError, OSError) as error:
         raise ValueError(f"{error}{how}") from error

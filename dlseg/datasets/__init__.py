@@ -40,7 +40,7 @@ def load(name_or_path: str | Path, split: str) -> Dataset:
             f'name_or_path: {str(name_or_path)!r} is neither a folder nor a known data set '
             '("shapes", "voc2012", "voc2012-aug")'
         )
-    return Described(path, split) if (path / FILE).is_file() else Dataset(path, split)
+    return Described(path, split) if (path / FILE).exists() else Dataset(path, split)
 
 
 def _shapes_root(split: str) -> Path:

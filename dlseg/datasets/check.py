@@ -58,7 +58,7 @@ def check(folder: str | Path, num_classes: int | None = None, progress: bool = T
         raise NotADirectoryError(f"{root}: no such folder; expected a data set in VOC's layout")
     if num_classes is not None and not 2 <= num_classes <= voc.VOID:
         raise ValueError(f"num_classes: expected 2 to {voc.VOID}, background included; got {num_classes}")
-    return _described(root, progress) if (root / FILE).is_file() else _voc(root, num_classes, progress)
+    return _described(root, progress) if (root / FILE).exists() else _voc(root, num_classes, progress)
 
 
 def _described(root: Path, progress: bool) -> Report:
@@ -67,7 +67,7 @@ def _described(root: Path, progress: bool) -> Report:
     splits: dict[str, Described] = {}
     try:
         names = described_splits(root)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         return Report(root, 0, {}, [_fault(root, root / FILE, error)], [], {})
     for name in names:
         try:

@@ -20,7 +20,6 @@ paths, one a line, with the label's as a second column where it is called otherw
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from pathlib import Path, PurePath
 from typing import Any
@@ -29,7 +28,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from dlseg.datasets import voc
-from dlseg.datasets.lists import ENDINGS, read_entries
+from dlseg.datasets.lists import ENDINGS, class_names, read_entries, read_json
 from dlseg.datasets.values import ValueMap
 from dlseg.datasets.voc import VOID, Dataset, Sample
 from dlseg.images import image_size, read_image
@@ -131,21 +130,18 @@ class Described(Dataset):
         return np.where(np.isin(label, self.void), VOID, label).astype(np.uint8)
 
     def _read(self) -> dict[str, Any]:
-        try:
-            said = json.loads(self._note.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{self._note}: not JSON ({error})") from error
+        said = read_json(self._note)
         if not isinstance(said, dict) or not {"classes", "splits"} <= set(said):
             raise ValueError(f"{self._note}: expected an object with classes, splits and perhaps "
                              f"void, label_ending; got {sorted(said) if isinstance(said, dict) else said!r}")
         self._refuse_unknown(said, KEYS, "")
         void, names = said.get("void", []), said["classes"]
-        if not isinstance(names, list) or not 2 <= len(names) <= VOID or not all(isinstance(n, str) for n in names):
-            raise ValueError(f"{self._note}: classes: expected a list of 2 to {VOID} names, got {names!r}")
+        class_names(names, self._note)
         if not isinstance(void, list) or not all(type(v) is int and len(names) <= v <= VOID for v in void):
             raise ValueError(f"{self._note}: void: expected values from {len(names)}, the first that is no class, "
                              f"to {VOID}, got {void!r}")
-        if not isinstance(said["splits"], dict) or not all(isinstance(s, dict) for s in said["splits"].values()):
+        splits = said["splits"]
+        if not isinstance(splits, dict) or not splits or not all(isinstance(s, dict) for s in splits.values()):
             raise ValueError(f'{self._note}: splits: expected {{"train": {{"images": …, "labels": …}}, …}}')
         for name, parts in said["splits"].items():
             self._refuse_unknown(parts, SPLIT_KEYS, f"split {name}: ")
@@ -154,6 +150,9 @@ class Described(Dataset):
         for key in ("image_ending", "label_ending"):
             if not isinstance(said.get(key, ""), str):
                 raise ValueError(f"{self._note}: {key}: got {said[key]!r}, expected a text such as '_L.png'")
+            if "/" in said.get(key, "") or said.get(key) == "":
+                raise ValueError(f"{self._note}: {key}: got {said[key]!r}, expected the end of a name, such as "
+                                 "'_L.png'")
         if "values" in said:
             if void:
                 raise ValueError(f'{self._note}: got void and values, expected one of them; in values write "void" '
@@ -227,8 +226,8 @@ def _before_star(pattern: str) -> str:
 def described_splits(root: Path) -> list[str]:
     """The splits that a folder's description names; ValueError where it is no JSON object with splits."""
     note = root / FILE
-    try:
-        return list(dict(json.loads(note.read_text(encoding="utf-8"))["splits"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f'{note}: expected an object with "splits": {{"train": {{"images": …, "labels": …}}, …}} '
-                         f"({error!r})") from error
+    said = read_json(note)
+    splits = said.get("splits") if isinstance(said, dict) else None
+    if not isinstance(splits, dict) or not splits:
+        raise ValueError(f'{note}: expected an object with "splits": {{"train": {{"images": …, "labels": …}}, …}}')
+    return list(splits)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".gif", ".jp2", ".avif")
+LONGEST = 255  # bytes that a file's name may have
 _PATH = rf".*?(?:{'|'.join(map(re.escape, ENDINGS))})"
 _TWO = re.compile(rf"(?P<image>{_PATH})\s+(?P<label>{_PATH})", re.IGNORECASE)
 
@@ -29,6 +31,9 @@ def read_entries(path: Path) -> list[Entry]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not a text in UTF-8 ({error}); expected one picture's name a line") from error
+    for number, line in enumerate(lines, 1):
+        if "\0" in line or max(len(part.encode()) for part in re.split(r"[/\\]", line)) > LONGEST:
+            raise ValueError(f"{path}: line {number} is no picture's name: {line[:30]!r}… ({len(line)} characters)")
     entries = [_entry(line.strip(), path) for line in lines if line.strip()]
     if not entries:
         raise ValueError(f"{path}: the list is empty; expected one picture's name a line")
@@ -43,6 +48,23 @@ def _entry(line: str, path: Path) -> Entry:
         raise ValueError(f"{path}: got {len(columns)} columns in {line!r}, expected an image, or an image and "
                          "a label")
     return Entry(columns[0], columns[1] if len(columns) == 2 else None)
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; ValueError where it is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: not JSON ({error})") from error
+
+
+def class_names(said: Any, path: Path) -> tuple[str, ...]:
+    """A list of class names from JSON; ValueError where it is none."""
+    if not isinstance(said, list) or not 2 <= len(said) <= 255 or not all(isinstance(n, str) for n in said):
+        raise ValueError(f"{path}: classes: expected a list of 2 to 255 names, got {said!r}")
+    if twice := sorted({name for name in said if said.count(name) > 1}):
+        raise ValueError(f"{path}: classes: got {', '.join(twice)} more than once, expected a name for each class")
+    return tuple(said)
 
 
 def stem(name: str) -> str:

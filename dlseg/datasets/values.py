@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int64, UInt8
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from dlseg.datasets.voc import VOID
 
@@ -92,7 +92,9 @@ def _stored(path: Path, colours: bool) -> Int64[np.ndarray, "H W"]:
     try:
         with Image.open(path) as file:
             mode, pixels = file.mode, np.array(file.convert("RGB") if colours else file)
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow raises whatever a broken file leads it to
         raise ValueError(f"{path}: not a whole image file ({error})") from error
     pixels = pixels.astype(np.int64)
     if colours:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from dlseg.datasets.lists import read_entries, stem
+from dlseg.datasets.lists import class_names, read_entries, read_json, stem
 from dlseg.images import image_size, is_turned, read_image
 
 VOID = 255
@@ -197,15 +196,14 @@ def label_modes(labels: str) -> tuple[str, ...]:
 def read_classes(root: Path) -> tuple[str, ...]:
     """The class names of a folder, "background" first."""
     path = root / "classes.json"
-    if not path.is_file():
+    if not path.exists():
         return CLASSES
-    try:
-        names = json.loads(path.read_text(encoding="utf-8"))["classes"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f'{path}: expected {{"classes": ["background", …]}} ({error!r})') from error
-    if not isinstance(names, list) or not 2 <= len(names) <= VOID or not all(isinstance(n, str) for n in names):
-        raise ValueError(f"{path}: expected a list of 2 to {VOID} class names, got {names!r}")
-    return tuple(names)
+    if not path.is_file():
+        raise ValueError(f"{path}: is a folder, expected a file")
+    said = read_json(path)
+    if not isinstance(said, dict) or "classes" not in said:
+        raise ValueError(f'{path}: expected {{"classes": ["background", …]}}, got {said!r}')
+    return class_names(said["classes"], path)
 
 
 def read_indices(path: Path, modes: tuple[str, ...] = ("P",)) -> UInt8[np.ndarray, "H W"]:
@@ -219,11 +217,15 @@ def read_indices(path: Path, modes: tuple[str, ...] = ("P",)) -> UInt8[np.ndarra
         with Image.open(path) as file:
             mode, indices = file.mode, np.array(file)
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: missing label; the list names it") from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise FileNotFoundError(f"{path}: missing label of a picture of this split") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow raises whatever a broken file leads it to
         raise ValueError(f"{path}: not a whole PNG file ({error})") from error
     if mode not in modes:
-        raise ValueError(f"{path}: expected a palette PNG (mode P), whose indices are the classes; got mode {mode}")
+        grey = "a palette or grey PNG (mode P or L)" if "L" in modes else "a palette PNG (mode P)"
+        raise ValueError(f"{path}: expected {grey}, whose indices are the classes; got mode {mode} (`values` in a "
+                         "dataset.json says what colours, bits or 16-bit values mean)")
     return indices
 
 

@@ -184,3 +184,27 @@ class TestStopping:
                 answer = q * (heard - (q * heard).sum(axis=0))
                 assert np.abs(answer).sum() <= bound * np.abs(step).sum() * (1 + 1e-4)
                 step = answer / np.abs(answer).sum()
+
+
+@pytest.mark.parametrize("sigma", [1e-3, 0.05, 0.1, 0.2, 0.3])
+def test_a_gaussian_narrower_than_a_pixel(scene, sigma):
+    """Below a tenth of a pixel a width counts as a tenth: neighbours are out of reach long before."""
+    image, _, probs = scene(5, 24, 24, 3, 20.0)
+    p = CRFParams(6, 20, 15, 4, sigma)
+    exact = DenseCRF(image, probs=probs, kernel="exact").infer(p)
+    found = difference(DenseCRF(image, probs=probs).infer(p), exact)
+    assert found.between <= 1e-2  # what the appearance lattice costs at any sigma_gamma
+    p = CRFParams(0, 20, 15, 4, sigma)
+    exact = DenseCRF(image, probs=probs, kernel="exact").infer(p)
+    assert difference(DenseCRF(image, probs=probs).infer(p), exact).between <= 2e-3
+
+
+@pytest.mark.parametrize("least", [0.0, 1e-30, 1e-6, 1e-5])
+def test_a_probability_below_the_least_counts_as_it(scene, least):
+    image, _, probs = scene(6, 20, 20, 3, 5.0)
+    low, clipped = np.maximum(probs, 0), probs.copy()
+    low[2, :10], clipped[2, :10] = least, 1e-5
+    low[:2, :10] /= low[:2, :10].sum(axis=0)
+    clipped[:2, :10] = low[:2, :10]
+    p = CRFParams(8, 20, 15, 3, 3)
+    np.testing.assert_array_equal(DenseCRF(image, probs=low).infer(p), DenseCRF(image, probs=clipped).infer(p))

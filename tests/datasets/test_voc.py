@@ -91,7 +91,7 @@ def spoil(folder: Path, label: Image.Image) -> Dataset:
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])
 def test_labels_without_a_palette_are_refused(folder: Path, mode: str) -> None:
     data = spoil(folder, Image.new(mode, (128, 128)))
-    with pytest.raises(ValueError, match=f"palette PNG .mode P.* got mode {mode}$"):
+    with pytest.raises(ValueError, match=f"palette PNG .mode P.* got mode {mode} .`values`"):
         data[0]
 
 
@@ -139,7 +139,7 @@ def test_an_empty_list(folder: Path) -> None:
 @pytest.mark.parametrize("body", ["{", "[]", '{"classes": ["one"]}', '{"classes": 3}', '{"classes": [1, 2]}'])
 def test_bad_class_names(folder: Path, body: str) -> None:
     (folder / "classes.json").write_text(body)
-    with pytest.raises(ValueError, match=r"classes\.json: expected"):
+    with pytest.raises(ValueError, match=r"classes\.json: .*(expected|not JSON)"):
         load(folder, "val")
 
 
