@@ -58,10 +58,10 @@ class CRFLayer(nn.Module):
     `layer.params` and `layer.costs` are what DenseCRF needs to go on with what was learned.
 
     Gradients also reach the logits. They are exact for the lattice's approximation of the kernels: the filter is
-    linear, its derivative is its transpose. Between forward and backward the marginals of every iteration are kept:
-    4 (T + 1) C H W bytes an image, C rounded up to a multiple of 8. A lattice is built once for an image and its
-    sigmas, recognised by its pixels; the last `kept` images' (about 120 bytes a pixel each) are kept, in no state
-    dict, copy or pickle.
+    linear, its derivative is its transpose. Between forward and backward the marginals of every iteration are kept,
+    4 (T + 1) C H W bytes an image, C rounded up to a multiple of 8, and a few fields as large to work in. A lattice
+    is built once for an image and its sigmas, recognised by its pixels; the last `kept` images' (100 to 250 bytes a
+    pixel each) are kept, in no state dict, copy or pickle.
 
     float32, and under autocast: computed and returned as float32. float64 logits, and logits on another device than
     the CPU, go through lattices in torch instead (dlseg/crf/torch_lattice.py), slower on a CPU, in double or single

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from jaxtyping import Float32
 
@@ -36,6 +38,13 @@ class Side:
         self.weight_of = lattice.weight_of if plain else lattice.weight_of * self.send[lattice.pixel_of]
         self.bound = spread if plain else lattice.spread(self.send)
         self.reach = float(np.max(self.get * (sums if plain else lattice.slice(self.bound))))
+
+    @cached_property
+    def weight_back(self) -> Float32[np.ndarray, " n"]:
+        """weight_of of the transposed kernel, in which send and get change places."""
+        if self.send is self.get:
+            return self.weight_of
+        return self.lattice.weight_of * self.get[self.lattice.pixel_of]
 
     def gain(self, weight: float) -> Float32[np.ndarray, " N"]:
         """What a pixel multiplies the lattice's value with: weight, normalisation, the lattice's own constant."""

@@ -103,7 +103,6 @@ class LatticePair:
     def __init__(self, sides: tuple[Side, Side], threads: int) -> None:
         self.sides, self.threads = sides, threads
         self.pixels = sides[0].lattice.pixels
-        self._received: list[np.ndarray | None] = [None, None]
 
     def filters(self) -> list[Filter]:
         """Both kernels as differentiable functions of a field (N, L)."""
@@ -153,12 +152,7 @@ class LatticePair:
     def _weights(self, which: int, transpose: bool) -> Float32[np.ndarray, " n"]:
         """Of every entry of a lattice's list of pixels: barycentric, times the normalisation of what comes in."""
         side = self.sides[which]
-        if not transpose or side.send is side.get:
-            return side.weight_of
-        kept = self._received[which]
-        if kept is None:
-            kept = self._received[which] = side.lattice.weight_of * side.get[side.lattice.pixel_of]
-        return kept
+        return side.weight_back if transpose else side.weight_of
 
     def gain(self, which: int, transpose: bool) -> Float32[np.ndarray, " N"]:
         """What a pixel multiplies the lattice's value with: the normalisation, and the lattice's own constant."""
