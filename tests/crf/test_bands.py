@@ -35,7 +35,7 @@ def bands_of(scene, seed, height, width, classes, bands, noise, wrong):
 @given(st.integers(0, 2**32 - 1), st.tuples(st.integers(24, 48), st.integers(24, 48), st.integers(2, 4)),
        st.integers(1, 6), st.sampled_from(["after", "symmetric"]))
 def test_near_the_exact_crf(scene, alike, seed, shape, bands, normalization):
-    """As test_fused holds RGB images to it."""
+    """As test_inference holds RGB images to it."""
     rng = np.random.default_rng(seed)
     noise = rng.uniform(0, 10)
     image, _, probs = bands_of(scene, seed, *shape, bands, noise, rng.uniform(0, 0.2))
