@@ -14,6 +14,7 @@ from dlseg.cli import options
 from dlseg.crf import CRFParams
 from dlseg.datasets import load
 from dlseg.datasets.counts import count_labels
+from dlseg.datasets.voc import VOID
 from dlseg.evaluation import render
 from dlseg.evaluation.published import TRIMAP, WIDTHS
 from dlseg.evaluation.tables import Format
@@ -50,7 +51,11 @@ def evaluate(
     if counts is not None:
         if not any(counts.pixels):
             raise ValueError(f"--split {split}: {counts.fault()}")
-        click.echo(f"{split}: {counts}" + (f"\nnote: {counts.fault()}" if counts.fault() else ""), err=True)
+        notes = [f"{split}: {counts}", *([f"note: {counts.fault()}"] if counts.fault() else [])]
+        if not counts.void:
+            notes.append(f"note: these labels have no void pixels (value {VOID}), and the bands near boundaries "
+                         "are measured around void: those lines stay empty")
+        click.echo("\n".join(notes), err=True)
     widths = WIDTHS if trimap else (1, 3, 8)
     if results is not None:
         scores = {"results": score_results(results, dataset, widths)}

@@ -1,4 +1,4 @@
-"""`dlseg predict`: a palette PNG of labels for an image, or for every image of a folder."""
+"""`dlseg predict`: a palette PNG of labels for an image, or for many: files, folders and patterns."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from dlseg.figures.labels import overlay as draw_overlay
 from dlseg.images import read_image
 from dlseg.networks import Network
 from dlseg.predict import predict as predict_image
-from dlseg.predict.folder import images_in, label_all
+from dlseg.predict.folder import collect, label_all
 from dlseg.predict.results import Results, refuse_overwriting
 
 
 @click.command()
-@click.argument("image", type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), default=None,
-              help="Where the label PNG goes (for a folder: a folder); default IMAGE's name + '_labels'.")
+              help="Where the label PNG goes (for many images: a folder); default: the first name + '_labels'.")
+@click.option("--nested", is_flag=True, help="Also the images of the folders inside a folder.")
 @click.option("--overlay", is_flag=True, help="Also a picture of the labels over the image: NAME_overlay.png.")
 @click.option("--scores", is_flag=True, help="Also the score maps: NAME.npz.")
 @click.option("--tile", type=click.IntRange(1), default=None,
@@ -32,21 +33,25 @@ from dlseg.predict.results import Results, refuse_overwriting
 @options.threads
 @options.as_json
 def predict(
-    image: Path, out: Path | None, overlay: bool, scores: bool, tile: int | None, weights: str, crf: bool,
-    crf_params: Path | None, kernel: str | None, threads: int | None, as_json: bool,
+    images: tuple[Path, ...], out: Path | None, nested: bool, overlay: bool, scores: bool, tile: int | None,
+    weights: str, crf: bool, crf_params: Path | None, kernel: str | None, threads: int | None, as_json: bool,
 ) -> None:
-    """Label every pixel of IMAGE: a PNG whose pixel values are class numbers, coloured by VOC's palette.
+    """Label every pixel of IMAGES: PNGs whose pixel values are class numbers, coloured by VOC's palette.
 
-    If IMAGE is a folder, every image in it is labelled; a run that was stopped goes on where it was. Only files
-    that this command made are ever overwritten.
+    IMAGES are files, folders, or patterns with stars in quotes. Of several images each is labelled into a folder; a
+    run that was stopped goes on where it was. Only files that this command made are ever overwritten.
     """
     options.use_threads(threads)
-    many = image.is_dir()
-    out = out or Path(f"{image.resolve().name}_labels" if many else f"{image.stem}_labels.png")
+    image = images[0]
+    many = len(images) > 1 or image.is_dir() or (not image.exists() and any(sign in str(image) for sign in "*?["))
+    folder = image.resolve().name if image.is_dir() else "images"
+    out = out or Path(f"{folder}_labels" if many else f"{image.stem}_labels.png")
     if not many and out.suffix.lower() != ".png":
         raise ValueError(f"--out: got {out.name!r}, expected a name that ends in .png")
     if not out.parent.is_dir():
         raise FileNotFoundError(f"--out: no folder {str(out.parent)!r}")
+    if many and out.exists() and not out.is_dir():
+        raise NotADirectoryError(f"--out: got {str(out)!r}, a file, expected a folder for several images")
     pixels = None if many else read_image(image)
     results = Results.beside(out, image, overlay, scores)
     if not many:
@@ -54,7 +59,7 @@ def predict(
     net, info = options.open_labeller(weights)
     params = options.params_for(crf, crf_params, info)
     if pixels is None:
-        _folder(net, image, out, params, kernel, tile, overlay, scores, as_json)
+        _folder(net, collect(images, nested), out, params, kernel, tile, overlay, scores, as_json)
         return
     found = predict_image(net, pixels, params, kernel, tile)
     results.write(found, net, pixels, draw_overlay)
@@ -69,12 +74,11 @@ def predict(
 
 
 def _folder(
-    net: Network, folder: Path, out: Path, crf: CRFParams | None, kernel: str | None, tile: int | None,
+    net: Network, images: dict[Path, str], out: Path, crf: CRFParams | None, kernel: str | None, tile: int | None,
     overlay: bool, scores: bool, as_json: bool,
 ) -> None:
-    images = images_in(folder)
-    faults = label_all(net, images, out, crf, kernel, tile=tile, overlay=draw_overlay if overlay else None,
-                       scores=scores, progress=True)
+    faults = label_all(net, list(images), out, crf, kernel, names=list(images.values()), tile=tile,
+                       overlay=draw_overlay if overlay else None, scores=scores, progress=True)
     if as_json:
         options.show_json({"images": len(images), "labelled": len(images) - len(faults), "out": str(out),
                            "faults": faults})

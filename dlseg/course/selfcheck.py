@@ -18,7 +18,8 @@ from dlseg.course.hints import price_paid, record
 from dlseg.course.verdict import Outcome, Standing, Verdict
 from dlseg.grading import frames, tolerance
 from dlseg.grading.exercise import Exercise, Test
-from dlseg.grading.judge import plain, seed_all
+from dlseg.grading.judge import seed_all
+from dlseg.grading.result import plain
 
 SEED = 11  # a self-check gives the same numbers each time; the grader draws its own
 DONE: dict[str, Verdict] = {}

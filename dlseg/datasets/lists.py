@@ -20,12 +20,12 @@ class Entry(NamedTuple):
     label: str | None
 
 
-def read_entries(path: Path) -> list[Entry]:
+def read_entries(path: Path, may_be_empty: bool = False) -> list[Entry]:
     """The lines of a list; empty ones are left out.
 
     A line has two columns where a tab parts it, or a blank behind a file's ending. Other blanks are part of a name.
 
-    Raises ValueError for a list without a name, or one that is no text.
+    Raises ValueError for one that is no text, and for a list without a name unless it `may_be_empty`.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -35,7 +35,7 @@ def read_entries(path: Path) -> list[Entry]:
         if "\0" in line or max(len(part.encode()) for part in re.split(r"[/\\]", line)) > LONGEST:
             raise ValueError(f"{path}: line {number} is no picture's name: {line[:30]!r}… ({len(line)} characters)")
     entries = [_entry(line.strip(), path) for line in lines if line.strip()]
-    if not entries:
+    if not entries and not may_be_empty:
         raise ValueError(f"{path}: the list is empty; expected one picture's name a line")
     return entries
 

@@ -64,7 +64,7 @@ def _labels_of(sbd: Path) -> Path:
 def _names(labels: Path) -> set[str]:
     lists = [labels.parent / f"{split}.txt" for split in ("train", "val")]
     if all(path.is_file() for path in lists):
-        return {stem(entry.image) for path in lists for entry in read_entries(path)}
+        return {stem(entry.image) for path in lists for entry in read_entries(path, may_be_empty=True)}
     names = {path.stem for path in labels.iterdir() if path.suffix in (".mat", ".png")}
     if not names:
         raise FileNotFoundError(f"sbd: no label (.mat or .png) in {labels}")

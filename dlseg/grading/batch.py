@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky import get_reusable_executor
 
@@ -23,11 +24,12 @@ from dlseg.grading.assignment import of_topic
 from dlseg.grading.harness import Evidence, Harness
 from dlseg.grading.intake import Item, collect
 from dlseg.grading.reports import similarity
-from dlseg.grading.result import Result
+from dlseg.grading.result import Result, file_stem
 from dlseg.grading.sandbox.client import Sandbox, open_best
 
 RUN_FILE = ".run.json"
 UNZIPPED = ".unzipped-"
+LOCK = ".lock"
 MAX_SEED = 2**31
 
 
@@ -87,7 +89,30 @@ def grade_item(run: Run, item: Item) -> Result:
     _end_with(run.owner)
     with ONE_AT_A_TIME:
         harness = GRADERS.get(run)
-        return harness.grade(item, lambda document, evidence: _write(run, harness.exercises, document, evidence))
+        digest = _begin(run, item)
+        try:
+            document = harness.grade(item, lambda d, evidence: _write(run, harness.exercises, d, evidence))
+        except Exception as error:  # the others must still be graded
+            document = harness.gave_up(item, error)
+            _write(run, harness.exercises, document, Evidence())
+        if item.digest() != digest:  # handed in again meanwhile: the next run grades it anew
+            note(run, item).unlink(missing_ok=True)
+        return document
+
+
+def note(run: Run, item: Item) -> Path:
+    """Where it stands from which bytes a submission was graded."""
+    return run.out / f".{file_stem(item.name)}.from"
+
+
+def _begin(run: Run, item: Item) -> str:
+    """Note the bytes that are graded now; an older result, from other bytes, is removed before."""
+    digest = item.digest()
+    if not (earlier := note(run, item)).exists() or earlier.read_text(encoding="utf-8").strip() != digest:
+        for kind in reports.SINGLE.values():
+            (run.out / f"{file_stem(item.name)}{kind.suffix}").unlink(missing_ok=True)
+        result.write(earlier, digest + "\n")
+    return digest
 
 
 def close_graders() -> None:
@@ -119,7 +144,7 @@ def _leave_when_orphaned(owner: int) -> None:
 def _write(run: Run, exercises: list[exercise.Exercise], document: Result, evidence: Evidence) -> None:
     if "html" in run.kinds:
         prints = sorted(similarity.fingerprint(evidence.sources))
-        result.write(run.out / f".{document.submission}.prints", json.dumps(prints))
+        result.write(run.out / f".{file_stem(document.submission)}.prints", json.dumps(prints))
     for kind in [*(k for k in run.kinds if k != "json"), "json"]:  # last: where it is whole, all are
         if kind in reports.SINGLE:
             report = reports.SINGLE[kind]
@@ -128,7 +153,7 @@ def _write(run: Run, exercises: list[exercise.Exercise], document: Result, evide
             except Exception as error:  # a page that cannot be drawn must not cost a grade
                 warnings.warn(f"{kind} report of {document.submission}: {error!r}", stacklevel=1)
                 continue
-            result.write(run.out / (document.submission + report.suffix), text)
+            result.write(run.out / (file_stem(document.submission) + report.suffix), text)
 
 
 def prepare(
@@ -138,20 +163,22 @@ def prepare(
     """Make the output folder, or take up an earlier run in it with its seed. RunError if the two differ."""
     of_topic(exercise.load(tests), assignment)
     out.mkdir(parents=True, exist_ok=True)
-    note = out / RUN_FILE
-    earlier = json.loads(note.read_text()) if note.exists() else {}
+    kept = out / RUN_FILE
+    earlier = json.loads(kept.read_text()) if kept.exists() else {}
     seed = earlier.get("seed", secrets.randbelow(MAX_SEED)) if seed is None else seed
     mine = {"seed": seed, "tests": str(tests.resolve()), "assignment": assignment}
     if earlier and earlier != mine:
         raise RunError(f"{out} holds another run ({earlier}), this one is {mine}: give another --out")
-    result.write(note, json.dumps(mine) + "\n")
+    result.write(kept, json.dumps(mine) + "\n")
     return Run(out.resolve(), tests.resolve(), seed, level, kinds, threads, assignment)
 
 
 def finished(run: Run, item: Item) -> Result | None:
-    """The result that an earlier run left for this submission, if it is whole."""
+    """The result that an earlier run left for these very bytes, if it is whole."""
     try:
-        earlier = Result.from_json((run.out / f"{item.name}.json").read_text(encoding="utf-8"))
+        if note(run, item).read_text(encoding="utf-8").strip() != item.digest():
+            return None
+        earlier = Result.from_json((run.out / f"{file_stem(item.name)}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return earlier if earlier.complete else None
@@ -160,7 +187,23 @@ def finished(run: Run, item: Item) -> Result | None:
 def grade_all(
     run: Run, paths: list[Path], *, jobs: int = 1, backend: str = "loky"
 ) -> Iterator[tuple[Result, int]]:
-    """Each submission's result as it is done, and how many there are in all; those done before first."""
+    """Each submission's result as it is done, and how many there are in all; those done before first.
+
+    RunError where another grader is at work in the folder: it would take this one's files for left over.
+    """
+    lock = FileLock(run.out / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise RunError(f"{run.out}: another grader is at work in it, expected none: wait for its end or give "
+                       "another --out") from error
+    try:
+        yield from _all(run, paths, jobs, backend)
+    finally:
+        lock.release()
+
+
+def _all(run: Run, paths: list[Path], jobs: int, backend: str) -> Iterator[tuple[Result, int]]:
     for left in run.out.glob(f"{UNZIPPED}*"):  # by a run that was killed
         shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=UNZIPPED, dir=run.out) as folder:

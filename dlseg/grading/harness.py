@@ -12,13 +12,16 @@ from dlseg.grading.assignment import of_topic, topic_of
 from dlseg.grading.exercise import Exercise, Test
 from dlseg.grading.intake import Item
 from dlseg.grading.judge import Judged
-from dlseg.grading.result import ExerciseResult, Result, TestResult, summarize
-from dlseg.grading.sandbox.client import Sandbox, SandboxError
+from dlseg.grading.result import ExerciseResult, Result, TestResult, plain, summarize
+from dlseg.grading.sandbox.client import Outcome, Sandbox, SandboxError
 from dlseg.grading.sandbox.job import Limits
 from dlseg.grading.selection import ReadCell, Selected
 from dlseg.grading.submission import Cell, Submission
 
-READ_LIMITS = Limits(seconds=20.0)
+READ_LIMITS = Limits(seconds=10.0)  # for one reading, until a cell that cannot be read
+READ_SECONDS = 30.0  # for all cells of one submission
+READ_START = 0.05  # what each new reading counts at least
+UNREADABLE = "SyntaxError: Python cannot read this cell"
 NOT_YET = "not graded yet"
 EVERYTHING = "all exercises"
 
@@ -47,7 +50,7 @@ class Harness:
         A file that cannot be read has every exercise missing. The grader's own failures are `grader_error`.
         """
         evidence = Evidence()
-        topic = self.assignment or topic_of(item.path.stem, self.exercises)
+        topic = self.assignment or topic_of(item.stem or item.path.stem, self.exercises)
         exercises = of_topic(self.exercises, topic)
         done = [self._unscored(exercise, NOT_YET) for exercise in exercises]
         try:
@@ -57,14 +60,22 @@ class Harness:
             evidence.sources = [cell.source for cell in handed_in.cells]
             cells: list[ReadCell] | str = self._read(handed_in)
         except submission.SubmissionError as error:
-            cells = str(error)
+            cells = plain(str(error))
         except SandboxError as error:
             return self._document(item, topic, [self._unscored(e, str(error)) for e in exercises])
+        except Exception as error:  # the file's fault: everything else that is read here is the grader's own
+            cells = f"the file cannot be read as a submission: {plain(f'{type(error).__name__}: {error}')}"
         for index, exercise in enumerate(exercises):
             done[index] = self._exercise(exercise, cells, evidence)
             if tell:
                 tell(self._document(item, topic, done), evidence)
         return self._document(item, topic, done)
+
+    def gave_up(self, item: Item, error: Exception) -> Result:
+        """The document of a submission that the grader itself failed on: nothing is scored."""
+        topic = self.assignment or topic_of(item.stem or item.path.stem, self.exercises)
+        reason = f"{type(error).__name__}: {error}"
+        return self._document(item, topic, [self._unscored(e, reason) for e in of_topic(self.exercises, topic)])
 
     def _document(self, item: Item, topic: str, done: list[ExerciseResult]) -> Result:
         score, most = sum(e.points for e in done), sum(e.max_points for e in done)
@@ -75,20 +86,18 @@ class Harness:
 
     def _read(self, handed_in: Submission) -> list[ReadCell]:
         """What each cell binds and uses, parsed in the sandbox; one that crashes the parser costs itself."""
-        found = self._parse(list(handed_in.cells))
-        if found is None:
-            unreadable = "SyntaxError: Python cannot read this cell"
-            alone = ((cell, self._parse([cell])) for cell in handed_in.cells)
-            found = [read[0] if read else ReadCell(cell, error=unreadable) for cell, read in alone]
-        return found
-
-    def _parse(self, cells: list[Cell]) -> list[ReadCell] | None:
-        request = {"op": "read", "cells": [cell.source for cell in cells]}
-        outcome = self.sandbox.run(request, READ_LIMITS)
-        if len(outcome.frames) != 1 or len(described := outcome.frames[0].get("cells", ())) != len(cells):
-            return None
-        return [ReadCell(cell, tuple(d.get("statements", ())), d.get("error", ""))
-                for cell, d in zip(cells, described, strict=True)]
+        found: list[ReadCell] = []
+        waiting, left = list(handed_in.cells), READ_SECONDS
+        while waiting and left > 0:
+            limits = replace(READ_LIMITS, seconds=min(left, READ_LIMITS.seconds))
+            outcome = self.sandbox.run({"op": "read", "cells": [cell.source for cell in waiting]}, limits)
+            found += map(_understood, waiting, outcome.frames)
+            waiting = waiting[len(outcome.frames):]
+            if waiting:
+                found.append(ReadCell(waiting.pop(0), error=UNREADABLE))
+            left -= max(_used(outcome), READ_START)
+        late = f"the cells before took more than {READ_SECONDS:g} s to read"
+        return found + [ReadCell(cell, error=late) for cell in waiting]
 
     def _exercise(
         self, exercise: Exercise, cells: list[ReadCell] | str, evidence: Evidence
@@ -113,16 +122,17 @@ class Harness:
         self, exercise: Exercise, chosen: Selected, cells: list[ReadCell], evidence: Evidence
     ) -> Iterator[TestResult]:
         """Each test's verdict. A worker that dies costs the test it died in; a new one does the rest."""
-        limits = replace(self.limits, seconds=exercise.seconds, threads=self.sandbox.threads)
-        waiting = list(exercise.tests)
+        waiting, left = list(exercise.tests), float(exercise.seconds)
         while waiting:
+            limits = replace(self.limits, seconds=left, threads=self.sandbox.threads)
             calls = [self._call(exercise, test, run) for test in waiting for run in range(test.runs)]
             request = _request(chosen, cells, calls, self.seed, limits)
             outcome = self.sandbox.run(request, limits)
             verdicts = list(judge.judge(Judged(exercise, limits, evidence.shown), waiting, calls, outcome))
             yield from verdicts
             waiting = waiting[len(verdicts):]
-            if verdicts[-1].status == "timeout":
+            left -= _used(outcome)  # a new worker does not start the clock again
+            if verdicts[-1].status == "timeout" or left <= 0:
                 yield from (TestResult(t.name, 0, t.points, "timeout", _late(exercise)) for t in waiting)
                 return
 
@@ -134,11 +144,35 @@ class Harness:
         }
 
 
+def _used(outcome: Outcome) -> float:
+    """Seconds of its budget that a worker took: of computing, or a third of those on the clock."""
+    ended = outcome.ended
+    return max(ended.cpu, (ended.seconds - 2) / 3 if ended.cause == "wall" else ended.seconds / 3)
+
+
+def _understood(cell: Cell, frame: dict[str, Any]) -> ReadCell:
+    """What the sandbox said of one cell; what is no such description is an unreadable cell."""
+    told = frame.get("cell")
+    if isinstance(told, dict) and isinstance(told.get("error"), str):
+        return ReadCell(cell, error=plain(told["error"]))
+    statements = told.get("statements") if isinstance(told, dict) else None
+    if not isinstance(statements, list) or not all(map(_is_statement, statements)):
+        return ReadCell(cell, error=UNREADABLE)
+    return ReadCell(cell, tuple(statements))
+
+
+def _is_statement(told: Any) -> bool:
+    names = ("binds", "mutates", "uses", "stubs")
+    return isinstance(told, dict) and isinstance(told.get("kind"), str) and all(
+        isinstance(told.get(key), list) and all(isinstance(name, str) for name in told[key]) for key in names)
+
+
 def _late(exercise: Exercise) -> str:
     return f"{exercise.id} had used its {exercise.seconds:g} s before this test"
 
 
 def _without_points(exercise: Exercise, status: str, reason: str) -> ExerciseResult:
+    reason = plain(reason)
     tests = [TestResult(t.name, 0, t.points, status, reason) for t in exercise.tests]
     return ExerciseResult(exercise.id, 0, exercise.max_points, status, reason, 0.0, tests)
 

@@ -15,13 +15,16 @@ import torch
 
 from dlseg.grading import tolerance
 from dlseg.grading.exercise import Exercise, Test
-from dlseg.grading.result import TestResult
+from dlseg.grading.result import TestResult, plain
 from dlseg.grading.sandbox.client import Outcome
 from dlseg.grading.sandbox.job import Limits
 
 Shown = dict[tuple[str, str], tuple[Any, Any]]
+SHOWN = 256  # rows and columns of a picture
 OUT_OF_MEMORY = ("MemoryError", "can't allocate memory", "Unable to allocate")
-MAX_MESSAGE = 600
+NO_ANSWER = "the worker sent what no answer looks like"
+FORMS = ({"value"}, {"raised", "message", "where"}, {"raised", "message", "where", "loading"}, {"too_large"},
+         {"unusable"})
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,12 @@ def judge(
 ) -> Iterator[TestResult]:
     """Verdicts of the leading tests, up to and with the one in which the worker ended early."""
     answers = list(outcome.frames)
-    if answers and "loading" in answers[0]:
+    strange = not all(map(is_answer, answers))
+    if answers and not strange and "loading" in answers[0]:
         answers = [answers[0]] * len(calls)
-    elif len(answers) > len(calls) or (outcome.violation and outcome.ended.cause == "exited"):
-        message = f"the worker sent what no answer looks like ({outcome.violation or 'too many answers'})"
+    elif strange or len(answers) > len(calls) or (outcome.violation and outcome.ended.cause == "exited"):
+        why = outcome.violation or ("of another form" if strange else "too many answers")
+        message = f"{NO_ANSWER} ({plain(why)})"
         yield from (TestResult(t.name, 0, t.points, "crashed", message) for t in tests)
         return
     first = 0
@@ -55,6 +60,13 @@ def judge(
         if cut_short:
             return
         first += test.runs
+
+
+def is_answer(frame: dict[str, Any]) -> bool:
+    """Whether a frame has a form that the worker sends; a student's code can send any frame that it likes."""
+    words = [value for key, value in frame.items() if key not in ("value", "loading")]
+    whole = set(frame) in FORMS and all(isinstance(word, str) for word in words)
+    return whole and frame.get("loading", True) is True
 
 
 def _test(
@@ -79,11 +91,27 @@ def _verdict(case: Judged, test: Test, call: dict[str, Any], answer: dict[str, A
     seed_all(call["seed"])
     reference = _numpy(exercise.answer(test, copy.deepcopy(tuple(call["arguments"]))))
     own = answer.get("value")
-    wrong = tolerance.difference(own, reference, test.tolerance)
+    try:
+        wrong = tolerance.difference(own, reference, test.tolerance)
+    except Exception as error:  # the reference is there: only what the student gave back can be at fault
+        return "failed", f"the result cannot be compared: {type(error).__name__}, expected {_named(reference)}"
     if wrong is None:
         return "passed", ""
-    case.shown.setdefault((exercise.id, test.name), (own, reference))
+    case.shown.setdefault((exercise.id, test.name), (_excerpt(own), _excerpt(reference)))
     return "failed", wrong
+
+
+def _named(reference: Any) -> str:
+    return f"an array of shape {reference.shape}" if isinstance(reference, np.ndarray) else type(reference).__name__
+
+
+def _excerpt(value: Any) -> Any:
+    """As much of an array as a picture shows, so that a class's wrong results do not fill the memory."""
+    if not isinstance(value, np.ndarray):
+        return None
+    while value.ndim > 2 and len(value):
+        value = value[0]
+    return value[tuple(slice(0, SHOWN) for _ in value.shape)].copy()
 
 
 def _raised(exercise: Exercise, answer: dict[str, Any]) -> tuple[str, str]:
@@ -125,12 +153,6 @@ def _numpy(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_numpy(item) for item in value]
     return {k: _numpy(v) for k, v in value.items()} if isinstance(value, dict) else value
-
-
-def plain(message: str) -> str:
-    """A student's words made safe to print: no control characters, not too long."""
-    clean = "".join(c if c.isprintable() or c == "\n" else "?" for c in message)
-    return clean if len(clean) <= MAX_MESSAGE else clean[: MAX_MESSAGE - 1] + "…"
 
 
 def seed_all(seed: int) -> None:

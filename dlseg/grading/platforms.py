@@ -81,7 +81,7 @@ def run_gradescope(submission: Path, tests: Path, results: Path) -> None:
         done = [document for document, _ in batch.grade_all(run, [submission])]
         if len(done) != 1:
             raise ValueError(f"hand in exactly one notebook or Python file: {len(done)} were found")
-        text = (run.out / f"{done[0].submission}.gradescope.json").read_text(encoding="utf-8")
+        text = (run.out / f"{result.file_stem(done[0].submission)}.gradescope.json").read_text(encoding="utf-8")
     except ValueError as error:
         text = json.dumps({"score": 0, "output": str(error), "tests": []})
     result.write(results / "results.json", text)

@@ -93,11 +93,30 @@ def summarize(tests: list[TestResult]) -> str:
     return next(s for s in ("raised", "timeout", "limit", "crashed", "failed", "missing") if s in statuses)
 
 
+MAX_MESSAGE = 600
+
+
+def plain(message: str) -> str:
+    """Anybody's words made safe to print: no control characters, not too long."""
+    clean = "".join(c if c.isprintable() or c == "\n" else "?" for c in message[: 2 * MAX_MESSAGE])
+    return clean if len(clean) <= MAX_MESSAGE else clean[: MAX_MESSAGE - 1] + "…"
+
+
+def file_stem(name: str) -> str:
+    """What a submission's reports are called before their first dot: another name, another file.
+
+    Dots are written as %2E, as `x.gradescope` would else share files with the reports of `x`; the names of the
+    class's own pages get a % in front.
+    """
+    stem = name.replace("%", "%25").replace(".", "%2E")
+    return f"%{stem}" if stem.casefold() in ("index", "grades") else stem
+
+
 def write(path: Path, text: str) -> None:
     """Replace `path` by `text` as one step: a reader sees the old or the new file, never a part."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

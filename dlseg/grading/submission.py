@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+SUFFIXES = (".ipynb", ".py")
 MAX_BYTES = 20 << 20
 MAX_CELLS = 2000
 MAX_SOURCE = 2 << 20
@@ -43,7 +44,8 @@ class Submission:
 
 def read(path: Path) -> Submission:
     """The cells of a `.ipynb` or `.py` file. Raises SubmissionError with a reason a student understands."""
-    if path.suffix not in (".ipynb", ".py"):
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
         raise SubmissionError(f"{path.name}: expected a notebook (.ipynb) or a Python file (.py)")
     try:
         if path.is_symlink() or not path.is_file():
@@ -55,7 +57,7 @@ def read(path: Path) -> Submission:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise SubmissionError(f"{path.name}: cannot be read as text ({type(error).__name__})") from error
-    cells = tuple(_notebook_cells(path.name, text) if path.suffix == ".ipynb" else _script_cells(text))
+    cells = tuple(_notebook_cells(path.name, text) if suffix == ".ipynb" else _script_cells(text))
     if len(cells) > MAX_CELLS or sum(len(cell.source) for cell in cells) > MAX_SOURCE:
         raise SubmissionError(f"{path.name}: more than {MAX_CELLS} cells or {MAX_SOURCE >> 20} MB of code")
     return Submission(path.stem, path, cells)
@@ -91,7 +93,8 @@ def _raw_cells(name: str, notebook: Any) -> list[Any]:
         if isinstance(notebook.get("cells"), list):
             return list(notebook["cells"])
         if isinstance(sheets, list):
-            return [c for sheet in sheets if isinstance(sheet, dict) for c in sheet.get("cells") or []]
+            inner = [sheet.get("cells") for sheet in sheets if isinstance(sheet, dict)]
+            return [cell for cells in inner if isinstance(cells, list) for cell in cells]
     raise SubmissionError(f"{name}: not a notebook: it has no list of cells")
 
 

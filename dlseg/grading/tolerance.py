@@ -67,8 +67,8 @@ def _dict_difference(own: Any, reference: dict[str, Any], tolerance: Tolerance, 
 
 
 def _list_difference(own: Any, reference: Sequence[Any], tolerance: Tolerance, where: str) -> str | None:
-    if isinstance(own, np.ndarray) and own.ndim:
-        own = list(own)
+    if isinstance(own, np.ndarray) and own.ndim and len(own) == len(reference):
+        own = list(own)  # not before: a list of a large array's elements is many times as large as the array
     if not isinstance(own, list | tuple) or len(own) != len(reference):
         came = f"{len(own)} values" if isinstance(own, list | tuple) else _show(own)
         return f"{where} has {came}, expected {len(reference)} values"

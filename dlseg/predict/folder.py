@@ -11,39 +11,68 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from dlseg.crf import CRFParams
+from dlseg.datasets.lists import ENDINGS
 from dlseg.datasets.whole import claim
 from dlseg.images import read_image
 from dlseg.networks import Network
 from dlseg.predict import predict
 from dlseg.predict.results import Overlay, Results, made_here, refuse_overwriting
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".gif")
 
-
-def images_in(folder: str | Path) -> list[Path]:
+def images_in(folder: str | Path, nested: bool = False) -> list[Path]:
     """The image files of a folder, by name, without the results that `dlseg predict` wrote there.
+
+    With `nested` also those of the folders in it. Files whose name begins with a dot are left out.
 
     Raises FileNotFoundError where there is none, ValueError where two would have the same result.
     """
-    files = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in ENDINGS)
-    found = [path for path in files if not made_here(path)]
+    paths = Path(folder).rglob("*") if nested else Path(folder).iterdir()
+    files = sorted(path for path in paths if path.suffix.lower() in ENDINGS and not path.name.startswith("."))
+    found = [path for path in files if path.is_file() and not made_here(path)]
     if not found:
-        raise FileNotFoundError(f"images: none in {str(folder)!r} (looked for {', '.join(ENDINGS)})")
-    twice = [stem for stem, count in Counter(path.stem for path in found).items() if count > 1]
+        inside = "" if nested else "; --nested looks into its folders, too"
+        raise FileNotFoundError(f"images: none in {str(folder)!r} (looked for {', '.join(ENDINGS)}{inside})")
+    twice = [path for path, count in Counter(path.with_suffix("") for path in found).items() if count > 1]
     if twice:
-        raise ValueError(f"images: {twice[0]} is there with several endings; their results would have one name")
+        raise ValueError(f"images: {twice[0].name} is there with several endings; their results would have one "
+                         "name")
+    return found
+
+
+def collect(sources: Sequence[Path], nested: bool = False) -> dict[Path, str]:
+    """The images that files, folders and patterns with stars name → what their results are called.
+
+    A result is called as its image; one from a folder inside a folder is in a folder of that name.
+
+    Raises FileNotFoundError for a source without an image, and what `images_in` raises.
+    """
+    found: dict[Path, str] = {}
+    for source in sources:
+        if source.is_dir():
+            new = {path: path.relative_to(source).with_suffix("").as_posix() for path in images_in(source, nested)}
+        elif source.exists() or not any(sign in str(source) for sign in "*?["):
+            new = {source: source.stem}
+        else:
+            paths = sorted(Path(source.anchor).glob(str(source.relative_to(source.anchor))))
+            new = {path: path.stem for path in paths if path.is_file() and not made_here(path)}
+            if not new:
+                raise FileNotFoundError(f"images: no file is called {str(source)!r}")
+        known = {path.resolve() for path in found}
+        found |= {path: name for path, name in new.items() if path.resolve() not in known}
     return found
 
 
 def label_all(
     net: Network, images: Sequence[Path], out: str | Path, crf: CRFParams | None = None, kernel: str | None = None,
-    *, tile: int | None = None, overlay: Overlay | None = None, scores: bool = False, progress: bool = False,
+    *, names: Sequence[str] | None = None, tile: int | None = None, overlay: Overlay | None = None,
+    scores: bool = False, progress: bool = False,
 ) -> dict[str, str]:
     """Write OUT/NAME.png, a palette PNG of class numbers, for each image; those that are there are not done again.
 
     Args:
         net: a labeller.
         images: files.
+        names: what their results are called, NAME for NAME.png; by default as the images.
         out: a folder; `job.json` in it notes with what it was made.
         crf: parameters of the CRF, or None.
         kernel: the CRF's.
@@ -60,7 +89,9 @@ def label_all(
             file that was not made here, or another picture's result.
     """
     out = Path(out)
-    results = [Results.beside(out / f"{path.stem}.png", path, overlay is not None, scores) for path in images]
+    called = [path.stem for path in images] if names is None else names
+    results = [Results.beside(out / f"{name}.png", path, overlay is not None, scores)
+               for path, name in zip(images, called, strict=True)]
     refuse_overwriting(results)
     claim(out, "job.json", {"net": digest(net), "crf": None if crf is None else asdict(crf), "kernel": kernel,
                             "overlay": overlay is not None, "scores": scores})
@@ -71,7 +102,8 @@ def label_all(
                 image = read_image(each.picture)
                 each.write(predict(net, image, crf, kernel, tile), net, image, overlay)
         except (ValueError, FileNotFoundError) as error:
-            faults[each.picture.name] = str(error)
+            unique = [path.name for path in images].count(each.picture.name) == 1
+            faults[each.picture.name if unique else str(each.picture)] = str(error)
     return faults
 
 

@@ -56,6 +56,7 @@ class Results:
         self, found: Prediction, net: Network, image: UInt8[np.ndarray, "H W 3"], draw: Overlay | None
     ) -> None:
         """All files; the labels last, since they say that the picture is done."""
+        self.labels.parent.mkdir(parents=True, exist_ok=True)
         texts = {SOFTWARE: MAKER, SOURCE: sha256(self.picture)}
         if self.scores is not None:
             save_scores(found, net, self.scores)

@@ -84,3 +84,14 @@ def test_formats_and_the_papers_trimap(small_set: Callable[[int], Path]) -> None
     assert rows[0] == ["measure", "network", "with CRF"] and rows[1][0] == "mean IoU" and 0 < float(rows[1][1]) < 1
     assert run("--data", root, "--format", "latex").stdout.startswith("network & ")
     assert run("--data", root, "--format", "markdown").stdout.startswith("| per cent | network |")
+
+
+def test_bands_that_stay_empty_are_explained(small_set: Callable[[int], Path]) -> None:
+    root, words = small_set(2), "have no void pixels (value 255), and the bands near boundaries are measured around"
+    assert words not in run("--data", root).stderr
+    for path in (root / "SegmentationClass").iterdir():
+        label = voc.read_indices(path)
+        voc.write_indices(np.where(label == 255, 0, label).astype(np.uint8), path)
+    told = run("--data", root, "--json")
+    assert told.exit_code == 0 and words in told.stderr
+    assert json.loads(told.stdout)["void_share"] == 0

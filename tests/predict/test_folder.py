@@ -124,3 +124,42 @@ def test_the_command(photos: Path, tmp_path: Path) -> None:
         "one.png", "one_overlay.png", "one.npz"}
     tiny = run(photos / "p0.jpg", "--out", tmp_path / "t.png", "--tile", 8)
     assert tiny.exit_code == 1 and "tile: got 8, expected at least" in tiny.output
+
+
+def test_several_sources_at_once(photos: Path, tmp_path: Path) -> None:
+    weights = save_weights(net(), tmp_path / "net.safetensors")
+
+    def run(*arguments: object) -> Result:
+        return CliRunner().invoke(main, ["predict", *map(str, arguments), "--weights", str(weights)])
+
+    (tmp_path / "other" / "deep").mkdir(parents=True)
+    picture = Image.open(photos / "p1.png")
+    picture.save(tmp_path / "other" / "q.jp2")
+    picture.save(tmp_path / "other" / "deep" / "p0.tif")
+    (tmp_path / "other" / ".hidden.png").write_bytes(b"no picture")
+    sources = (photos / "p1.png", photos / "p*.png", tmp_path / "other", photos / "p2.JPG")
+    told = run(*sources, "--out", tmp_path / "out")
+    assert told.exit_code == 0 and "3 of 3 images labelled" in told.output, told.output
+    assert {path.name for path in (tmp_path / "out").glob("*.png")} == {"p1.png", "p2.png", "q.png"}
+    for _ in range(2):  # the second time everything is there
+        told = run(tmp_path / "other", photos, "--nested", "--out", tmp_path / "all")
+        assert told.exit_code == 0 and "5 of 5 images labelled" in told.output, told.output
+    assert {path.relative_to(tmp_path / "all").as_posix() for path in (tmp_path / "all").rglob("*.png")} == {
+        "q.png", "deep/p0.png", "p0.png", "p1.png", "p2.png"}
+    assert np.array_equal(read(tmp_path / "all" / "q.png"), read(tmp_path / "out" / "q.png"))
+
+
+def test_sources_that_name_nothing(photos: Path, tmp_path: Path) -> None:
+    weights = save_weights(net(), tmp_path / "net.safetensors")
+    (tmp_path / "empty" / "inner").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "p0.png").write_bytes((photos / "p1.png").read_bytes())
+    for sources, message in (
+        ([photos / "x*.png"], "images: no file is called"),
+        ([tmp_path / "empty"], "--nested looks into its folders, too"),
+        ([photos / "p0.jpg", tmp_path / "other"], "results of p0.jpg and p0.png would both be called p0.png"),
+        ([photos, "--out", photos / "p1.png"], "p1.png', a file, expected a folder for several images"),
+    ):
+        told = CliRunner().invoke(main, ["predict", *map(str, sources), "--weights", str(weights),
+                                         *(["--out", str(tmp_path / "out")] if "--out" not in sources else [])])
+        assert told.exit_code == 1 and message in told.output and "Traceback" not in told.output, told.output

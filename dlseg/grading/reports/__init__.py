@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +35,11 @@ KINDS = (*SINGLE, "csv")
 
 def write_overview(out: Path, kinds: tuple[str, ...]) -> None:
     """The class list (`grades.csv`) and the class overview (`index.html`) from all results in `out`."""
-    documents = [Result.from_json(p.read_text(encoding="utf-8")) for p in sorted(out.glob("*.json"))
-                 if not p.name.startswith(".") and len(p.suffixes) == 1]
+    documents = []
+    for path in sorted(out.glob("*.json")):
+        if not path.name.startswith(".") and len(path.suffixes) == 1:
+            with contextlib.suppress(OSError, ValueError):  # somebody else's file
+                documents.append(Result.from_json(path.read_text(encoding="utf-8")))
     if "csv" in kinds:
         write(out / "grades.csv", table.render(documents))
     if "html" in kinds:

@@ -14,14 +14,14 @@ import numpy as np
 from dlseg.grading.reports import similarity
 from dlseg.grading.reports.html import page, points
 from dlseg.grading.reports.pictures import bars
-from dlseg.grading.result import WORDS, Result
+from dlseg.grading.result import WORDS, Result, file_stem
 
 
 def render(documents: list[Result], out: Path) -> str:
     """The page's text; fingerprints are read from `out`."""
     body = [f"<h1>Class overview</h1><p class='quiet'>{len(documents)} submissions</p>"]
     if documents:
-        body += [_scores(documents), _exercises(documents), _alike(out), _list(documents, out)]
+        body += [_scores(documents), _exercises(documents), _alike(documents, out), _list(documents, out)]
     return page("Class overview", "\n".join(body))
 
 
@@ -50,8 +50,10 @@ def _exercises(documents: list[Result]) -> str:
     return f"<h2>Exercises, the hardest first</h2><table>{head}{rows}</table>"
 
 
-def _alike(out: Path) -> str:
-    prints = {p.stem[1:]: set(json.loads(p.read_text())) for p in sorted(out.glob(".*.prints"))}
+def _alike(documents: list[Result], out: Path) -> str:
+    names = {file_stem(d.submission): d.submission for d in documents}
+    stored = {p.name[1:-len(".prints")]: p for p in sorted(out.glob(".*.prints"))}
+    prints = {names[stem]: set(json.loads(p.read_text())) for stem, p in stored.items() if stem in names}
     pairs = similarity.alike(prints)[:50]
     cells = (f'<tr><td>{escape(a)}<td>{escape(b)}<td class="number">{share:.0%}' for a, b, share in pairs)
     head = '<tr><th>one<th>other<th class="number">alike</tr>'
@@ -70,5 +72,5 @@ def _list(documents: list[Result], out: Path) -> str:
 
 
 def _link(name: str, out: Path) -> str:
-    there = (out / f"{name}.html").exists()
-    return f'<a href="{quote(name)}.html">{escape(name)}</a>' if there else escape(name)
+    file = f"{file_stem(name)}.html"
+    return f'<a href="{quote(file)}">{escape(name)}</a>' if (out / file).exists() else escape(name)

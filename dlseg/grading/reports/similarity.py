@@ -21,7 +21,7 @@ def fingerprint(sources: list[str]) -> set[int]:
     for source in sources:
         tokens = [_plain(token) for token in TOKEN.findall(COMMENT.sub("", source))]
         runs = (" ".join(tokens[i : i + WINDOW]) for i in range(len(tokens) - WINDOW + 1))
-        prints |= {zlib.crc32(run.encode()) for run in runs}
+        prints |= {zlib.crc32(run.encode(errors="replace")) for run in runs}
     return prints
 
 

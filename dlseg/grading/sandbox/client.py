@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import shutil
@@ -162,7 +161,7 @@ class Sandbox:
         result = Drain(limits.results_mb * MB, limits.results_mb * MB)
         output = Drain(limits.output_mb * MB, KEEP_OUTPUT)
         with tempfile.TemporaryFile() as asked:
-            asked.write(frames.encode(request, max_blob=1 << 30))
+            asked.write(frames.encode(request, max_blob=1 << 30, max_text=frames.MAX_REQUEST_TEXT))
             asked.seek(0)
             try:
                 job = json.dumps(asdict(limits)).encode()
@@ -230,10 +229,22 @@ def _interpreter() -> list[Path]:
     return sorted({Path(p).resolve() for p in (sys.prefix, sys.base_prefix)})
 
 
-def _frames(data: bytes, limits: Limits) -> tuple[list[dict[str, Any]], str]:
+class _Reader:
+    """Reads on through bytes without a second copy of them all."""
+
+    def __init__(self, data: bytearray) -> None:
+        self._left = memoryview(data)
+
+    def read(self, count: int) -> bytes:
+        """The next `count` bytes, fewer at the end."""
+        piece, self._left = bytes(self._left[:count]), self._left[count:]
+        return piece
+
+
+def _frames(data: bytearray, limits: Limits) -> tuple[list[dict[str, Any]], str]:
     """All whole frames of `data`, and what is wrong with the rest."""
     found: list[dict[str, Any]] = []
-    source = io.BytesIO(data)
+    source = _Reader(data)
     try:
         while (frame := frames.decode(source.read, max_blob=limits.results_mb * MB)) is not None:
             found.append(frame)

@@ -27,7 +27,8 @@ class Drain(threading.Thread):
                 break
         os.close(self._source)
 
-    def finish(self) -> bytes:
-        """Wait for the end; what was kept."""
+    def finish(self) -> bytearray:
+        """Wait for the end; what was kept, which is held here no longer."""
         self.join()
-        return bytes(self._kept)
+        kept, self._kept = self._kept, bytearray()
+        return kept

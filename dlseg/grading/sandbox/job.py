@@ -22,7 +22,7 @@ class Limits:
     files: int = 100
     files_mb: int = 64
     output_mb: int = 16
-    results_mb: int = 64
+    results_mb: int = 32
     threads: int = 1
 
     @property
