@@ -14,8 +14,9 @@ from dlseg.crf import inputs, reference
 from dlseg.crf.energy import free_energy
 from dlseg.crf.exact import ExactRun
 from dlseg.crf.kernels import create
+from dlseg.crf.labels import UNKNOWN, label_probabilities, refuse_mask
 from dlseg.crf.mean_field import Cancelled, Run
-from dlseg.crf.params import CRFParams, Number
+from dlseg.crf.params import CRFParams, Number, Whole
 from dlseg.crf.shrink import averaged, enlarged
 from dlseg.crf.team import Turn, checked_threads
 
@@ -44,8 +45,11 @@ class DenseCRF:
     image: (H, W, 3) RGB colours 0..255. Exactly one of
     probs: (C, H, W) probabilities; below 1e-5 counts as 1e-5,
     logits: (C, H, W) raw scores, softmax taken here, or
-    labels: (H, W) labels or scribbles, 255 where unknown; `confidence` is the probability of a given label,
-    `num_classes` the number of labels where it is more than the largest one given.
+    labels: (H, W) labels or scribbles 0, 1, …, or a mask of bools (False is label 0, True label 1); `confidence` is
+    the probability of a given label, `num_classes` the number of labels, by default one more than the largest one
+    given. `unknown` is the value of pixels whose label is not known, 255 by default, None where there are none;
+    for more than 255 labels say another one, -1 for example. It may be a number amid the labels, as 0 is where
+    labels start from 1: then that row of the marginals is there and stays near 0.
     kernel: "lattice" (fast), "exact" (every pair; small images), "local" (touching pixels only, 4 or 8
     `neighbours`), "pydensecrf" (the reference).
     compatibility: (C, C) symmetric costs mu(l, l') of unlike neighbours; None is Potts.
@@ -59,9 +63,9 @@ class DenseCRF:
     """
 
     def __init__(self, image: Any, *, probs: Any = None, logits: Any = None, labels: Any = None,
-                 kernel: str = "lattice", num_classes: int | None = None, confidence: Number = 0.7,
-                 compatibility: Any = None, self_term: bool = True, neighbours: int = 8,
-                 threads: int | None = None) -> None:
+                 kernel: str = "lattice", num_classes: Whole | None = None, confidence: Number = 0.7,
+                 unknown: Whole | None = UNKNOWN, compatibility: Any = None, self_term: bool = True,
+                 neighbours: int = 8, threads: int | None = None) -> None:
         self._image = inputs.checked_image(image)
         self.height, self.width, _ = self._image.shape
         self.threads = checked_threads(threads)
@@ -72,7 +76,8 @@ class DenseCRF:
         name, unary = given[0], unaries[given[0]]
         size = (self.height, self.width)
         if labels is not None:
-            self._probs = inputs.label_probabilities(labels, size, num_classes, confidence)
+            refuse_mask(labels, num_classes)
+            self._probs = label_probabilities(labels, size, num_classes, confidence, unknown)
         else:
             self._probs = inputs.clipped(name, inputs.checked_scores(name, unary, size), self.threads)
         self._device = unary.device if isinstance(unary, Tensor) else None
@@ -224,6 +229,9 @@ class DenseCRF:
 
 
 def refine(image: Any, *, probs: Any = None, logits: Any = None, labels: Any = None,
-           params: CRFParams | None = None, kernel: str = "lattice") -> Int64[np.ndarray, "H W"]:
+           params: CRFParams | None = None, kernel: str = "lattice", num_classes: Whole | None = None,
+           unknown: Whole | None = UNKNOWN) -> Int64[np.ndarray, "H W"]:
     """Labels (H, W) int64 after the CRF, in one call; arguments as for DenseCRF, `params` as CRFParams()."""
-    return DenseCRF(image, probs=probs, logits=logits, labels=labels, kernel=kernel).label(params or CRFParams())
+    crf = DenseCRF(image, probs=probs, logits=logits, labels=labels, kernel=kernel, num_classes=num_classes,
+                   unknown=unknown)
+    return crf.label(params or CRFParams())

@@ -5,6 +5,7 @@ Nothing is changed in place.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,10 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from dlseg.crf.params import CRFParams, Number
+from dlseg.crf.params import CRFParams
 from dlseg.crf.team import parts, share
 
-UNKNOWN = 255
+MOST_PROBABILITIES = 2**31  # of one unary, 8 GiB
 BLOCK = 8192  # pixels looked at together: their labels stay in the cache
 CLIP = np.float32(1e-5)  # probabilities below it count as it: -log 0 would rule a label out for ever
 
@@ -24,41 +25,88 @@ def to_numpy(name: str, value: Any) -> np.ndarray:
     """Any array-like as a numpy array, without a copy where there is a choice."""
     if isinstance(value, Tensor):
         value = value.detach().cpu()
-        return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
-    array = np.asarray(value)
-    if array.dtype == object or array.dtype.kind not in "biuf":
+        if value.is_floating_point() and value.dtype not in (torch.float16, torch.float32, torch.float64):
+            value = value.float()  # numpy has no bfloat16
+        array = (value if value.layout == torch.strided else value.to_dense()).numpy()
+    elif isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name}: got a masked array, expected a plain one; .filled(…) says what counts instead")
+    else:
+        try:
+            array = np.asarray(value)
+        except ValueError as error:  # rows of several lengths
+            raise TypeError(f"{name}: got {type(value).__name__}, expected an array of numbers "
+                            f"({error})") from error
+    if array.dtype.kind not in "biuf":
         raise TypeError(f"{name}: got {type(value).__name__} of {array.dtype}, expected an array of numbers")
     return array
 
 
 def checked_image(image: Any) -> Float[np.ndarray, "H W 3"]:
     """The image as float32 colours in 0..255, shape (H, W, 3)."""
+    _check_mode(image)
     array = to_numpy("image", image)
     _check_image_shape(array)
-    if array.dtype == np.uint8:
-        return array.astype(np.float32)
-    if array.dtype.kind == "b":
-        raise TypeError("image: got bool, expected colours 0..255 as uint8")
-    low, high = float(array.min()), float(array.max())
-    if not (low >= 0 and high <= 255):
-        raise ValueError(f"image: got values from {low:g} to {high:g}, expected colours 0..255; "
-                         "give the raw image, not one with the mean subtracted")
-    if array.dtype.kind == "f" and 0 < high <= 1:
-        raise ValueError(f"image: got values up to {high:g}, expected colours 0..255; multiply by 255")
+    if array.dtype != np.uint8:
+        _check_colours(array)
     return array.astype(np.float32)
+
+
+MODES = {"1": "black and white", "P": "numbers of colours in a palette", "PA": "numbers of colours, and alpha",
+         "LA": "grey and alpha", "La": "grey and alpha", "RGBA": "RGB and alpha", "RGBa": "RGB and alpha",
+         "RGBX": "RGB and a fourth channel", "CMYK": "ink", "YCbCr": "no RGB", "LAB": "no RGB", "HSV": "no RGB"}
+
+
+def _check_mode(image: Any) -> None:
+    """Refuses pictures of Pillow's whose numbers are no colours; as arrays some would pass for RGB or grey."""
+    pillow = sys.modules.get("PIL.Image")  # where it was not imported there is no picture of its
+    if pillow is not None and isinstance(image, pillow.Image) and image.mode in MODES:
+        raise ValueError(f'image: got a picture of mode "{image.mode}" ({MODES[image.mode]}), expected mode "RGB": '
+                         'image.convert("RGB")')
 
 
 def _check_image_shape(array: np.ndarray) -> None:
     expected = "expected (H, W, 3), RGB"
     if array.ndim == 2:
-        raise ValueError(f"image: got a grey image, shape {array.shape}, {expected}: np.stack([g] * 3, -1)")
+        raise ValueError(f"image: got a grey image, shape {array.shape}, {expected}: np.stack([image] * 3, -1)")
     if array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
-        hint = ""
-        if array.ndim == 3 and array.shape[2] == 4:
-            hint = "; drop the alpha channel: image[..., :3]"
-        elif array.ndim == 3 and array.shape[0] == 3:
-            hint = "; move the channels last: transpose(1, 2, 0)"
-        raise ValueError(f"image: got shape {array.shape}, {expected}{hint}")
+        raise ValueError(f"image: got shape {array.shape}, {expected}{_image_hint(array.shape)}")
+
+
+def _image_hint(shape: tuple[int, ...]) -> str:
+    """What an image of a wrong shape probably is, and what to do; nothing where that cannot be told."""
+    if 0 in shape:
+        return ", of at least one pixel"
+    if len(shape) == 4:
+        many = "one image at a time" if shape[0] > 1 else "no batch axis"
+        return f"; {many}: image[0]{'.transpose(1, 2, 0)' if shape[1] in (3, 4) and shape[3] > 4 else ''}"
+    if len(shape) != 3:
+        return ""
+    last = {1: "; one grey channel: np.repeat(image, 3, axis=2)",
+            2: "; grey and alpha: np.repeat(image[..., :1], 3, axis=2)",
+            4: '; drop the alpha channel: image[..., :3], or, if it is CMYK, picture.convert("RGB") with Pillow'}
+    first = {1: "; the one grey channel comes first: np.stack([image[0]] * 3, -1)",
+             3: "; move the channels last: image.transpose(1, 2, 0)",
+             4: "; move the channels last and drop the alpha channel: image[:3].transpose(1, 2, 0)"}
+    return last.get(shape[2]) or first.get(shape[0]) or ""
+
+
+def _check_colours(array: np.ndarray) -> None:
+    expected = "expected colours 0..255"
+    if array.dtype.kind == "b":
+        raise TypeError(f"image: got bool, {expected} as uint8")
+    bad = int(np.count_nonzero(~np.isfinite(array).all(axis=-1)))
+    if bad:
+        raise ValueError(f"image: got NaN or infinity at {bad} pixels, {expected}")
+    low, high = float(array.min()), float(array.max())
+    if low < 0:
+        hint = "for one scaled to -1..1, (image + 1) * 127.5; " if low >= -1 and high <= 1 else ""
+        raise ValueError(f"image: got values from {low:g} to {high:g}, {expected}; {hint}"
+                         "give the raw image, not one with the mean subtracted")
+    if high > 255:
+        raise ValueError(f"image: got values up to {high:g} ({array.dtype}), {expected}; scale what has more than "
+                         "8 bits: image / 257 for 16-bit colours, image * (255 / 4095) for 12-bit ones")
+    if array.dtype.kind == "f" and 0 < high <= 1:
+        raise ValueError(f"image: got values up to {high:g}, {expected}; multiply by 255")
 
 
 def checked_scores(name: str, scores: Any, size: tuple[int, int]) -> Float[np.ndarray, "C H W"]:
@@ -74,7 +122,17 @@ def checked_scores(name: str, scores: Any, size: tuple[int, int]) -> Float[np.nd
         raise ValueError(f"{name}: got one label, expected two or more; for a foreground map: crf.binary")
     if array.dtype.kind != "f":
         raise TypeError(f"{name}: got {array.dtype}, expected floating point; for a label map use labels=")
+    check_room(name, array.shape[0], size)
     return array
+
+
+def check_room(name: str, classes: int, size: tuple[int, int]) -> None:
+    """Refuses what would take this machine's memory before it could be told why."""
+    numbers = classes * size[0] * size[1]
+    if numbers > MOST_PROBABILITIES:
+        raise ValueError(f"{name}: got {classes} labels at {size[0]} x {size[1]} pixels, {4 * numbers / 2**30:.0f} "
+                         f"GiB of probabilities, expected at most {4 * MOST_PROBABILITIES / 2**30:.0f}; "
+                         "use fewer labels, or a smaller image")
 
 
 def _shape_hint(shape: tuple[int, ...], size: tuple[int, int]) -> str:
@@ -147,33 +205,6 @@ def _complain(name: str, flat: np.ndarray, width: int) -> None:
     row, col = divmod(int(wrong[0]), width)
     raise ValueError(f"{name}: got sums other than 1 at {len(wrong)} of {pixels} "
                      f"pixels (at row {row}, column {col}: {total[wrong[0]]:g}), expected 1 everywhere")
-
-
-def label_probabilities(labels: Any, size: tuple[int, int], num_classes: int | None,
-                        confidence: Number) -> Float32[np.ndarray, "C N"]:
-    """Labels or scribbles as probabilities: `confidence` for the given label, even odds at unknown (255)."""
-    array = to_numpy("labels", labels)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"labels: got {array.dtype}, expected whole numbers, {UNKNOWN} where unknown")
-    if array.shape != size:
-        raise ValueError(f"labels: got shape {array.shape}, expected {size}, as large as the image")
-    known = array != UNKNOWN
-    if not known.any() or array.min() < 0:
-        raise ValueError(f"labels: got values {np.unique(array)[:5].tolist()}…, expected 0, 1, … at some "
-                         f"pixels and {UNKNOWN} where unknown")
-    largest = int(array[known].max())
-    count = max(largest + 1, 2) if num_classes is None else _checked_classes(num_classes, largest)
-    if not 1 / count < confidence < 1:
-        raise ValueError(f"confidence: got {confidence}, expected more than 1/{count} and less than 1")
-    one_hot = np.arange(count)[:, None, None] == array
-    probs = np.where(one_hot, confidence, (1 - confidence) / (count - 1))
-    return np.where(known, probs, 1 / count).astype(np.float32).reshape(count, -1)
-
-
-def _checked_classes(num_classes: int, largest: int) -> int:
-    if num_classes < max(2, largest + 1) or num_classes > UNKNOWN:
-        raise ValueError(f"num_classes: got {num_classes}, expected {max(2, largest + 1)} to {UNKNOWN}")
-    return int(num_classes)
 
 
 def binary(foreground: Any) -> Float[np.ndarray, "2 H W"]:
