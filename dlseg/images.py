@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from jaxtyping import UInt8
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 MAX_PIXELS = 50_000_000
+DEEP = ("I", "I;16", "I;16B", "I;16L", "F")  # Pillow's grey modes of more than 8 bits
 
 
 class ImageError(ValueError):
@@ -20,7 +22,7 @@ class ImageError(ValueError):
 def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "H W 3"]:
     """Read a picture file as RGB, whatever it holds: grey, palette, 16 bit, CMYK, turned by its EXIF tag.
 
-    A transparent picture is laid over white. 16-bit samples keep their high byte.
+    A transparent picture is laid over white. Grey samples of 16 bits keep their high byte, with a warning.
 
     Raises:
         FileNotFoundError: no such file.
@@ -29,6 +31,11 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarr
     with _opened(Path(path)) as picture:
         if picture.width * picture.height > max_pixels:
             raise ImageError(_too_large(Path(path), picture.width, picture.height, max_pixels))
+        deepest = _deepest(picture)
+        if deepest > 255:
+            warnings.warn(f"image: {str(path)!r} has samples up to {deepest:g}, expected 8 bits, 0..255: integers "
+                          "keep their high byte, floats above 255 are white; where that loses something, scale "
+                          "the samples yourself", stacklevel=2)
         return np.array(_to_rgb(ImageOps.exif_transpose(picture)))
 
 
@@ -80,13 +87,21 @@ def _too_large(path: Path, width: int, height: int, limit: int) -> str:
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
+    if picture.mode in DEEP:
         return Image.fromarray(_high_byte(np.asarray(picture))).convert("RGB")
     if "A" in picture.getbands() or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(white, picture).convert("RGB")
     return picture.convert("RGB")
+
+
+def _deepest(picture: Image.Image) -> float:
+    """The largest sample of a grey picture of more than 8 bits; 0 for all others."""
+    if picture.mode not in DEEP:
+        return 0.0
+    samples = np.asarray(picture)
+    return float(samples[np.isfinite(samples)].max(initial=0))
 
 
 def _high_byte(samples: np.ndarray) -> UInt8[np.ndarray, "H W"]:

@@ -28,8 +28,15 @@ def test_grey_is_three_equal_channels(tmp_path: Path) -> None:
 
 def test_sixteen_bits_keep_the_high_byte(tmp_path: Path) -> None:
     deep = (np.arange(24, dtype=np.uint16) * 2700).reshape(4, 6)
-    got = read_image(save(tmp_path / "a.png", Image.fromarray(deep)))
+    with pytest.warns(UserWarning, match=r"a\.png' has samples up to 62100, expected 8 bits"):
+        got = read_image(save(tmp_path / "a.png", Image.fromarray(deep)))
     assert np.abs(got[..., 0].astype(int) - deep / 257).max() <= 1
+
+
+def test_deep_files_that_lose_nothing_are_no_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    read_image(save(tmp_path / "a.png", Image.fromarray(np.arange(24, dtype=np.uint16).reshape(4, 6))))
+    read_image(save(tmp_path / "b.tif", Image.fromarray(np.full((4, 6), 0.5, np.float32))))
+    assert not [w for w in recwarn if w.category is UserWarning]
 
 
 def test_transparent_over_white(tmp_path: Path) -> None:

@@ -14,10 +14,11 @@ from dlseg.crf import validation
 from dlseg.crf.exact import ExactKernel, ExactRun
 from dlseg.crf.features import Extra, checked_features
 from dlseg.crf.grid import GridKernel
+from dlseg.crf.labels import UNKNOWN, label_probabilities, refuse_mask
 from dlseg.crf.lattice.inference import LatticeKernel
 from dlseg.crf.lattice.threads import Turn, checked_threads
 from dlseg.crf.mean_field import Cancelled, Kernel, Run, free_energy
-from dlseg.crf.params import CRFParams, Number
+from dlseg.crf.params import CRFParams, Number, Whole
 from dlseg.crf.pydensecrf_kernel import PydensecrfKernel
 from dlseg.crf.shrink import averaged, enlarged
 from dlseg.crf.traced import Traced
@@ -49,8 +50,11 @@ class DenseCRF:
     sensor has, up to 13; sigma_beta holds for each of them. Exactly one of
     probs: (C, H, W) probabilities; below 1e-5 counts as 1e-5,
     logits: (C, H, W) raw scores, softmax taken here, or
-    labels: (H, W) labels or scribbles, 255 where unknown; `confidence` is the probability of a given label, a
-    number or (H, W), `num_classes` the number of labels where it is more than the largest one given.
+    labels: (H, W) labels or scribbles 0, 1, …, or a mask of bools (False is label 0, True label 1); `confidence` is
+    the probability of a given label, a number or (H, W), `num_classes` the number of labels, by default one more
+    than the largest one given. `unknown` is the value of pixels whose label is not known, 255 by default, None
+    where there are none; for more than 255 labels say another one, -1 for example. It may be a number amid the
+    labels, as 0 is where labels start from 1: then that row of the marginals is there and stays near 0.
     features: what pixels are compared by beside colour, [(array, sigma), …]: arrays (H, W) or (H, W, K) in any unit
     (depth, infrared, an edge map), sigma in the same. The appearance kernel is multiplied by
     exp(-|f_i - f_j|^2 / 2 sigma^2) for each.
@@ -71,9 +75,9 @@ class DenseCRF:
     """
 
     def __init__(self, image: Any, *, probs: Any = None, logits: Any = None, labels: Any = None, features: Any = (),
-                 kernel: str = "lattice", num_classes: int | None = None, confidence: Any = 0.7,
-                 compatibility: Any = None, self_term: bool = True, neighbours: int = 8,
-                 threads: int | None = None) -> None:
+                 kernel: str = "lattice", num_classes: Whole | None = None, confidence: Any = 0.7,
+                 unknown: Whole | None = UNKNOWN, compatibility: Any = None, self_term: bool = True,
+                 neighbours: int = 8, threads: int | None = None) -> None:
         self._image = validation.checked_image(image)
         self.height, self.width, bands = self._image.shape
         self._extra = checked_features(features, (self.height, self.width), bands)
@@ -85,7 +89,8 @@ class DenseCRF:
         name, unary = given[0], unaries[given[0]]
         size = (self.height, self.width)
         if labels is not None:
-            self._probs = validation.label_probabilities(labels, size, num_classes, confidence)
+            refuse_mask(labels, num_classes)
+            self._probs = label_probabilities(labels, size, num_classes, confidence, unknown)
         else:
             self._probs = validation.clipped(name, validation.checked_scores(name, unary, size), self.threads)
         self._device = unary.device if isinstance(unary, Tensor) else None
@@ -264,9 +269,11 @@ class DenseCRF:
 
 
 def refine(image: Any, *, probs: Any = None, logits: Any = None, labels: Any = None, features: Any = (),
-           params: CRFParams | None = None, kernel: str = "lattice") -> Int64[np.ndarray, "H W"]:
+           params: CRFParams | None = None, kernel: str = "lattice", num_classes: Whole | None = None,
+           unknown: Whole | None = UNKNOWN) -> Int64[np.ndarray, "H W"]:
     """Labels (H, W) int64 after the CRF, in one call; arguments as for DenseCRF, `params` as CRFParams()."""
-    crf = DenseCRF(image, probs=probs, logits=logits, labels=labels, features=features, kernel=kernel)
+    crf = DenseCRF(image, probs=probs, logits=logits, labels=labels, features=features, kernel=kernel,
+                   num_classes=num_classes, unknown=unknown)
     return crf.label(params or CRFParams())
 
 

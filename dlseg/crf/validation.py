@@ -5,6 +5,7 @@ Nothing is changed in place.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from dlseg.crf.lattice.jit import simplex
 from dlseg.crf.lattice.threads import parts, share
 from dlseg.crf.params import CRFParams
 
-UNKNOWN = 255
+MOST_PROBABILITIES = 2**31  # of one unary, 8 GiB
 MOST_BANDS = simplex.MOST - 2  # beside the position: the image's, and the features' with them
 BLOCK = 8192  # pixels looked at together: their labels stay in the cache
 CLIP = np.float32(1e-5)  # probabilities below it count as it: -log 0 would rule a label out for ever
@@ -28,40 +29,86 @@ def to_numpy(name: str, value: Any) -> np.ndarray:
         if value.is_meta:
             raise TypeError(f'{name}: got a tensor on "meta", a device without values, expected one with values')
         value = value.detach().cpu()
-        return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
-    array = np.asarray(value)
-    if array.dtype == object or array.dtype.kind not in "biuf":
+        if value.is_floating_point() and value.dtype not in (torch.float16, torch.float32, torch.float64):
+            value = value.float()  # numpy has no bfloat16
+        array = (value if value.layout == torch.strided else value.to_dense()).numpy()
+    elif isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name}: got a masked array, expected a plain one; .filled(…) says what counts instead")
+    else:
+        try:
+            array = np.asarray(value)
+        except ValueError as error:  # rows of several lengths
+            raise TypeError(f"{name}: got {type(value).__name__}, expected an array of numbers "
+                            f"({error})") from error
+    if array.dtype.kind not in "biuf":
         raise TypeError(f"{name}: got {type(value).__name__} of {array.dtype}, expected an array of numbers")
     return array
 
 
 def checked_image(image: Any) -> Float[np.ndarray, "H W c"]:
     """The image as float32 colours in 0..255, shape (H, W, bands)."""
+    _check_mode(image)
     array = to_numpy("image", image)
     _check_image_shape(array)
     array = array[..., None] if array.ndim == 2 else array
-    if array.dtype == np.uint8:
-        return array.astype(np.float32)
-    if array.dtype.kind == "b":
-        raise TypeError("image: got bool, expected colours 0..255 as uint8")
-    low, high = float(array.min()), float(array.max())
-    if not (low >= 0 and high <= 255):
-        raise ValueError(f"image: got values from {low:g} to {high:g}, expected colours 0..255; "
-                         "give the raw image, not one with the mean subtracted; other measurements: features=")
-    if array.dtype.kind == "f" and 0 < high <= 1:
-        raise ValueError(f"image: got values up to {high:g}, expected colours 0..255; multiply by 255")
+    if array.dtype != np.uint8:
+        _check_colours(array)
     return array.astype(np.float32)
 
 
+MODES = {"1": "black and white", "P": "numbers of colours in a palette", "PA": "numbers of colours, and alpha",
+         "LA": "grey and alpha", "La": "grey and alpha", "RGBA": "RGB and alpha", "RGBa": "RGB and alpha",
+         "RGBX": "RGB and a fourth channel", "CMYK": "ink", "YCbCr": "no RGB", "LAB": "no RGB", "HSV": "no RGB"}
+
+
+def _check_mode(image: Any) -> None:
+    """Refuses pictures of Pillow's whose numbers are no colours; as arrays some would pass for RGB or grey."""
+    pillow = sys.modules.get("PIL.Image")  # where it was not imported there is no picture of its
+    if pillow is not None and isinstance(image, pillow.Image) and image.mode in MODES:
+        raise ValueError(f'image: got a picture of mode "{image.mode}" ({MODES[image.mode]}), expected mode "RGB": '
+                         'image.convert("RGB")')
+
+
 def _check_image_shape(array: np.ndarray) -> None:
-    many = array.ndim == 3 and array.shape[2] > MOST_BANDS
-    if array.ndim in (2, 3) and 0 not in array.shape and not many:
+    shape = array.shape
+    if array.ndim in (2, 3) and 0 not in shape and not (array.ndim == 3 and shape[2] > MOST_BANDS):
         return
-    hint = ""
-    if many and array.shape[0] <= MOST_BANDS:
-        hint = "; move the channels last: transpose(1, 2, 0)"
-    raise ValueError(f"image: got shape {array.shape}, expected (H, W), (H, W, 3), RGB, or another number of bands "
-                     f"up to {MOST_BANDS}{hint}")
+    raise ValueError(f"image: got shape {shape}, expected (H, W), (H, W, 3), RGB, or another number of bands "
+                     f"up to {MOST_BANDS}{_image_hint(shape)}")
+
+
+def _image_hint(shape: tuple[int, ...]) -> str:
+    """What an image of a wrong shape probably is, and what to do; nothing where that cannot be told."""
+    if 0 in shape:
+        return ", of at least one pixel"
+    if len(shape) == 4:
+        many = "one image at a time" if shape[0] > 1 else "no batch axis"
+        turned = shape[1] <= MOST_BANDS < shape[3]
+        return f"; {many}: image[0]{'.transpose(1, 2, 0)' if turned else ''}"
+    if len(shape) == 3 and shape[0] == 1:
+        return "; the one grey channel comes first: image[0]"
+    if len(shape) == 3 and shape[0] <= MOST_BANDS:
+        return "; move the channels last: image.transpose(1, 2, 0)"
+    return ""
+
+
+def _check_colours(array: np.ndarray) -> None:
+    expected = "expected colours 0..255"
+    if array.dtype.kind == "b":
+        raise TypeError(f"image: got bool, {expected} as uint8")
+    bad = int(np.count_nonzero(~np.isfinite(array).all(axis=-1)))
+    if bad:
+        raise ValueError(f"image: got NaN or infinity at {bad} pixels, {expected}")
+    low, high = float(array.min()), float(array.max())
+    if low < 0:
+        hint = "for one scaled to -1..1, (image + 1) * 127.5; " if low >= -1 and high <= 1 else ""
+        raise ValueError(f"image: got values from {low:g} to {high:g}, {expected}; {hint}"
+                         "give the raw image, not one with the mean subtracted; other measurements: features=")
+    if high > 255:
+        raise ValueError(f"image: got values up to {high:g} ({array.dtype}), {expected}; scale what has more than "
+                         "8 bits: image / 257 for 16-bit colours, image * (255 / 4095) for 12-bit ones")
+    if array.dtype.kind == "f" and 0 < high <= 1:
+        raise ValueError(f"image: got values up to {high:g}, {expected}; multiply by 255")
 
 
 def checked_scores(name: str, scores: Any, size: tuple[int, int]) -> Float[np.ndarray, "C H W"]:
@@ -77,7 +124,17 @@ def checked_scores(name: str, scores: Any, size: tuple[int, int]) -> Float[np.nd
         raise ValueError(f"{name}: got one label, expected two or more; for a foreground map: crf.binary")
     if array.dtype.kind != "f":
         raise TypeError(f"{name}: got {array.dtype}, expected floating point; for a label map use labels=")
+    check_room(name, array.shape[0], size)
     return array
+
+
+def check_room(name: str, classes: int, size: tuple[int, int]) -> None:
+    """Refuses what would take this machine's memory before it could be told why."""
+    numbers = classes * size[0] * size[1]
+    if numbers > MOST_PROBABILITIES:
+        raise ValueError(f"{name}: got {classes} labels at {size[0]} x {size[1]} pixels, {4 * numbers / 2**30:.0f} "
+                         f"GiB of probabilities, expected at most {4 * MOST_PROBABILITIES / 2**30:.0f}; "
+                         "use fewer labels, or a smaller image")
 
 
 def _shape_hint(shape: tuple[int, ...], size: tuple[int, int]) -> str:
@@ -147,44 +204,6 @@ def _complain(name: str, flat: np.ndarray, width: int) -> None:
     row, col = divmod(int(wrong[0]), width)
     raise ValueError(f"{name}: got sums other than 1 at {len(wrong)} of {pixels} "
                      f"pixels (at row {row}, column {col}: {total[wrong[0]]:g}), expected 1 everywhere")
-
-
-def label_probabilities(labels: Any, size: tuple[int, int], num_classes: int | None,
-                        confidence: Any) -> Float32[np.ndarray, "C N"]:
-    """Labels or scribbles as probabilities: `confidence` for the given label, even odds at unknown (255)."""
-    array = to_numpy("labels", labels)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"labels: got {array.dtype}, expected whole numbers, {UNKNOWN} where unknown")
-    if array.shape != size:
-        raise ValueError(f"labels: got shape {array.shape}, expected {size}, as large as the image")
-    known = array != UNKNOWN
-    if not known.any() or array.min() < 0:
-        raise ValueError(f"labels: got values {np.unique(array)[:5].tolist()}…, expected 0, 1, … at some "
-                         f"pixels and {UNKNOWN} where unknown")
-    largest = int(array[known].max())
-    count = max(largest + 1, 2) if num_classes is None else _checked_classes(num_classes, largest)
-    sure = _checked_confidence(confidence, known, count)
-    one_hot = np.arange(count)[:, None, None] == array
-    probs = np.where(one_hot, sure, (1 - sure) / (count - 1))
-    return np.where(known, probs, 1 / count).astype(np.float32).reshape(count, -1)
-
-
-def _checked_confidence(confidence: Any, known: np.ndarray, count: int) -> np.ndarray:
-    """A number or one for each pixel; what it says where no label is known is not looked at."""
-    array = to_numpy("confidence", confidence).astype(np.float64)
-    if array.shape not in ((), known.shape):
-        raise ValueError(f"confidence: got shape {array.shape}, expected a number or {known.shape}")
-    low, high = (float(f(np.broadcast_to(array, known.shape)[known])) for f in (np.min, np.max))
-    if not (low > 1 / count and high < 1):
-        got = f"{low:g}" if low == high and array.ndim == 0 else f"{low:g} to {high:g}"
-        raise ValueError(f"confidence: got {got}, expected more than 1/{count} and less than 1")
-    return array
-
-
-def _checked_classes(num_classes: int, largest: int) -> int:
-    if num_classes < max(2, largest + 1) or num_classes > UNKNOWN:
-        raise ValueError(f"num_classes: got {num_classes}, expected {max(2, largest + 1)} to {UNKNOWN}")
-    return int(num_classes)
 
 
 def binary(foreground: Any) -> Float[np.ndarray, "2 H W"]:

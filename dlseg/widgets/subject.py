@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from dlseg.crf.validation import label_probabilities
+from dlseg.crf.labels import label_probabilities
 from dlseg.widgets.planes import UNSAID
 
 SCRIBBLE_NAMES = ("background", "thing 1", "thing 2", "thing 3")
