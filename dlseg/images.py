@@ -22,7 +22,7 @@ class ImageError(ValueError):
 def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "H W 3"]:
     """Read a picture file as RGB, whatever it holds: grey, palette, 16 bit, CMYK, turned by its EXIF tag.
 
-    A transparent picture is laid over white. Grey samples of 16 bits keep their high byte, with a warning.
+    A transparent picture is laid over white. Samples of 16 bits keep their high byte, with a warning.
 
     Raises:
         FileNotFoundError: no such file.
@@ -36,6 +36,9 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarr
             warnings.warn(f"image: {str(path)!r} has samples up to {deepest:g}, expected 8 bits, 0..255: integers "
                           "keep their high byte, floats above 255 are white; where that loses something, scale "
                           "the samples yourself", stacklevel=2)
+        elif _was_deep_colour(picture):
+            warnings.warn(f"image: {str(path)!r} has colours of 16 bits, expected 8 bits, 0..255: they keep their "
+                          "high byte; where that loses something, read and scale them yourself", stacklevel=2)
         return np.array(_to_rgb(ImageOps.exif_transpose(picture)))
 
 
@@ -102,6 +105,14 @@ def _deepest(picture: Image.Image) -> float:
         return 0.0
     samples = np.asarray(picture)
     return float(samples[np.isfinite(samples)].max(initial=0))
+
+
+def _was_deep_colour(picture: Image.Image) -> bool:
+    """Whether a picture not yet read has colours of 16 bits: Pillow reads them as 8 and calls them RGB.
+
+    Only how it is going to decode the file tells: "RGB;16B", for example.
+    """
+    return picture.mode not in DEEP and any(";16" in str(tile[3]) for tile in getattr(picture, "tile", ()))
 
 
 def _high_byte(samples: np.ndarray) -> UInt8[np.ndarray, "H W"]:

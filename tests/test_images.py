@@ -1,5 +1,7 @@
 """Every kind of picture file comes out as RGB; what is no picture gets one clear error."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +39,36 @@ def test_deep_files_that_lose_nothing_are_no_warning(tmp_path: Path, recwarn: py
     read_image(save(tmp_path / "a.png", Image.fromarray(np.arange(24, dtype=np.uint16).reshape(4, 6))))
     read_image(save(tmp_path / "b.tif", Image.fromarray(np.full((4, 6), 0.5, np.float32))))
     assert not [w for w in recwarn if w.category is UserWarning]
+
+
+def deep_png(path: Path, samples: np.ndarray, kind: int) -> Path:
+    """A PNG of 16 bits a sample, which Pillow cannot write; kind: 2 RGB, 4 grey with alpha, 6 RGB with alpha."""
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    height, width = samples.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
+    head = struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head)
+                     + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    return path
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_colours_of_sixteen_bits_are_told_too(tmp_path: Path, alpha: bool) -> None:
+    samples = RGB.astype(np.uint16) * 257
+    if alpha:
+        samples = np.dstack([samples, np.full((4, 6), 65535, np.uint16)])
+    path = deep_png(tmp_path / "a.png", samples, 6 if alpha else 2)
+    with pytest.warns(UserWarning, match=r"a\.png' has colours of 16 bits, expected 8 bits"):
+        assert np.array_equal(read_image(path), RGB)
+
+
+@pytest.mark.filterwarnings("error")
+def test_eight_bits_are_no_reason_to_warn(tmp_path: Path) -> None:
+    for name in ("a.png", "a.tif", "a.bmp"):
+        assert np.array_equal(read_image(save(tmp_path / name, Image.fromarray(RGB))), RGB)
+        assert np.array_equal(read_image(save(tmp_path / name, Image.fromarray(RGB[..., 0])))[..., 1], RGB[..., 0])
 
 
 def test_transparent_over_white(tmp_path: Path) -> None:

@@ -72,6 +72,9 @@ def raise_in(thread):
 @pytest.mark.parametrize("delay", [0, 1e-5, 1e-4, 1e-3, 5e-3])
 def test_no_helper_works_on_when_share_has_been_left(delay):
     ended = set()
+    # All helpers run from here on: an exception sent while one is being started may go to that one instead, since
+    # until it runs the interpreter knows it by the number of the thread that starts it.
+    share(threading.Barrier(4, timeout=60).wait, [()] * 4, 4)
     for turn in range(40):
         at_work, left, caller = [], threading.Event(), []
 
@@ -83,8 +86,8 @@ def test_no_helper_works_on_when_share_has_been_left(delay):
             at_work.remove(task)
 
         def call(work=work, at_work=at_work, left=left, caller=caller):
-            caller.append(threading.get_ident())
             try:
+                caller.append(threading.get_ident())
                 share(work, [(task,) for task in range(40)], 4)
                 ended.add("whole")
                 while True:  # its number must not become another thread's before the exception is sent
