@@ -17,7 +17,7 @@ from dlseg.crf.grid import GridKernel
 from dlseg.crf.labels import UNKNOWN, label_probabilities, refuse_mask
 from dlseg.crf.lattice.inference import LatticeKernel
 from dlseg.crf.lattice.threads import Turn, checked_threads
-from dlseg.crf.mean_field import Cancelled, Kernel, Run, free_energy
+from dlseg.crf.mean_field import Kernel, Run, ask, free_energy
 from dlseg.crf.params import CRFParams, Number, Whole
 from dlseg.crf.pydensecrf_kernel import PydensecrfKernel
 from dlseg.crf.shrink import averaged, enlarged
@@ -119,13 +119,16 @@ class DenseCRF:
         self._begin()
 
     def __copy__(self) -> DenseCRF:
-        twin = object.__new__(DenseCRF)
-        traced = None if self._traced is None else self._traced.twin()
-        twin.__setstate__(self._inputs() | {"_traced": traced})
-        return twin
+        return self._with({"_traced": None if self._traced is None else self._traced.twin()})
 
     def __deepcopy__(self, memo: dict[int, Any]) -> DenseCRF:
         return self.__copy__()  # the inputs are nobody else's, and never changed
+
+    def _with(self, changes: dict[str, Any]) -> DenseCRF:
+        """A copy with some inputs changed."""
+        twin = object.__new__(DenseCRF)
+        twin.__setstate__(self._inputs() | changes)
+        return twin
 
     def _inputs(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in KEPT}
@@ -158,8 +161,7 @@ class DenseCRF:
     def _run(self, params: CRFParams, relax: Number, cancel: Callable[[], bool] | None) -> Run:
         run = self._start(params, relax, thorough=False)
         for _ in range(params.iterations):
-            if cancel is not None and cancel():
-                raise Cancelled(f"stopped by cancel before {params.iterations} iterations were done")
+            ask(cancel, params.iterations)
             if run.advance(relax) == 0:
                 break
         return run
@@ -230,16 +232,11 @@ class DenseCRF:
     def _shrunk(self, factor: int) -> DenseCRF:
         if isinstance(factor, bool) or not isinstance(factor, int) or factor < 1:
             raise ValueError(f"factor: got {factor!r}, expected a whole number >= 1")
-        small = self.__copy__()
-        small._traced = small._device = None
-        small._image, small._extra = (
-            np.ascontiguousarray(averaged(np.moveaxis(grid, 2, 0), factor).transpose(1, 2, 0))
-            for grid in (self._image, self._extra))
-        small.height, small.width, _ = small._image.shape
+        image, extra = (np.ascontiguousarray(averaged(np.moveaxis(grid, 2, 0), factor).transpose(1, 2, 0))
+                        for grid in (self._image, self._extra))
         probs = averaged(self._probs.reshape(-1, self.height, self.width), factor).reshape(self.num_classes, -1)
-        small._probs = probs / probs.sum(axis=0)
-        small._begin()
-        return small
+        return self._with({"_image": image, "_extra": extra, "height": image.shape[0], "width": image.shape[1],
+                           "_probs": probs / probs.sum(axis=0), "_traced": None, "_device": None})
 
     def affinity(self, params: CRFParams, row: int, col: int) -> Affinity:
         """What pixel (row, col) weighs every pixel: its row of both kernels, weighted and normalised."""

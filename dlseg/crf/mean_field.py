@@ -13,11 +13,18 @@ from dlseg.crf.validation import softmax
 
 Marginals = Float[np.ndarray, "C N"]
 Labels = Int64[np.ndarray, " N"]
+Cancel = Callable[[], bool] | None  # asked before every iteration
 Compatibility = Float[np.ndarray, "C C"] | None
 
 
 class Cancelled(Exception):
     """Inference was stopped between two iterations because its `cancel` said so."""
+
+
+def ask(cancel: Cancel, iterations: int) -> None:
+    """Raises Cancelled where `cancel` says so."""
+    if cancel is not None and cancel():
+        raise Cancelled(f"stopped by cancel before {iterations} iterations were done")
 
 
 @runtime_checkable

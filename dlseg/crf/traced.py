@@ -13,7 +13,8 @@ from torch import Tensor
 
 from dlseg.crf.features import Extra
 from dlseg.crf.lattice.filter import Side
-from dlseg.crf.lattice.unrolled import Cancel, LatticePair, unrolled
+from dlseg.crf.lattice.unrolled import LatticePair, unrolled
+from dlseg.crf.mean_field import Cancel
 from dlseg.crf.params import CRFParams, Number
 from dlseg.crf.torch_lattice import SparseKernel
 from dlseg.crf.validation import CLIP

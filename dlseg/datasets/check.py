@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from tqdm.auto import tqdm
 
 from dlseg.datasets import voc
-from dlseg.datasets.counts import LabelCounts, shared_pictures
+from dlseg.datasets.counts import LabelCounts, shared_pictures, some
 from dlseg.datasets.described import FILE, Described, described_splits
 from dlseg.images import read_image
 
@@ -97,7 +97,7 @@ def _described(root: Path, progress: bool) -> Report:
                if count.pictures > 1 and count.fault()]
     notes += [f"{name}: no labels" for name, data in splits.items() if not data.labelled]
     if {"train", "val"} <= set(splits) and (both := shared_pictures(splits["train"], splits["val"])):
-        notes.append(f"train and val share {_some(both)}")
+        notes.append(f"train and val share {some(both, SHOWN)}")
     classes = max((data.num_classes for data in splits.values()), default=0)
     return Report(root, classes, {name: len(data) for name, data in splits.items()}, faults, notes,
                   {name: str(count) for name, count in counts.items() if count.pictures})
@@ -217,18 +217,13 @@ def _notes(root: Path, lists: dict[str, list[str]], folders: dict[str, str]) -> 
              if not voc.has_labels(root, listed, folders[split])]
     both = sorted(set(lists.get("train", [])) & set(lists.get("val", [])))
     if both:
-        notes.append(f"train and val share {_some(both)}")
+        notes.append(f"train and val share {some(both, SHOWN)}")
     names = {name for listed in lists.values() for name in listed}
     for folder in SUBFOLDERS[:2]:
         files = sorted(path.name for path in (root / folder).glob("*") if path.stem not in names)
         if files:
-            notes.append(f"{folder}: in no list: {_some(files)}")
+            notes.append(f"{folder}: in no list: {some(files, SHOWN)}")
     return notes
-
-
-def _some(names: list[str]) -> str:
-    rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + rest
 
 
 def _fault(root: Path, path: Path, error: Exception) -> Fault:

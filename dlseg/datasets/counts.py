@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from dlseg.datasets.memory import LabelledImages, files_of
 from dlseg.datasets.places import cache_folder
 from dlseg.datasets.voc import VOID
+from dlseg.datasets.whole import write_whole
 
 SHOWN = 12  # classes spelled out in a line
 
@@ -65,16 +66,16 @@ class LabelCounts:
                 "value of its own, or say in `values` of dataset.json what each value means")
         if not any(self.pixels):
             return (f"got {self.pictures} labels that are void everywhere, expected pixels of "
-                    f"{_some(list(self.classes))}; {hint}")
+                    f"{some(list(self.classes))}; {hint}")
         if len(self.seen()) == 1 and len(self.classes) > 1:
             return (f"got labels with a single class, {self.seen()[0]!r}, and {_per_cent(self.void_share())} void, "
-                    f"expected at least two of {_some(list(self.classes))}; {hint}")
+                    f"expected at least two of {some(list(self.classes))}; {hint}")
         return ""
 
     def __str__(self) -> str:
         common = sorted(((share, name) for name, share in self.shares().items() if share), reverse=True)
-        words = _some([f"{name} {_per_cent(share)}" for share, name in common])
-        never = f"; never seen: {_some(self.unseen())}" if self.unseen() else ""
+        words = some([f"{name} {_per_cent(share)}" for share, name in common])
+        never = f"; never seen: {some(self.unseen())}" if self.unseen() else ""
         void = f"void {_per_cent(self.void_share())} of all pixels"
         return f"{self.pictures} labels: {words or 'no class'}; {void}{never}"
 
@@ -83,9 +84,10 @@ def _per_cent(share: float) -> str:
     return f"{100 * share:.1f} %" if not 0 < share < 0.0005 else "under 0.1 %"
 
 
-def _some(words: list[str]) -> str:
-    rest = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
-    return ", ".join(words[:SHOWN]) + rest
+def some(words: list[str], shown: int = SHOWN) -> str:
+    """The first of many words, and how many more there are."""
+    rest = f" and {len(words) - shown} more" if len(words) > shown else ""
+    return ", ".join(words[:shown]) + rest
 
 
 def count_labels(data: LabelledImages, progress: bool = False) -> LabelCounts:
@@ -102,10 +104,8 @@ def count_labels(data: LabelledImages, progress: bool = False) -> LabelCounts:
     if place is not None:
         with suppress(OSError):  # a cache that cannot be written costs time, no more
             place.parent.mkdir(parents=True, exist_ok=True)
-            draft = place.with_name(place.name + ".tmp")
             found = {"pixels": counts.pixels, "void": counts.void, "pictures": counts.pictures}
-            draft.write_text(json.dumps(found), encoding="utf-8")
-            draft.replace(place)
+            write_whole(place, json.dumps(found))
     return counts
 
 

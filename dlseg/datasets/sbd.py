@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from dlseg.datasets import voc
 from dlseg.datasets.lists import read_entries, stem
-from dlseg.datasets.whole import make_whole
+from dlseg.datasets.whole import make_whole, write_whole
 
 
 def merge(voc_root: str | Path, sbd: str | Path, jobs: int = 1, progress: bool = True) -> dict[str, int]:
@@ -47,9 +47,7 @@ def merge(voc_root: str | Path, sbd: str | Path, jobs: int = 1, progress: bool =
     make_whole(root / voc.AUGMENTED, {"voc": sorted(train | val), "sbd": sorted(theirs)}, fill)
     for split, names in lists.items():
         path = root / "ImageSets" / "Segmentation" / f"{split}.txt"
-        draft = path.with_name(path.name + ".tmp")
-        draft.write_text("\n".join(names) + "\n", encoding="utf-8")
-        draft.replace(path)
+        write_whole(path, "\n".join(names) + "\n")
     return {split: len(names) for split, names in lists.items()}
 
 

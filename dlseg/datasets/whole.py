@@ -125,6 +125,13 @@ def _locked(out: Path) -> FileLock:
     return lock
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    draft = path.with_name(path.name + ".tmp")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)
+
+
 def claim(folder: Path, note: str, settings: dict[str, Any]) -> None:
     """Write in a folder, in the file `note`, what made or will make its files; make the folder where it is missing.
 
@@ -134,9 +141,7 @@ def claim(folder: Path, note: str, settings: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path, here = folder / note, json.loads(json.dumps(settings))
     if not path.exists():
-        draft = path.with_name(path.name + ".tmp")
-        draft.write_text(json.dumps(here, indent=2) + "\n", encoding="utf-8")
-        draft.replace(path)
+        write_whole(path, json.dumps(here, indent=2) + "\n")
         return
     try:
         there = dict(json.loads(path.read_text(encoding="utf-8")))

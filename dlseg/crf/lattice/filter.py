@@ -46,9 +46,9 @@ class Side:
             return self.weight_of
         return self.lattice.weight_of * self.get[self.lattice.pixel_of]
 
-    def gain(self, weight: float) -> Float32[np.ndarray, " N"]:
+    def gain(self, weight: float, *, transpose: bool = False) -> Float32[np.ndarray, " N"]:
         """What a pixel multiplies the lattice's value with: weight, normalisation, the lattice's own constant."""
-        return self.get * np.float32(weight * self.lattice.gain)
+        return (self.send if transpose else self.get) * np.float32(weight * self.lattice.gain)
 
     def row(self, weight: float, pixel: int) -> Float32[np.ndarray, " N"]:
         """One row of the weighted, normalised kernel matrix."""

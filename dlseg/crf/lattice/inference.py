@@ -15,7 +15,7 @@ from dlseg.crf.lattice.jit import passes, update
 from dlseg.crf.lattice.pruning import Folding, filled, fold
 from dlseg.crf.lattice.state import ROW, First, Sides, Unary
 from dlseg.crf.lattice.structure import Lattice
-from dlseg.crf.lattice.threads import share
+from dlseg.crf.lattice.threads import amid, share
 from dlseg.crf.mean_field import Compatibility, Labels, Marginals, pairwise_energy
 from dlseg.crf.params import CRFParams, Number
 
@@ -222,14 +222,14 @@ class LatticeRun:
         """work(*arguments, width of a row, first point, last point) on both lattices."""
         far, near = ([(*arguments(which, side), self.width, *part) for part in side.lattice.point_parts]
                      for which, side in enumerate(self.sides))
-        self._share(work, _around(far, near))
+        self._share(work, amid(far, near))
 
     def _blur(self, fields: list[np.ndarray]) -> None:
         for axis in range(max(side.lattice.dimensions for side in self.sides) + 1):
             far, near = ([(field, side.lattice.runs[axis], self.width, *part)
                           for part in side.lattice.run_parts[axis]] if axis <= side.lattice.dimensions else []
                          for side, field in zip(self.sides, fields, strict=True))
-            self._share(passes.blur, _around(far, near))
+            self._share(passes.blur, amid(far, near))
 
     def marginals(self) -> Marginals:
         out = np.empty(self.probs.shape, np.float32)  # rows of labels, however the input lies
@@ -253,9 +253,3 @@ class LatticeRun:
         every = np.zeros_like(self.probs)
         every[self.folding.live] = messages.reshape(-1, self.width).T[: len(self.folding.live)]
         return pairwise_energy(self.marginals(), every, self.compatibility)
-
-
-def _around(far: list[tuple], near: list[tuple]) -> list[tuple]:
-    """The smoothness lattice's tasks amid the other's: threads start at both ends, these even them out."""
-    half = len(far) // 2
-    return [*far[:half], *near, *far[half:]]

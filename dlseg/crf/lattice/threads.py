@@ -179,6 +179,12 @@ def share(work: Callable[..., Any], tasks: Sequence[tuple], threads: int) -> lis
         del late, failures  # their tracebacks lead here: a circle that would keep the arrays
 
 
+def amid(first: list[tuple], *others: list[tuple]) -> list[tuple]:
+    """The other tasks amid the first ones: threads start at both ends, these even them out."""
+    half = len(first) // 2
+    return [*first[:half], *(task for tasks in others for task in tasks), *first[half:]]
+
+
 def parts(count: int, threads: int = MOST, size: int = 16384) -> list[tuple[int, int]]:
     """range(count) in parts of about `size` for threads to share; in one part for one thread."""
     pieces = max(1, round(count / size)) if threads > 1 else 1

@@ -19,15 +19,14 @@ from torch import Tensor
 
 from dlseg.crf.lattice.buffers import borrowed, room
 from dlseg.crf.lattice.filter import Side
-from dlseg.crf.lattice.jit import passes
+from dlseg.crf.lattice.jit import passes, update
 from dlseg.crf.lattice.jit import unrolled as loops
 from dlseg.crf.lattice.state import ROW
-from dlseg.crf.lattice.threads import share
-from dlseg.crf.mean_field import Cancelled
+from dlseg.crf.lattice.threads import amid, share
+from dlseg.crf.mean_field import Cancel, ask
 from dlseg.crf.params import Number
 
 Filter = Callable[[Tensor], Tensor]  # K times a field (N, L)
-Cancel = Callable[[], bool] | None
 
 
 def unrolled(scores: Float[Tensor, "N C"], filters: Sequence[Filter], weights: Sequence[Any],
@@ -46,12 +45,6 @@ def unrolled(scores: Float[Tensor, "N C"], filters: Sequence[Filter], weights: S
         gain = messages if compatibility is None else -messages @ compatibility.T
         q = q + relax * ((scores + gain).softmax(1) - q)
     return q
-
-
-def ask(cancel: Cancel, iterations: int) -> None:
-    """Raises Cancelled where `cancel` says so."""
-    if cancel is not None and cancel():
-        raise Cancelled(f"stopped by cancel before {iterations} iterations were done")
 
 
 class _Filtered(torch.autograd.Function):
@@ -137,9 +130,9 @@ class LatticePair:
                transpose: bool) -> None:
         """Splats and blurs rows of labels onto lattices: fields are pairs of which lattice, and its values."""
         lattices = [self.sides[which].lattice for which, _ in fields]
-        self.shared(passes.splat, _around([
+        self.shared(passes.splat, amid(*(
             [(rows, lattice.start_of, lattice.pixel_of, self._weights(which, transpose), values, width, *part)
-             for part in lattice.point_parts] for lattice, (which, values) in zip(lattices, fields, strict=True)]))
+             for part in lattice.point_parts] for lattice, (which, values) in zip(lattices, fields, strict=True))))
         axes = range(max(lattice.dimensions for lattice in lattices) + 1)
         for step in axes:
             tasks = []
@@ -147,7 +140,7 @@ class LatticePair:
                 axis = lattice.dimensions - step if transpose else step
                 if 0 <= axis <= lattice.dimensions:
                     tasks.append([(values, lattice.runs[axis], width, *part) for part in lattice.run_parts[axis]])
-            self.shared(passes.blur, _around(tasks))
+            self.shared(passes.blur, amid(*tasks))
 
     def _weights(self, which: int, transpose: bool) -> Float32[np.ndarray, " n"]:
         """Of every entry of a lattice's list of pixels: barycentric, times the normalisation of what comes in."""
@@ -156,19 +149,11 @@ class LatticePair:
 
     def gain(self, which: int, transpose: bool) -> Float32[np.ndarray, " N"]:
         """What a pixel multiplies the lattice's value with: the normalisation, and the lattice's own constant."""
-        side = self.sides[which]
-        return (side.send if transpose else side.get) * side.lattice.gain
+        return self.sides[which].gain(1.0, transpose=transpose)
 
     def shared(self, work: Callable[..., Any], tasks: list[tuple]) -> list[Any]:
         """work(*task) for every task, by the threads."""
         return share(work, tasks, self.threads)
-
-
-def _around(tasks: list[list[tuple]]) -> list[tuple]:
-    """The second lattice's tasks amid the first one's: threads start at both ends, these even them out."""
-    first, rest = tasks[0], [task for others in tasks[1:] for task in others]
-    half = len(first) // 2
-    return [*first[:half], *rest, *first[half:]]
 
 
 class _Unrolled:
@@ -182,7 +167,7 @@ class _Unrolled:
         self.weights = np.float32(w1.item()), np.float32(w2.item())
         self.mu = None if compatibility is None else compatibility.detach().numpy()
         self.memory = borrowed(self)
-        self.scores = self._laid("scores", scores, loops.NEVER)
+        self.scores = self._laid("scores", scores, update.NEVER)
         self.kept: list[np.ndarray] = []  # the marginals before each update, and the last ones
 
     def _rows(self, name: str) -> Float32[np.ndarray, " n"]:

@@ -26,10 +26,9 @@ from dlseg.crf.lattice.jit.lanes import (
     sub,
     total,
 )
+from dlseg.crf.lattice.jit.update import BLOCK, NEVER
 
 ZERO, ONE = np.float32(0), np.float32(1)
-NEVER = np.float32(-1e30)  # the score of a place that holds no label
-BLOCK = 64  # pixels whose labels are laid out together: what is written is still near when it is read
 
 
 @jit
