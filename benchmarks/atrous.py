@@ -37,12 +37,12 @@ class Layer:
     @property
     def macs(self) -> int:
         """Multiply-adds that the definition needs, the padding's among them."""
-        return SIDE * SIDE * self.outputs * self.inputs * self.kernel ** 2
+        return SIDE * SIDE * self.outputs * self.inputs * self.kernel**2
 
     @property
     def with_zeros(self) -> float:
         """How many times more taps the filter with zeros has."""
-        return ((self.kernel - 1) * self.rate + 1) ** 2 / self.kernel ** 2
+        return ((self.kernel - 1) * self.rate + 1) ** 2 / self.kernel**2
 
 
 LAYERS = (
@@ -68,7 +68,7 @@ def stitched(x: Tensor, weight: Tensor, rate: int, padding: int) -> Tensor:
 def one_layer(layer: Layer, count: int) -> list[str]:
     """A row: each form's time, against native."""
     x = torch.randn(1, layer.inputs, SIDE, SIDE).to(memory_format=torch.channels_last)
-    weight = torch.randn(layer.outputs, layer.inputs, layer.kernel, layer.kernel).mul_(layer.inputs ** -0.5)
+    weight = torch.randn(layer.outputs, layer.inputs, layer.kernel, layer.kernel).mul_(layer.inputs**-0.5)
     weight = weight.to(memory_format=torch.channels_last)
     holes = insert_holes(weight, layer.rate).to(memory_format=torch.channels_last)  # once, as a user of it would
     rate, padding = layer.rate, layer.padding
@@ -83,16 +83,30 @@ def one_layer(layer: Layer, count: int) -> list[str]:
     for name in ("sample", "stitched", "zeros"):
         torch.testing.assert_close(works[name](), truth, rtol=1e-3, atol=1e-3)
     times = timing.rounds(works, count, warm=0)
-    cells = [f"{timing.milliseconds(times[name])} · {timing.ratio(times, name, 'native'):.2f}"
-             for name in ("sample", "stitched", "zeros")]
-    return [f"{layer.name}, {layer.inputs} → {layer.outputs}", timing.milliseconds(times["native"]),
-            f"{timing.share(times, 'native', layer.macs, 'product'):.2f}", *cells, f"{layer.with_zeros:.1f}"]
+    cells = [
+        f"{timing.milliseconds(times[name])} · {timing.ratio(times, name, 'native'):.2f}"
+        for name in ("sample", "stitched", "zeros")
+    ]
+    return [
+        f"{layer.name}, {layer.inputs} → {layer.outputs}",
+        timing.milliseconds(times["native"]),
+        f"{timing.share(times, 'native', layer.macs, 'product'):.2f}",
+        *cells,
+        f"{layer.with_zeros:.1f}",
+    ]
 
 
 def layers(count: int) -> str:
     """The table of layers."""
-    head = ["layer at stride 8", "native, ms", "share of the product's rate", "sample, ms · times native",
-            "stitched, ms · times native", "zeros, ms · times native", "zeros by arithmetic"]
+    head = [
+        "layer at stride 8",
+        "native, ms",
+        "share of the product's rate",
+        "sample, ms · times native",
+        "stitched, ms · times native",
+        "zeros, ms · times native",
+        "zeros by arithmetic",
+    ]
     with torch.inference_mode():
         rows = [one_layer(layer, count) for layer in LAYERS]
     return "One layer, 39×39 positions, one image.\n\n" + timing.table(head, rows)
@@ -105,18 +119,31 @@ def whole(count: int) -> str:
     image = torch.randn(1, 3, 306, 306)
     with torch.inference_mode():
         works: dict[str, timing.Work] = {
-            "dense": lambda: dense(image), "stitched": lambda: shift_and_stitch(strided, image, 8),
-            "strided": lambda: strided(image)}
+            "dense": lambda: dense(image),
+            "stitched": lambda: shift_and_stitch(strided, image, 8),
+            "strided": lambda: strided(image),
+        }
         torch.testing.assert_close(works["dense"](), works["stitched"](), rtol=1e-3, atol=1e-4)
         times = timing.rounds(works, count, warm=0)
     predicted = 16 * cost(strided, (306, 306)).macs / cost(dense, (306, 306)).macs
-    rows = [["hole algorithm, one run", timing.milliseconds(times["dense"]), "1", "1"],
-            ["shift-and-stitch, 16 runs", timing.milliseconds(times["stitched"]),
-             f"{timing.ratio(times, 'stitched', 'dense'):.2f}", f"{predicted:.2f}"],
-            ["for comparison: stride 32, one run", timing.milliseconds(times["strided"]),
-             f"{timing.ratio(times, 'strided', 'dense'):.2f}", f"{predicted / 16:.2f}"]]
-    return ("VGG-16 with a 3×3×1024 fc6 from stride 32 to stride 8, one image of 306×306.\n\n"
-            + timing.table(["", "ms, median (best)", "times the hole algorithm", "by arithmetic"], rows))
+    rows = [
+        ["hole algorithm, one run", timing.milliseconds(times["dense"]), "1", "1"],
+        [
+            "shift-and-stitch, 16 runs",
+            timing.milliseconds(times["stitched"]),
+            f"{timing.ratio(times, 'stitched', 'dense'):.2f}",
+            f"{predicted:.2f}",
+        ],
+        [
+            "for comparison: stride 32, one run",
+            timing.milliseconds(times["strided"]),
+            f"{timing.ratio(times, 'strided', 'dense'):.2f}",
+            f"{predicted / 16:.2f}",
+        ],
+    ]
+    return "VGG-16 with a 3×3×1024 fc6 from stride 32 to stride 8, one image of 306×306.\n\n" + timing.table(
+        ["", "ms, median (best)", "times the hole algorithm", "by arithmetic"], rows
+    )
 
 
 def main() -> None:

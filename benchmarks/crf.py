@@ -85,16 +85,20 @@ def images(rounds: int, threads: int) -> str:
         ratios.append([ratio(runs, engine) for engine in list(runs)[1:]])
     middles = (f"**{middle(list(column)):.1f}**" for column in zip(*ratios, strict=True))
     last = ["**median of the ratios**", *[""] * len(runs), *middles]
-    return ("## Real images: build + ten iterations = total\n\n21 labels, w1 4, σα 67, σβ 3, w2 3, σγ 3; "
-            f"median of {rounds} rounds.\n\n" + timing.table(head("image", runs), [*rows, last]))
+    return (
+        "## Real images: build + ten iterations = total\n\n21 labels, w1 4, σα 67, σβ 3, w2 3, σγ 3; "
+        f"median of {rounds} rounds.\n\n" + timing.table(head("image", runs), [*rows, last])
+    )
 
 
 def worst(rounds: int, threads: int) -> str:
     """Noise: every pixel its own lattice points, every label alive."""
     image, probs = noise(21)
     runs = in_turn(rounds, engines(image, probs, threads))
-    return (f"## The worst case: noise, 500×375, 21 labels all likely somewhere\n\nMedian of {rounds} rounds.\n\n"
-            + timing.table(head("", runs), [["noise", *medians(runs)]]))
+    return (
+        f"## The worst case: noise, 500×375, 21 labels all likely somewhere\n\nMedian of {rounds} rounds.\n\n"
+        + timing.table(head("", runs), [["noise", *medians(runs)]])
+    )
 
 
 def paths(rounds: int, threads: int) -> str:
@@ -106,7 +110,9 @@ def paths(rounds: int, threads: int) -> str:
         "σα, σβ changed": lambda crf, i: crf.infer(replace(p, sigma_alpha=67 + i, sigma_beta=3 + 0.01 * i)),
         "preview, weights changed": lambda crf, i: crf.preview(replace(p, w1=p.w1 + 0.1 * i)),
         "preview, σα, σβ changed": lambda crf, i: crf.preview(
-            replace(p, sigma_alpha=67 + i, sigma_beta=3 + 0.01 * i))}
+            replace(p, sigma_alpha=67 + i, sigma_beta=3 + 0.01 * i)
+        ),
+    }
     times: dict[str, list[float]] = {name: [] for name in changes}
     ratios: dict[str, list[float]] = {name: [] for name in changes}
     for _, image, probs, _ in real_images():
@@ -118,11 +124,14 @@ def paths(rounds: int, threads: int) -> str:
             took = middle([timing.clocked(partial(change, crf, i)) for i in range(1, rounds + 1)])
             times[name].append(took)
             ratios[name].append(whole / took)
-    rows = [[name, ms(middle(times[name])), ms(max(times[name])), f"{middle(ratios[name]):.1f}"]
-            for name in changes]
+    rows = [
+        [name, ms(middle(times[name])), ms(max(times[name])), f"{middle(ratios[name]):.1f}"] for name in changes
+    ]
     columns = ["", "ms, median of images", "ms, slowest image", "times faster than pydensecrf anew"]
-    return (f"## After a change, {threads} threads\n\nThe same 20 images, about 500×375, 21 labels; {rounds} "
-            "changes each. A preview works on half the resolution.\n\n" + timing.table(columns, rows))
+    return (
+        f"## After a change, {threads} threads\n\nThe same 20 images, about 500×375, 21 labels; {rounds} "
+        "changes each. A preview works on half the resolution.\n\n" + timing.table(columns, rows)
+    )
 
 
 def agreement() -> str:
@@ -136,8 +145,15 @@ def agreement() -> str:
                 theirs, mine = peer(image, probs, q)[1], DenseCRF(image, probs=probs).infer(q)
                 same.append(float(np.mean(theirs.argmax(0) == mine.argmax(0))))
                 apart.append(float(np.mean(np.abs(theirs - mine))))
-            rows.append([f"w1 {p.w1:g}, σα {p.sigma_alpha:g}, σβ {p.sigma_beta:g}, {normalization}",
-                         f"{min(same):.5f}", f"{middle(same):.5f}", f"{max(apart):.1e}", f"{middle(apart):.1e}"])
+            rows.append(
+                [
+                    f"w1 {p.w1:g}, σα {p.sigma_alpha:g}, σβ {p.sigma_beta:g}, {normalization}",
+                    f"{min(same):.5f}",
+                    f"{middle(same):.5f}",
+                    f"{max(apart):.1e}",
+                    f"{middle(apart):.1e}",
+                ]
+            )
     columns = ["20 real images", "same labels, least", "median", "mean |ΔQ|, largest", "median"]
     return "## Agreement with pydensecrf\n\n" + timing.table(columns, rows)
 
@@ -149,15 +165,35 @@ def growth(scene: str, threads: int, amounts: tuple[float, ...]) -> str:
     for amount in amounts:
         size = amount * 1e6 if scene == "pixels" else amount
         theirs, mine = (alone(engine, scene, image, probs, size) for engine in ("pydensecrf", str(threads)))
-        rows.append([f"{amount:g}", f"{theirs.seconds:.2f}", f"{mine.seconds:.2f}",
-                     f"{theirs.seconds / mine.seconds:.1f}", f"{theirs.peak / 2**20:,.0f}",
-                     f"{mine.peak / 2**20:,.0f}", f"{theirs.peak / mine.peak:.1f}"])
-    what = ("megapixels, 21 labels (a real image and its scores, enlarged)" if scene == "pixels"
-            else f"labels, all likely somewhere, {image.shape[1]}×{image.shape[0]}")
-    columns = [what, "pydensecrf, s", f"ours, {threads} threads, s", "times faster",
-               "pydensecrf: peak, MiB", "ours: peak, MiB", "times less"]
-    return (f"## Growth with {scene}\n\nEach case in a process of its own, once; peak memory is what the engine "
-            "holds beyond the image and the probabilities given to it.\n\n" + timing.table(columns, rows))
+        rows.append(
+            [
+                f"{amount:g}",
+                f"{theirs.seconds:.2f}",
+                f"{mine.seconds:.2f}",
+                f"{theirs.seconds / mine.seconds:.1f}",
+                f"{theirs.peak / 2**20:,.0f}",
+                f"{mine.peak / 2**20:,.0f}",
+                f"{theirs.peak / mine.peak:.1f}",
+            ]
+        )
+    what = (
+        "megapixels, 21 labels (a real image and its scores, enlarged)"
+        if scene == "pixels"
+        else f"labels, all likely somewhere, {image.shape[1]}×{image.shape[0]}"
+    )
+    columns = [
+        what,
+        "pydensecrf, s",
+        f"ours, {threads} threads, s",
+        "times faster",
+        "pydensecrf: peak, MiB",
+        "ours: peak, MiB",
+        "times less",
+    ]
+    return (
+        f"## Growth with {scene}\n\nEach case in a process of its own, once; peak memory is what the engine "
+        "holds beyond the image and the probabilities given to it.\n\n" + timing.table(columns, rows)
+    )
 
 
 def main() -> None:
@@ -165,8 +201,11 @@ def main() -> None:
     parser.add_argument("part", choices=["images", "paths", "noise", "agreement", "pixels", "labels"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--amounts", type=lambda text: tuple(map(float, text.split(","))),
-                        help="megapixels or labels, instead of the usual ones")
+    parser.add_argument(
+        "--amounts",
+        type=lambda text: tuple(map(float, text.split(","))),
+        help="megapixels or labels, instead of the usual ones",
+    )
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
@@ -176,9 +215,11 @@ def main() -> None:
     works: dict[str, Callable[[], str]] = {
         "images": lambda: images(chosen.rounds, chosen.threads),
         "paths": lambda: paths(chosen.rounds, chosen.threads),
-        "noise": lambda: worst(chosen.rounds, chosen.threads), "agreement": agreement,
+        "noise": lambda: worst(chosen.rounds, chosen.threads),
+        "agreement": agreement,
         "pixels": lambda: growth("pixels", chosen.threads, chosen.amounts or MEGA),
-        "labels": lambda: growth("labels", chosen.threads, chosen.amounts or LABELS)}
+        "labels": lambda: growth("labels", chosen.threads, chosen.amounts or LABELS),
+    }
     machine = timing.machine(f"{chosen.threads} threads at most, wall-clock time")
     timing.save(chosen.out, f"# The CRF, measured: {chosen.part}\n\n{machine}.\n\n{works[chosen.part]()}")
 

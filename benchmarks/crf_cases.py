@@ -36,8 +36,10 @@ def peer(image: np.ndarray, probs: np.ndarray, p: CRFParams = PARAMS) -> tuple[T
     classes, height, width = probs.shape
     model = library.DenseCRF2D(width, height, classes)
     model.setUnaryEnergy(-np.log(np.clip(probs, 1e-5, 1)).reshape(classes, -1))
-    kind = {"kernel": library.DIAG_KERNEL,
-            "normalization": getattr(library, f"NORMALIZE_{p.normalization.upper()}")}
+    kind = {
+        "kernel": library.DIAG_KERNEL,
+        "normalization": getattr(library, f"NORMALIZE_{p.normalization.upper()}"),
+    }
     model.addPairwiseGaussian(sxy=p.sigma_gamma, compat=p.w2, **kind)
     model.addPairwiseBilateral(sxy=p.sigma_alpha, srgb=p.sigma_beta, rgbim=image, compat=p.w1, **kind)
     built = time.perf_counter()

@@ -54,9 +54,17 @@ def row(kind: str, found: list[Found]) -> list[str]:
     """A line of the table."""
     peers = [case.peer for case in found if case.peer is not None]
     ours = [case.ours for case in found]
-    return [kind, str(len(found)), str(sum(wrong(d, OURS) for d in ours)), f"{median(d.between for d in ours):.1e}",
-            f"{max(d.between for d in ours):.1e}", f"{100 * max(d.labels for d in ours):.3f}", str(len(peers)),
-            str(sum(wrong(d, PEER) for d in peers)), f"{max((d.between for d in peers), default=0):.1e}"]
+    return [
+        kind,
+        str(len(found)),
+        str(sum(wrong(d, OURS) for d in ours)),
+        f"{median(d.between for d in ours):.1e}",
+        f"{max(d.between for d in ours):.1e}",
+        f"{100 * max(d.labels for d in ours):.3f}",
+        str(len(peers)),
+        str(sum(wrong(d, PEER) for d in peers)),
+        f"{max((d.between for d in peers), default=0):.1e}",
+    ]
 
 
 def wrong(found: Difference, most: float) -> bool:
@@ -78,12 +86,24 @@ def main() -> None:
             kinds[found.kind].append(found)
             if wrong(found.ours, OURS) or (found.peer is not None and wrong(found.peer, PEER)):
                 print(found, file=sys.stderr)
-    head = ["unary", "cases", "wrong", "distance to steps, median", "largest", "% of labels, most",
-            "steps against pydensecrf", "wrong", "distance, largest"]
+    head = [
+        "unary",
+        "cases",
+        "wrong",
+        "distance to steps, median",
+        "largest",
+        "% of labels, most",
+        "steps against pydensecrf",
+        "wrong",
+        "distance, largest",
+    ]
     every = [case for cases in kinds.values() for case in cases]
     rows = [row(kind, kinds[kind]) for kind in UNARIES if kinds[kind]] + [row("**all**", every)]
-    timing.save(chosen.out, "# The CRF's shortcuts on random problems of every kind\n\n"
-                f"{timing.machine(f'seeds {seeds.start} to {seeds.stop - 1}')}.\n\n{timing.table(head, rows)}\n")
+    timing.save(
+        chosen.out,
+        "# The CRF's shortcuts on random problems of every kind\n\n"
+        f"{timing.machine(f'seeds {seeds.start} to {seeds.stop - 1}')}.\n\n{timing.table(head, rows)}\n",
+    )
 
 
 if __name__ == "__main__":

@@ -37,8 +37,10 @@ def scenes() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     crop = np.ascontiguousarray(image[rows][:, columns])
     real = np.log(np.maximum(probs[:, rows][:, :, columns], 1e-5)).astype(np.float32)
     _, alive = blobs(crop, CLASSES)
-    return {"real image, its own scores": (crop, real),
-            "real image, every label alive": (crop, np.log(alive).astype(np.float32))}
+    return {
+        "real image, its own scores": (crop, real),
+        "real image, every label alive": (crop, np.log(alive).astype(np.float32)),
+    }
 
 
 def fresh(image: np.ndarray) -> np.ndarray:
@@ -71,6 +73,7 @@ def works(image: np.ndarray, logits: np.ndarray, threads: int, kept: bool) -> di
         def both() -> None:
             x = unary.clone().requires_grad_()
             (layer(seen()[None], x[None])[0] * towards).sum().backward()
+
         return both
 
     def torch_path() -> None:
@@ -78,9 +81,13 @@ def works(image: np.ndarray, logits: np.ndarray, threads: int, kept: bool) -> di
         kernel = sparse if kept else SparseKernel(torch.from_numpy(fresh(image).astype(np.float32)))
         (infer(kernel, x.flatten(1).softmax(0).clamp(min=1e-5), P, None) * towards.flatten(1)).sum().backward()
 
-    return {"infer": inference, "layer, forward": forward, "layer, forward and backward, weights learned":
-            step(weights), "layer, forward and backward, compatibility too": step(everything),
-            "torch's sparse matrices, forward and backward": torch_path}
+    return {
+        "infer": inference,
+        "layer, forward": forward,
+        "layer, forward and backward, weights learned": step(weights),
+        "layer, forward and backward, compatibility too": step(everything),
+        "torch's sparse matrices, forward and backward": torch_path,
+    }
 
 
 def measured(name: str, image: np.ndarray, logits: np.ndarray, threads: int, rounds: int) -> str:
@@ -109,10 +116,12 @@ def main() -> None:
     torch.set_num_threads(chosen.threads)
     tables = [measured(name, *scene, chosen.threads, chosen.rounds) for name, scene in scenes().items()]
     machine = timing.machine(f"{chosen.threads} threads, wall-clock time")
-    head = (f"# The CRF as a layer, measured\n\n{machine}.\n\n{SIDE}×{SIDE} pixels, {CLASSES} labels, 5 "
-            f"iterations, w1 4, σα 67, σβ 3, w2 3, σγ 3; {chosen.rounds} rounds, everything in turn. The ratio is "
-            "the median over rounds. `infer` leaves out labels that cannot win and pixels that stay as they are; "
-            "the layer leaves out nothing.\n\n")
+    head = (
+        f"# The CRF as a layer, measured\n\n{machine}.\n\n{SIDE}×{SIDE} pixels, {CLASSES} labels, 5 "
+        f"iterations, w1 4, σα 67, σβ 3, w2 3, σγ 3; {chosen.rounds} rounds, everything in turn. The ratio is "
+        "the median over rounds. `infer` leaves out labels that cannot win and pixels that stay as they are; "
+        "the layer leaves out nothing.\n\n"
+    )
     timing.save(chosen.out, head + "\n\n".join(tables))
 
 

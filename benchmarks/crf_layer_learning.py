@@ -44,8 +44,16 @@ def scored(split: str, count: int) -> Scored:
     net = create("deeplab-largefov", data.num_classes, width=1 / 8, weights="shapes").eval()
     samples = [data[i] for i in range(min(count, len(data)))]
     scores = [predict(net, sample.image).scores for sample in samples]
-    return Scored(*(torch.from_numpy(np.stack(arrays)) for arrays in (
-        [sample.image for sample in samples], scores, [sample.label.astype(np.int64) for sample in samples])))
+    return Scored(
+        *(
+            torch.from_numpy(np.stack(arrays))
+            for arrays in (
+                [sample.image for sample in samples],
+                scores,
+                [sample.label.astype(np.int64) for sample in samples],
+            )
+        )
+    )
 
 
 def soft_iou(q: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -77,9 +85,11 @@ def learned(scenes: Scored, steps: int, batch: int, compatibility: bool) -> tupl
         schedule.step()
         losses.append(loss.item())
         if step % max(1, steps // 4) == 0:
-            recent = np.mean(losses[-steps // 4:])
-            said.append(f"{'all' if compatibility else 'weights alone'}, step {step}: loss {recent:.3f}, "
-                        f"w1 {layer.params.w1:.2f}, w2 {layer.params.w2:.2f}")
+            recent = np.mean(losses[-steps // 4 :])
+            said.append(
+                f"{'all' if compatibility else 'weights alone'}, step {step}: loss {recent:.3f}, "
+                f"w1 {layer.params.w1:.2f}, w2 {layer.params.w2:.2f}"
+            )
             print(said[-1], flush=True)
     return layer, said
 
@@ -111,21 +121,28 @@ def main() -> None:
     alone, first = learned(train, chosen.steps, chosen.batch, compatibility=False)
     layer, said = learned(train, chosen.steps, chosen.batch, compatibility=True)
     p, mu = layer.params, layer.costs
-    rows = [["no CRF", mean_iou(val, lambda image, logits: logits.argmax(axis=0))],
-            ["the start: w1 1, w2 1, Potts", mean_iou(val, with_crf(replace(SHAPES_CRF, w1=1.0, w2=1.0)))],
-            [f"searched: w1 {SHAPES_CRF.w1:g}, w2 {SHAPES_CRF.w2:g}, Potts", mean_iou(val, with_crf(SHAPES_CRF))],
-            [f"learned: w1 {alone.params.w1:.1f}, w2 {alone.params.w2:.1f}, Potts",
-             mean_iou(val, with_crf(alone.params))],
-            [f"learned: w1 {p.w1:.1f}, w2 {p.w2:.1f}, compatibilities", mean_iou(val, with_crf(p, mu))]]
+    rows = [
+        ["no CRF", mean_iou(val, lambda image, logits: logits.argmax(axis=0))],
+        ["the start: w1 1, w2 1, Potts", mean_iou(val, with_crf(replace(SHAPES_CRF, w1=1.0, w2=1.0)))],
+        [f"searched: w1 {SHAPES_CRF.w1:g}, w2 {SHAPES_CRF.w2:g}, Potts", mean_iou(val, with_crf(SHAPES_CRF))],
+        [
+            f"learned: w1 {alone.params.w1:.1f}, w2 {alone.params.w2:.1f}, Potts",
+            mean_iou(val, with_crf(alone.params)),
+        ],
+        [f"learned: w1 {p.w1:.1f}, w2 {p.w2:.1f}, compatibilities", mean_iou(val, with_crf(p, mu))],
+    ]
     other = mu[~np.eye(len(mu), dtype=bool)]
-    text = (f"# The CRF's weights learned by gradient, measured\n\n{timing.machine('2 threads')}.\n\n"
-            f"Shapes, {len(val.images)} validation scenes; learned on {min(chosen.scenes, 2000)} training scenes, "
-            f"{chosen.batch} a step, σα {p.sigma_alpha:g}, σβ {p.sigma_beta:g}, σγ {p.sigma_gamma:g}, "
-            f"{p.iterations} iterations, as the search found them.\n\n"
-            + timing.table(["", "mean IoU, %"], [[name, f"{value:.2f}"] for name, value in rows])
-            + "\n\n" + "\n".join(f"- {line}" for line in (*first, *said))
-            + f"\n- compatibilities learned: unlike labels {other.min():.2f} to {other.max():.2f}, mean "
-            f"{other.mean():.2f}; like labels {np.diag(mu).min():.2f} to {np.diag(mu).max():.2f}")
+    text = (
+        f"# The CRF's weights learned by gradient, measured\n\n{timing.machine('2 threads')}.\n\n"
+        f"Shapes, {len(val.images)} validation scenes; learned on {min(chosen.scenes, 2000)} training scenes, "
+        f"{chosen.batch} a step, σα {p.sigma_alpha:g}, σβ {p.sigma_beta:g}, σγ {p.sigma_gamma:g}, "
+        f"{p.iterations} iterations, as the search found them.\n\n"
+        + timing.table(["", "mean IoU, %"], [[name, f"{value:.2f}"] for name, value in rows])
+        + "\n\n"
+        + "\n".join(f"- {line}" for line in (*first, *said))
+        + f"\n- compatibilities learned: unlike labels {other.min():.2f} to {other.max():.2f}, mean "
+        f"{other.mean():.2f}; like labels {np.diag(mu).min():.2f} to {np.diag(mu).max():.2f}"
+    )
     timing.save(chosen.out, text)
 
 

@@ -39,8 +39,9 @@ def plain(images: ScoredImages, index: int, params: CRFParams) -> float:
     model.setUnaryEnergy(-np.log(np.clip(probs, 1e-5, 1)).reshape(classes, -1))
     kind = {"normalization": peer.NORMALIZE_AFTER, "kernel": peer.DIAG_KERNEL}
     model.addPairwiseGaussian(sxy=params.sigma_gamma, compat=params.w2, **kind)
-    model.addPairwiseBilateral(sxy=params.sigma_alpha, srgb=params.sigma_beta, rgbim=image, compat=params.w1,
-                               **kind)
+    model.addPairwiseBilateral(
+        sxy=params.sigma_alpha, srgb=params.sigma_beta, rgbim=image, compat=params.w1, **kind
+    )
     labels = np.array(model.inference(params.iterations)).reshape(classes, height, width).argmax(0)
     for kept in (truth, np.where(trimap_band(truth, 8), truth, VOID)):
         ConfusionMatrix(classes).update(labels, kept)
@@ -73,11 +74,19 @@ def speed(images: ScoredImages, jobs: int, count: int) -> str:
     for processes in sorted({1, jobs}):
         measured = peer_seconds(images, some, processes)
         whole = measured / count * len(settings)
-        rows.append([f"plain pydensecrf loop, {processes} process{'es' * (processes > 1)}",
-                     f"{count}: {measured:.0f} s", f"{whole:.0f} (extrapolated)", f"{whole / ours:.1f}"])
-    return (f"## Speed: {len(settings)} settings × {len(images)} images\n\n"
-            "Wall-clock time; reading, inference and counting included.\n\n"
-            + timing.table(["", "settings measured", "seconds for all", "times ours"], rows))
+        rows.append(
+            [
+                f"plain pydensecrf loop, {processes} process{'es' * (processes > 1)}",
+                f"{count}: {measured:.0f} s",
+                f"{whole:.0f} (extrapolated)",
+                f"{whole / ours:.1f}",
+            ]
+        )
+    return (
+        f"## Speed: {len(settings)} settings × {len(images)} images\n\n"
+        "Wall-clock time; reading, inference and counting included.\n\n"
+        + timing.table(["", "settings measured", "seconds for all", "times ours"], rows)
+    )
 
 
 def found(images: ScoredImages, jobs: int, log: Path | None, figure: Path | None) -> str:
@@ -89,12 +98,16 @@ def found(images: ScoredImages, jobs: int, log: Path | None, figure: Path | None
         search_heat(result).savefig(figure, dpi=120)
     before, after = result.baseline, result.best
     took = f" in {seconds:.0f} s" if result.done == len(result.trials) else ""
-    pairs = {"mean IoU": (before.mean_iou, after.mean_iou),
-             "within 8 px of boundaries": (before.trimap_mean_iou or 0.0, after.trimap_mean_iou or 0.0)}
+    pairs = {
+        "mean IoU": (before.mean_iou, after.mean_iou),
+        "within 8 px of boundaries": (before.trimap_mean_iou or 0.0, after.trimap_mean_iou or 0.0),
+    }
     rises = ", ".join(f"{name} {100 * a:.2f} → {100 * b:.2f} %" for name, (a, b) in pairs.items())
     picture = f"\n\n![heat maps]({figure.name})" if figure is not None else ""
-    return (f"## Found\n\n{len(result.trials) - 1} settings on {result.images} images{took}: {rises}, with "
-            f"`{result.params.to_json()}`. The {SHOWN} best:\n\n{result.table('markdown', SHOWN)}{picture}")
+    return (
+        f"## Found\n\n{len(result.trials) - 1} settings on {result.images} images{took}: {rises}, with "
+        f"`{result.params.to_json()}`. The {SHOWN} best:\n\n{result.table('markdown', SHOWN)}{picture}"
+    )
 
 
 def main() -> None:

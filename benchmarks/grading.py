@@ -29,8 +29,12 @@ BUSY_HEAD = "def output_size("
 
 def solved() -> str:
     """Every worked solution of the course in one file."""
-    cells = [cell.source for path in source.sources(NOTEBOOKS) for cell in source.solved(path).cells
-             if source.solutions(cell.source)]
+    cells = [
+        cell.source
+        for path in source.sources(NOTEBOOKS)
+        for cell in source.solved(path).cells
+        if source.solutions(cell.source)
+    ]
     return IMPORTS + "\n\n".join(cells)
 
 

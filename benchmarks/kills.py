@@ -21,14 +21,36 @@ import torch
 from timing import machine, save, table
 
 REPO = Path(__file__).resolve().parents[1]
-OPTIONS = ["--split", "train_sample", "--iterations", "300", "--batch", "2", "--crop", "66", "--width", "0.0625",
-           "--init", "none", "--lr", "0.01", "--threads", "1", "--every", "7"]
+OPTIONS = [
+    "--split",
+    "train_sample",
+    "--iterations",
+    "300",
+    "--batch",
+    "2",
+    "--crop",
+    "66",
+    "--width",
+    "0.0625",
+    "--init",
+    "none",
+    "--lr",
+    "0.01",
+    "--threads",
+    "1",
+    "--every",
+    "7",
+]
 
 
 def start(out: Path) -> subprocess.Popen:
     environment = os.environ | {"PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-m", "dlseg", "train", *OPTIONS, "--out", str(out)], env=environment,
-                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(
+        [sys.executable, "-m", "dlseg", "train", *OPTIONS, "--out", str(out)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def done(out: Path) -> int:
@@ -56,8 +78,14 @@ def main() -> None:
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
-                rows.append([str(len(rows) + 1), f"{time.perf_counter() - begin:.2f}", str(done(killed)),
-                             "yes" if killed.exists() else "no"])
+                rows.append(
+                    [
+                        str(len(rows) + 1),
+                        f"{time.perf_counter() - begin:.2f}",
+                        str(done(killed)),
+                        "yes" if killed.exists() else "no",
+                    ]
+                )
             elif killed.exists():  # it was through before the moment came: once more from the beginning
                 check(whole, killed)
                 killed.unlink()
@@ -65,10 +93,12 @@ def main() -> None:
             raise SystemExit("the last run failed")
         check(whole, killed)
         found = hashlib.sha256(whole.read_bytes()).hexdigest()
-    text = (f"# {args.kills} kills\n\n{machine()}\n\nAn undisturbed run takes {life:.1f} s. After every kill the "
-            "same command was given again; whenever a run came through, its weights were those of the undisturbed "
-            f"one, bit by bit (SHA-256 {found[:16]}…).\n\n"
-            + table(["kill", "seconds after start", "iterations in the checkpoint", "weights already there"], rows))
+    text = (
+        f"# {args.kills} kills\n\n{machine()}\n\nAn undisturbed run takes {life:.1f} s. After every kill the "
+        "same command was given again; whenever a run came through, its weights were those of the undisturbed "
+        f"one, bit by bit (SHA-256 {found[:16]}…).\n\n"
+        + table(["kill", "seconds after start", "iterations in the checkpoint", "weights already there"], rows)
+    )
     save(args.out, text)
 
 

@@ -228,28 +228,55 @@ def report(results: dict[str, dict], compute: dict[str, dict], name: str, size: 
     middle = {form: statistics.median(values) for form, values in shown.items()}
     high = {form: statistics.quantiles(values, n=20)[-1] for form, values in shown.items()}
     settle = {form: statistics.median(result["settle"]) for form, result in results.items()}
-    rows = [[form, str(len(shown[form])), str(len(results[form]["steps"]) - len(shown[form])),
-             f"{middle[form]:.0f}", f"{high[form]:.0f}", f"{results[form]['pictures']:.1f}",
-             f"{settle[form]:.0f} ({max(results[form]['settle']):.0f})"] for form in FORMS]
+    rows = [
+        [
+            form,
+            str(len(shown[form])),
+            str(len(results[form]["steps"]) - len(shown[form])),
+            f"{middle[form]:.0f}",
+            f"{high[form]:.0f}",
+            f"{results[form]['pictures']:.1f}",
+            f"{settle[form]:.0f} ({max(results[form]['settle']):.0f})",
+        ]
+        for form in FORMS
+    ]
     studio, usual = compute["studio"], compute["usual"]
-    apart = [["null", f"{compute['null']['whole']:.0f}", f"{middle['null'] - compute['null']['whole']:.0f}"],
-             ["studio, preview", f"{studio['preview']:.0f}", f"{middle['studio'] - studio['preview']:.0f}"],
-             ["studio, preview and whole", f"{studio['whole']:.0f}", f"{settle['studio'] - studio['whole']:.0f}"],
-             ["usual", f"{usual['whole'] + usual['draw']:.0f} ({usual['whole']:.0f} the CRF)",
-              f"{middle['usual'] - usual['whole'] - usual['draw']:.0f}"]]
-    return "\n\n".join([
-        "# From the slider to the picture, measured", f"{timing.machine()}. {os.cpu_count()} processors. "
-        f"Image {name}, {size}, 21 classes, 10 iterations; milliseconds unless said.",
-        timing.table(["form", "dragged steps", "of them without change", "median", "p95",
-                      "pictures a second in a drag of 3 s", "whole picture after release, median (worst)"], rows),
-        f"- p95 of a dragged step, studio to null: {high['studio'] / high['null']:.2f} (at most 2.5 wanted)\n"
-        f"- whole picture after release: {settle['studio']:.0f} ms (at most 500 wanted)\n"
-        f"- usual to studio, median of a dragged step: {middle['usual'] / middle['studio']:.1f} (8 wanted); "
-        f"p95: {high['usual'] / high['studio']:.1f}; after release: {settle['usual'] / settle['studio']:.1f}",
-        "Computing alone, in the same kernel while nothing else moves, and what is left for messages and display:",
-        timing.table(["form", "computing", "the rest"], apart),
-        f"An update of the studio's two pictures is {studio['bytes'] / 1000:.1f} kB.",
-    ])
+    apart = [
+        ["null", f"{compute['null']['whole']:.0f}", f"{middle['null'] - compute['null']['whole']:.0f}"],
+        ["studio, preview", f"{studio['preview']:.0f}", f"{middle['studio'] - studio['preview']:.0f}"],
+        ["studio, preview and whole", f"{studio['whole']:.0f}", f"{settle['studio'] - studio['whole']:.0f}"],
+        [
+            "usual",
+            f"{usual['whole'] + usual['draw']:.0f} ({usual['whole']:.0f} the CRF)",
+            f"{middle['usual'] - usual['whole'] - usual['draw']:.0f}",
+        ],
+    ]
+    return "\n\n".join(
+        [
+            "# From the slider to the picture, measured",
+            f"{timing.machine()}. {os.cpu_count()} processors. "
+            f"Image {name}, {size}, 21 classes, 10 iterations; milliseconds unless said.",
+            timing.table(
+                [
+                    "form",
+                    "dragged steps",
+                    "of them without change",
+                    "median",
+                    "p95",
+                    "pictures a second in a drag of 3 s",
+                    "whole picture after release, median (worst)",
+                ],
+                rows,
+            ),
+            f"- p95 of a dragged step, studio to null: {high['studio'] / high['null']:.2f} (at most 2.5 wanted)\n"
+            f"- whole picture after release: {settle['studio']:.0f} ms (at most 500 wanted)\n"
+            f"- usual to studio, median of a dragged step: {middle['usual'] / middle['studio']:.1f} (8 wanted); "
+            f"p95: {high['usual'] / high['studio']:.1f}; after release: {settle['usual'] / settle['studio']:.1f}",
+            "Computing alone, in the same kernel while nothing else moves, and what messages and display take:",
+            timing.table(["form", "computing", "the rest"], apart),
+            f"An update of the studio's two pictures is {studio['bytes'] / 1000:.1f} kB.",
+        ]
+    )
 
 
 def main(options: argparse.Namespace) -> str:
@@ -271,8 +298,13 @@ def main(options: argparse.Namespace) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--samples", type=Path, default=os.environ.get("DLSEG_SAMPLES"), required=False,
-                        help="a folder that holds voc/ with images and scores; default $DLSEG_SAMPLES")
+    parser.add_argument(
+        "--samples",
+        type=Path,
+        default=os.environ.get("DLSEG_SAMPLES"),
+        required=False,
+        help="a folder that holds voc/ with images and scores; default $DLSEG_SAMPLES",
+    )
     parser.add_argument("--image", default="2009_000488")
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--out", type=Path)

@@ -24,8 +24,18 @@ from dlseg.training.callbacks import ProgressBar
 
 IMAGES = 8
 # the whole picture every time (506 = 8 · 63 + 2 holds any VOC image), nothing that makes learning by heart harder
-RECIPE = Recipe(crop=506, batch=4, iterations=250, lr=0.05, classifier_lr_factor=1.0, schedule="poly", mirror=False,
-                dropout=0.0, weight_decay=0.0, batch_norm=True)
+RECIPE = Recipe(
+    crop=506,
+    batch=4,
+    iterations=250,
+    lr=0.05,
+    classifier_lr_factor=1.0,
+    schedule="poly",
+    mirror=False,
+    dropout=0.0,
+    weight_decay=0.0,
+    batch_norm=True,
+)
 
 
 def few(folder: Path) -> Dataset:
@@ -49,12 +59,18 @@ def main() -> None:
         train(net, InMemory(data), RECIPE, [bar])
     seconds = time.perf_counter() - start
     score = evaluate(net, data)["net"]
-    rows = [[name, "–" if share is None else f"{100 * share:.1f}"] for name, share in score.measures().items()
-            if share is not None]
-    save(args.out, f"# Eight real VOC images by heart\n\n{machine()}\n\nLargeFOV, an eighth of the channels, from "
-                   f"the shapes classifier; {RECIPE.iterations} iterations of {RECIPE.batch} in {seconds:.0f} s. "
-                   f"Measured on the same {len(data)} images; \"classes in the truth\" is the mean over those they "
-                   "hold.\n\n" + table(["per cent", ""], rows))
+    rows = [
+        [name, "–" if share is None else f"{100 * share:.1f}"]
+        for name, share in score.measures().items()
+        if share is not None
+    ]
+    save(
+        args.out,
+        f"# Eight real VOC images by heart\n\n{machine()}\n\nLargeFOV, an eighth of the channels, from "
+        f"the shapes classifier; {RECIPE.iterations} iterations of {RECIPE.batch} in {seconds:.0f} s. "
+        f'Measured on the same {len(data)} images; "classes in the truth" is the mean over those they '
+        "hold.\n\n" + table(["per cent", ""], rows),
+    )
 
 
 if __name__ == "__main__":

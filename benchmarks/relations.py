@@ -21,8 +21,12 @@ from dlseg.training.ablation import Plan, Result, ablate
 from dlseg.training.ablation_table import table1
 from dlseg.training.callbacks import ProgressBar
 
-PLAN = Plan(variants=("deeplab", "deeplab-largefov"), seeds=(0, 1, 2), recipe=Recipe.shapes(iterations=500),
-            branch_recipe=Recipe.shapes(iterations=250))
+PLAN = Plan(
+    variants=("deeplab", "deeplab-largefov"),
+    seeds=(0, 1, 2),
+    recipe=Recipe.shapes(iterations=500),
+    branch_recipe=Recipe.shapes(iterations=250),
+)
 # fc6 and fc7 from the classifier too, as the paper has them; there is no classifier here with DeepLab's 4×4 fc6
 POURED = replace(PLAN, variants=("deeplab-largefov",), multiscale=False, seeds=(0,), pour="all")
 Measure = Callable[[dict], float]
@@ -36,16 +40,29 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     results = ablate(PLAN, args.folder, lambda name, iterations: ProgressBar(iterations, name))
-    save(args.out, "\n\n".join(["# The paper's relations on the shapes", introduction(), table1(results),
-                                relations(results), taps(), poured(args.folder)]))
+    save(
+        args.out,
+        "\n\n".join(
+            [
+                "# The paper's relations on the shapes",
+                introduction(),
+                table1(results),
+                relations(results),
+                taps(),
+                poured(args.folder),
+            ]
+        ),
+    )
 
 
 def introduction() -> str:
-    return (f"{machine()}. Seeds {', '.join(map(str, PLAN.seeds))}; width {PLAN.width:g}; 2,000 training pictures, "
-            f"{PLAN.recipe.iterations} iterations of {PLAN.recipe.batch} (the multi-scale branches "
-            f"{PLAN.branch_recipe.iterations}, on the finished network); measured on the 240 pictures of val. "
-            "Every network begins with the shapes classifier's convolutions and new fc6, fc7, fc8. The CRF's "
-            f"parameters are the same for all ({PLAN.crf}). In per cent; ± is the standard deviation over seeds.")
+    return (
+        f"{machine()}. Seeds {', '.join(map(str, PLAN.seeds))}; width {PLAN.width:g}; 2,000 training pictures, "
+        f"{PLAN.recipe.iterations} iterations of {PLAN.recipe.batch} (the multi-scale branches "
+        f"{PLAN.branch_recipe.iterations}, on the finished network); measured on the 240 pictures of val. "
+        "Every network begins with the shapes classifier's convolutions and new fc6, fc7, fc8. The CRF's "
+        f"parameters are the same for all ({PLAN.crf}). In per cent; ± is the standard deviation over seeds."
+    )
 
 
 def relations(results: list[Result]) -> str:
@@ -59,11 +76,18 @@ def relations(results: list[Result]) -> str:
         for width, wider in zip(widths[1:], bands[1:], strict=True):
             more = [a - b for a, b in zip(bands[0], wider, strict=True)]
             lines.append(row(f"it is larger within {widths[0]} px of a boundary than within {width} px", more))
-    for better, worse in (("deeplab-largefov", "deeplab"), ("deeplab-msc", "deeplab"),
-                          ("deeplab-msc-largefov", "deeplab-largefov")):
+    for better, worse in (
+        ("deeplab-largefov", "deeplab"),
+        ("deeplab-msc", "deeplab"),
+        ("deeplab-msc-largefov", "deeplab-largefov"),
+    ):
         for crf in (False, True):
-            more = [100 * (iou(part(a, crf)) - iou(part(b, crf)))
-                    for a in results for b in results if (a.variant, b.variant, a.seed) == (better, worse, b.seed)]
+            more = [
+                100 * (iou(part(a, crf)) - iou(part(b, crf)))
+                for a in results
+                for b in results
+                if (a.variant, b.variant, a.seed) == (better, worse, b.seed)
+            ]
             lines.append(row(f"{better} is as good as {worse} or better, {'with' if crf else 'without'} CRF", more))
     return "\n".join(lines)
 
@@ -80,8 +104,10 @@ def taps() -> str:
         fc6 = VARIANTS[name].fc6
         offsets = [fc6.rate * i - (fc6.padding or 0) for i in range(fc6.kernel)]
         inside = sum(max(0, cells - abs(o)) for o in offsets) / cells
-        lines.append(f"{name}: {inside ** 2:.1f} of {fc6.kernel ** 2} taps of fc6 lie on the {cells} × {cells} map "
-                     f"of a {PLAN.recipe.crop} px picture, the others on padding.")
+        lines.append(
+            f"{name}: {inside**2:.1f} of {fc6.kernel**2} taps of fc6 lie on the {cells} × {cells} map "
+            f"of a {PLAN.recipe.crop} px picture, the others on padding."
+        )
     return "\n".join(lines)
 
 

@@ -31,7 +31,8 @@ class ConvReLU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         c = self.conv
         return torch.ops.mkldnn._convolution_pointwise(
-            x, c.weight, c.bias, list(c.padding), list(c.stride), list(c.dilation), c.groups, "relu", [], "")
+            x, c.weight, c.bias, list(c.padding), list(c.stride), list(c.dilation), c.groups, "relu", [], ""
+        )
 
 
 def fused(net: Network) -> nn.Sequential:
@@ -48,6 +49,7 @@ def without_gradients(net: nn.Module, image: Tensor) -> timing.Work:
     def run() -> None:
         with torch.inference_mode():
             net(image)
+
     return run
 
 
@@ -75,13 +77,20 @@ def options(size: int, geometry: str, count: int) -> str:
     rows = []
     for name, (_, batch) in steps.items():
         of = "product bf16" if "bfloat16" in name else "product"
-        rows.append([name, timing.milliseconds([t / batch for t in times[name]]),
-                     f"{timing.ratio(times, 'default layout, gradients kept', name) * batch:.2f}",
-                     f"{timing.share(times, name, macs * batch, of):.2f}"])
+        rows.append(
+            [
+                name,
+                timing.milliseconds([t / batch for t in times[name]]),
+                f"{timing.ratio(times, 'default layout, gradients kept', name) * batch:.2f}",
+                f"{timing.share(times, name, macs * batch, of):.2f}",
+            ]
+        )
     head = ["one image", "ms, median (best)", "times faster than the first", "share of the matrix product's rate"]
-    return (f"LargeFOV at {size} px, {macs / 1e9:.1f} GMACs. The matrix product: "
-            f"{timing.milliseconds(times['product'])} ms in float32, "
-            f"{timing.milliseconds(times['product bf16'])} ms in bfloat16.\n\n" + timing.table(head, rows))
+    return (
+        f"LargeFOV at {size} px, {macs / 1e9:.1f} GMACs. The matrix product: "
+        f"{timing.milliseconds(times['product'])} ms in float32, "
+        f"{timing.milliseconds(times['product bf16'])} ms in bfloat16.\n\n" + timing.table(head, rows)
+    )
 
 
 def training_step(net: Network, image: Tensor) -> timing.Work:
@@ -94,6 +103,7 @@ def training_step(net: Network, image: Tensor) -> timing.Work:
         optimiser.zero_grad()
         F.cross_entropy(net(image), labels).backward()
         optimiser.step()
+
     return run
 
 
@@ -103,23 +113,44 @@ def variants(size: int, geometry: str, count: int) -> str:
     nets = {name: create(name, geometry=geometry) for name in ROWS}
     rows = {row.name: row for row in table2(geometry, (size, size))}
     first = rows["deeplab-7x7"]
-    forward = timing.rounds({"product": timing.product()} | {
-        name: without_gradients(net.eval(), image) for name, net in nets.items()}, count)
+    forward = timing.rounds(
+        {"product": timing.product()} | {name: without_gradients(net.eval(), image) for name, net in nets.items()},
+        count,
+    )
     cells = nets["deeplab-7x7"].score_size((size, size))
     pool5 = torch.randn(1, 512, *cells).to(memory_format=torch.channels_last)
-    fc6 = timing.rounds({name: without_gradients(net.get_submodule("fc6"), pool5)
-                         for name, net in nets.items()}, count)
+    fc6 = timing.rounds(
+        {name: without_gradients(net.get_submodule("fc6"), pool5) for name, net in nets.items()}, count
+    )
     training = timing.rounds({name: training_step(net, image) for name, net in nets.items()}, count)
     lines = []
     for name, row in rows.items():
-        lines.append([name, f"{timing.milliseconds(fc6[name])}", f"{timing.ratio(fc6, 'deeplab-7x7', name):.2f} "
-                      f"({first.fc6_macs / row.fc6_macs:.2f})", f"{first.macs / row.macs:.2f}",
-                      timing.milliseconds(forward[name]), f"{timing.ratio(forward, 'deeplab-7x7', name):.2f}",
-                      f"{timing.share(forward, name, row.macs, 'product'):.2f}",
-                      timing.milliseconds(training[name]), f"{timing.ratio(training, 'deeplab-7x7', name):.2f}",
-                      f"{row.paper.speed / first.paper.speed:.2f} ({row.paper.speed})"])
-    head = ["variant", "fc6, ms", "times faster than 7×7's (by MACs)", "times fewer MACs in all", "forward, ms",
-            "times faster", "share of the product's rate", "training step, ms", "times faster", "paper (images/s)"]
+        lines.append(
+            [
+                name,
+                f"{timing.milliseconds(fc6[name])}",
+                f"{timing.ratio(fc6, 'deeplab-7x7', name):.2f} ({first.fc6_macs / row.fc6_macs:.2f})",
+                f"{first.macs / row.macs:.2f}",
+                timing.milliseconds(forward[name]),
+                f"{timing.ratio(forward, 'deeplab-7x7', name):.2f}",
+                f"{timing.share(forward, name, row.macs, 'product'):.2f}",
+                timing.milliseconds(training[name]),
+                f"{timing.ratio(training, 'deeplab-7x7', name):.2f}",
+                f"{row.paper.speed / first.paper.speed:.2f} ({row.paper.speed})",
+            ]
+        )
+    head = [
+        "variant",
+        "fc6, ms",
+        "times faster than 7×7's (by MACs)",
+        "times fewer MACs in all",
+        "forward, ms",
+        "times faster",
+        "share of the product's rate",
+        "training step, ms",
+        "times faster",
+        "paper (images/s)",
+    ]
     return f"Four variants at {size} px, {geometry} geometry, one image.\n\n" + timing.table(head, lines)
 
 

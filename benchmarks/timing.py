@@ -21,10 +21,15 @@ def machine(clock: str | None = None) -> str:
     wide = ", ".join(f for f in ("avx512f", "amx_bf16") if f in features)
     threads = torch.get_num_threads()
     if clock is None:
-        clock = ("one thread, processor time: what others take of a busy machine does not count" if threads == 1
-                 else f"{threads} threads, wall-clock time")
-    return (f"{name or platform.processor() or platform.machine()} ({wide or 'no wide vectors seen'}), "
-            f"torch {torch.__version__}, Python {platform.python_version()}; {clock}")
+        clock = (
+            "one thread, processor time: what others take of a busy machine does not count"
+            if threads == 1
+            else f"{threads} threads, wall-clock time"
+        )
+    return (
+        f"{name or platform.processor() or platform.machine()} ({wide or 'no wide vectors seen'}), "
+        f"torch {torch.__version__}, Python {platform.python_version()}; {clock}"
+    )
 
 
 def product(dtype: torch.dtype = torch.float32) -> Work:
@@ -66,7 +71,7 @@ def ratio(times: dict[str, list[float]], slow: str, fast: str) -> float:
 
 def share(times: dict[str, list[float]], name: str, macs: float, of: str) -> float:
     """The rate at which `name` multiplies `macs`, as a share of the matrix product's rate in the same round."""
-    return macs / SIDE ** 3 * ratio(times, of, name)
+    return macs / SIDE**3 * ratio(times, of, name)
 
 
 def milliseconds(values: list[float]) -> str:

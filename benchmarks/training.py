@@ -50,9 +50,11 @@ def configs(iterations: int) -> list[Config]:
     name, voc = voc_sized()
     shapes = Recipe.shapes(iterations=iterations)
     paper = Recipe.paper(batch=4, iterations=iterations, lr=1e-5)
-    return [("shapes, width 1/8", InMemory(load("shapes", "train_sample")), shapes, 1 / 8),
-            (f"{name}, 306 px, width 1/8", voc, paper, 1 / 8),
-            (f"{name}, 306 px, width 1/4", voc, replace(paper, batch=2), 1 / 4)]
+    return [
+        ("shapes, width 1/8", InMemory(load("shapes", "train_sample")), shapes, 1 / 8),
+        (f"{name}, 306 px, width 1/8", voc, paper, 1 / 8),
+        (f"{name}, 306 px, width 1/4", voc, replace(paper, batch=2), 1 / 4),
+    ]
 
 
 def bare_step(net: torch.nn.Module, data: LabelledImages, recipe: Recipe) -> Callable[[], None]:
@@ -91,8 +93,14 @@ def loop_against_bare(config: Config) -> list[str]:
     kept = times[1:]
     ratio = statistics.median(loop / alone for loop, alone in kept)
     loop, alone = (statistics.median(column) for column in zip(*kept, strict=True))
-    return [name, str(recipe.batch), f"{1e3 * alone:.0f}", f"{1e3 * loop:.0f}", f"{recipe.batch / loop:.1f}",
-            f"{100 * (ratio - 1):+.1f} %"]
+    return [
+        name,
+        str(recipe.batch),
+        f"{1e3 * alone:.0f}",
+        f"{1e3 * loop:.0f}",
+        f"{recipe.batch / loop:.1f}",
+        f"{100 * (ratio - 1):+.1f} %",
+    ]
 
 
 def part_loop(iterations: int) -> str:
@@ -142,17 +150,33 @@ def part_processes(iterations: int) -> str:
         with tempfile.TemporaryDirectory() as folder:
             log = Path(folder) / "log"
             start = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
-            options = ["--split", "train_sample", "--init", "none", "--iterations", str(iterations), "--threads",
-                       "1", "--no-evaluate", "--log-file", str(log), "--out", f"{folder}/n.safetensors"]
+            options = [
+                "--split",
+                "train_sample",
+                "--init",
+                "none",
+                "--iterations",
+                str(iterations),
+                "--threads",
+                "1",
+                "--no-evaluate",
+                "--log-file",
+                str(log),
+                "--out",
+                f"{folder}/n.safetensors",
+            ]
             environment = os.environ | {"PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1"}
-            subprocess.run([sys.executable, *(start if processes > 1 else ["-m"]), "dlseg", "train", *options],
-                           check=True, capture_output=True, env=environment)
+            subprocess.run(
+                [sys.executable, *(start if processes > 1 else ["-m"]), "dlseg", "train", *options],
+                check=True,
+                capture_output=True,
+                env=environment,
+            )
             seconds = [entry["seconds"] for entry in read_log(log)]
         step = statistics.median(b - a for a, b in pairwise(seconds[2:]))
         speeds.setdefault(processes, []).append(16 / step)
     for processes, found in speeds.items():
-        rows.append([str(processes), ", ".join(f"{s:.1f}" for s in found),
-                     f"{max(found) / max(speeds[1]):.2f}×"])
+        rows.append([str(processes), ", ".join(f"{s:.1f}" for s in found), f"{max(found) / max(speeds[1]):.2f}×"])
     return table(["processes, one thread each", "images/s, two runs", "best against best of one"], rows)
 
 
@@ -162,16 +186,25 @@ def part_precision(iterations: int) -> str:
         steps: dict[str, list[float]] = {"float32": [], "bfloat16": []}
         for precision, found in steps.items():
             marks: list[float] = []
-            train(create("deeplab-largefov", data.num_classes, width), data, replace(recipe, precision=precision),
-                  [lambda _, marks=marks: marks.append(clock())])
+            train(
+                create("deeplab-largefov", data.num_classes, width),
+                data,
+                replace(recipe, precision=precision),
+                [lambda _, marks=marks: marks.append(clock())],
+            )
             found.extend(b - a for a, b in pairwise(marks))
         full, half = (statistics.median(found) for found in steps.values())
         rows.append([name, f"{1e3 * full:.0f}", f"{1e3 * half:.0f}", f"{full / half:.2f}×"])
     return table(["data and network", "float32, ms", "bfloat16, ms", "faster"], rows)
 
 
-PARTS = {"loop": part_loop, "loader": part_loader, "memory": part_memory, "processes": part_processes,
-         "precision": part_precision}
+PARTS = {
+    "loop": part_loop,
+    "loader": part_loader,
+    "memory": part_memory,
+    "processes": part_processes,
+    "precision": part_precision,
+}
 
 
 def main() -> None:

@@ -33,12 +33,18 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarr
             raise ImageError(_too_large(Path(path), picture.width, picture.height, max_pixels))
         deepest = _deepest(picture)
         if deepest > 255:
-            warnings.warn(f"image: {str(path)!r} has samples up to {deepest:g}, expected 8 bits, 0..255: integers "
-                          "keep their high byte, floats above 255 are white; where that loses something, scale "
-                          "the samples yourself", stacklevel=2)
+            warnings.warn(
+                f"image: {str(path)!r} has samples up to {deepest:g}, expected 8 bits, 0..255: integers "
+                "keep their high byte, floats above 255 are white; where that loses something, scale "
+                "the samples yourself",
+                stacklevel=2,
+            )
         elif _was_deep_colour(picture):
-            warnings.warn(f"image: {str(path)!r} has colours of 16 bits, expected 8 bits, 0..255: they keep their "
-                          "high byte; where that loses something, read and scale them yourself", stacklevel=2)
+            warnings.warn(
+                f"image: {str(path)!r} has colours of 16 bits, expected 8 bits, 0..255: they keep their "
+                "high byte; where that loses something, read and scale them yourself",
+                stacklevel=2,
+            )
         return np.array(_to_rgb(ImageOps.exif_transpose(picture)))
 
 
@@ -85,8 +91,10 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 
 def _too_large(path: Path, width: int, height: int, limit: int) -> str:
-    return (f"image: {str(path)!r} is {width} × {height} = {width * height / 1e6:.0f} million pixels, "
-            f"expected at most {limit / 1e6:.0f} million; make it smaller first")
+    return (
+        f"image: {str(path)!r} is {width} × {height} = {width * height / 1e6:.0f} million pixels, "
+        f"expected at most {limit / 1e6:.0f} million; make it smaller first"
+    )
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:

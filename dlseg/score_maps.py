@@ -18,15 +18,19 @@ from dlseg.networks.grid import ScoreGrid
 from dlseg.predict import score_maps
 
 
-def save_score_maps(net: Network, data: Dataset, folder: Path, indices: Iterable[int] | None = None,
-                    progress: bool = False) -> None:
+def save_score_maps(
+    net: Network, data: Dataset, folder: Path, indices: Iterable[int] | None = None, progress: bool = False
+) -> None:
     """Writes FOLDER/NAME.npz for samples of `data`: float16 `logits` (C, h, w), and `grid`, where they lie."""
     chosen = list(range(len(data)) if indices is None else indices)
     for index in tqdm(chosen, desc="score maps", unit="image", leave=False, disable=not progress):
         coarse, _ = score_maps(net, data[index].image)
         assert net.grid is not None  # score_maps has seen to it
-        np.savez(folder / f"{data.names[index]}.npz", logits=coarse.numpy().astype(np.float16),
-                 grid=np.array([net.grid.stride, net.grid.offset]))
+        np.savez(
+            folder / f"{data.names[index]}.npz",
+            logits=coarse.numpy().astype(np.float16),
+            grid=np.array([net.grid.stride, net.grid.offset]),
+        )
 
 
 class ScoredImages:
@@ -57,6 +61,9 @@ class ScoredImages:
                 raise ValueError(f"scores: {path} has no `logits` (C, h, w)")
             logits = torch.from_numpy(saved["logits"].astype(np.float32))[None]
             grid = ScoreGrid(*saved["grid"].tolist()) if "grid" in saved else None
-        large = (F.interpolate(logits, size, mode="bilinear", align_corners=False) if grid is None
-                 else grid.upsample(logits, size))
+        large = (
+            F.interpolate(logits, size, mode="bilinear", align_corners=False)
+            if grid is None
+            else grid.upsample(logits, size)
+        )
         return np.asarray(large[0].softmax(0).numpy())

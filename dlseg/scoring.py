@@ -56,16 +56,24 @@ class Score:
         """The same as the lines of a table: measure → share."""
         found = self.summary()
         by = found["mean_iou_by_convention"]
-        lines = {"mean IoU": found["mean_iou"], "mean IoU, classes in the truth": by["present"],
-                 "mean IoU, classes in either": by["nan"],
-                 "pixel accuracy": found["pixel_accuracy"], "mean accuracy": found["mean_accuracy"]}
+        lines = {
+            "mean IoU": found["mean_iou"],
+            "mean IoU, classes in the truth": by["present"],
+            "mean IoU, classes in either": by["nan"],
+            "pixel accuracy": found["pixel_accuracy"],
+            "mean accuracy": found["mean_accuracy"],
+        }
         lines |= {f"mean IoU within {width} px": share for width, share in found["trimap_mean_iou"].items()}
         return lines | {f"  {name}": share for name, share in found["iou"].items()}
 
 
 def evaluate(
-    net: Network, data: LabelledImages, crf: CRFParams | None = None, kernel: str | None = None,
-    progress: bool = False, widths: Sequence[int] = WIDTHS,
+    net: Network,
+    data: LabelledImages,
+    crf: CRFParams | None = None,
+    kernel: str | None = None,
+    progress: bool = False,
+    widths: Sequence[int] = WIDTHS,
 ) -> dict[str, Score]:
     """Scores of the network alone, `"net"`, and with the CRF, `"crf"`, where parameters are given.
 
@@ -98,8 +106,10 @@ def score_results(folder: str | Path, data: LabelledImages, widths: Sequence[int
     paths = [Path(folder) / f"{name}.png" for name in names_of(data)]
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
-        raise FileNotFoundError(f"results: {len(missing)} of {len(data)} are missing in {str(folder)!r}: "
-                                f"{', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}")
+        raise FileNotFoundError(
+            f"results: {len(missing)} of {len(data)} are missing in {str(folder)!r}: "
+            f"{', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}"
+        )
     score = Score(data.classes, widths)
     for i, path in enumerate(paths):
         truth, labels = data[i].label, voc.read_indices(path, modes=("P", "L"))
@@ -111,15 +121,23 @@ def score_results(folder: str | Path, data: LabelledImages, widths: Sequence[int
         wrong = np.unique(labels[(labels >= data.num_classes) & (truth != voc.VOID)]).tolist()
         if wrong:
             void = f" ({voc.VOID}, void, is allowed in the truth only)" if voc.VOID in wrong else ""
-            raise ValueError(f"{path}: got the values {wrong}, expected a class from 0 to {data.num_classes - 1} "
-                             f"for every pixel{void}")
+            raise ValueError(
+                f"{path}: got the values {wrong}, expected a class from 0 to {data.num_classes - 1} "
+                f"for every pixel{void}"
+            )
         score.update(labels, truth)
     return score
 
 
 def export_results(
-    net: Network, data: LabelledImages, root: str | Path, split: str, crf: CRFParams | None = None,
-    kernel: str | None = None, own_data: bool = True, progress: bool = False,
+    net: Network,
+    data: LabelledImages,
+    root: str | Path,
+    split: str,
+    crf: CRFParams | None = None,
+    kernel: str | None = None,
+    own_data: bool = True,
+    progress: bool = False,
 ) -> Path:
     """Write the result of every image as VOC's evaluation server wants it; results that are there are kept.
 
@@ -141,8 +159,11 @@ def export_results(
     """
     _check_classes(net, data)
     folder = Path(root) / "results" / "VOC2012" / "Segmentation" / f"comp{6 if own_data else 5}_{split}_cls"
-    claim(folder.parent, f"{folder.name}.json", {
-        "net": digest(net), "crf": None if crf is None else asdict(crf), "kernel": kernel})
+    claim(
+        folder.parent,
+        f"{folder.name}.json",
+        {"net": digest(net), "crf": None if crf is None else asdict(crf), "kernel": kernel},
+    )
     folder.mkdir(exist_ok=True)
     for i, name in enumerate(tqdm(names_of(data), unit="image", leave=False, disable=not progress)):
         if not (folder / f"{name}.png").exists():

@@ -56,8 +56,10 @@ def test_every_part_has_a_floor(repo: Path) -> None:
 
 def test_no_import_circles(repo: Path) -> None:
     package = repo / "dlseg"
-    files = {p.relative_to(repo).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__"): p
-             for p in package.rglob("*.py")}
+    files = {
+        p.relative_to(repo).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__"): p
+        for p in package.rglob("*.py")
+    }
     graph = {}
     for module, path in files.items():
         names = imported_modules(ast.parse(path.read_text()), top_level_only=True)
@@ -89,7 +91,9 @@ def test_heavy_packages_load_late(repo: Path) -> None:
 
 
 def test_import_dlseg_loads_nothing_heavy() -> None:
-    code = ("import sys, torch; before = set(sys.modules); import dlseg; "
-            "print([m for m in set(sys.modules) - before if not m.startswith('dlseg')])")
+    code = (
+        "import sys, torch; before = set(sys.modules); import dlseg; "
+        "print([m for m in set(sys.modules) - before if not m.startswith('dlseg')])"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"

@@ -43,14 +43,16 @@ def test_deep_files_that_lose_nothing_are_no_warning(tmp_path: Path, recwarn: py
 
 def deep_png(path: Path, samples: np.ndarray, kind: int) -> Path:
     """A PNG of 16 bits a sample, which Pillow cannot write; kind: 2 RGB, 4 grey with alpha, 6 RGB with alpha."""
+
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
     height, width = samples.shape[:2]
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
     head = struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head)
-                     + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    )
     return path
 
 

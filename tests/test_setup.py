@@ -30,8 +30,15 @@ def program(path: Path, script: str) -> Path:
 
 def make(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     outside = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
-    return subprocess.run(["make", *arguments], cwd=folder, env=outside | variables, capture_output=True, text=True,
-                          timeout=60, check=False)
+    return subprocess.run(
+        ["make", *arguments],
+        cwd=folder,
+        env=outside | variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 @needs_make

@@ -65,7 +65,7 @@ def taps(padded: Tensor, window: Window) -> Iterator[Tensor]:
     last_y, last_x = padded.shape[-2] - eh, padded.shape[-1] - ew  # where the last window begins
     for y in range(0, kh * rh, rh):
         for x in range(0, kw * rw, rw):
-            yield padded[..., y:y + last_y + 1:sh, x:x + last_x + 1:sw]
+            yield padded[..., y : y + last_y + 1 : sh, x : x + last_x + 1 : sw]
 
 
 def _pair(weight: Tensor) -> Pair:
@@ -77,18 +77,20 @@ def _whole(name: str, value: int, least: int) -> None:
         raise ValueError(f"{name} must be a whole number of at least {least}; got {value!r}")
 
 
-def _window(
-    x: Tensor, weight: Tensor, bias: Tensor | None, *, rate: int, stride: int, padding: int
-) -> Window:
+def _window(x: Tensor, weight: Tensor, bias: Tensor | None, *, rate: int, stride: int, padding: int) -> Window:
     for name, value, least in (("rate", rate, 1), ("stride", stride, 1), ("padding", padding, 0)):
         _whole(name, value, least)
     if x.ndim != 4 or weight.ndim != 4 or x.shape[1] != weight.shape[1] or 0 in weight.shape[2:]:
-        raise ValueError("x must be (B, I, H, W) and weight (O, I, k, k) with the same I; "
-                         f"got {tuple(x.shape)} and {tuple(weight.shape)}")
+        raise ValueError(
+            "x must be (B, I, H, W) and weight (O, I, k, k) with the same I; "
+            f"got {tuple(x.shape)} and {tuple(weight.shape)}"
+        )
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"bias must be ({weight.shape[0]},), one per filter; got {tuple(bias.shape)}")
     window = Window(_pair(weight), (stride, stride), (padding, padding), (rate, rate))
     if min(window.output_size((x.shape[2], x.shape[3]))) < 1:
-        raise ValueError(f"x of {x.shape[2]}×{x.shape[3]} with padding {padding} is smaller than the filter, "
-                         f"which covers {window.extent[0]}×{window.extent[1]} at rate {rate}")
+        raise ValueError(
+            f"x of {x.shape[2]}×{x.shape[3]} with padding {padding} is smaller than the filter, "
+            f"which covers {window.extent[0]}×{window.extent[1]} at rate {rate}"
+        )
     return window

@@ -55,8 +55,9 @@ def check_stride(layers: list[tuple[str, nn.Module]], output_stride: int) -> Pai
     if isinstance(output_stride, bool) or not isinstance(output_stride, int) or output_stride < 1:
         raise ValueError(f"output_stride must be a whole number of at least 1; got {output_stride!r}")
     if total[0] % output_stride or total[1] % output_stride:
-        raise ValueError(f"output_stride must divide the network's stride {total[0]}×{total[1]}; "
-                         f"got {output_stride}")
+        raise ValueError(
+            f"output_stride must divide the network's stride {total[0]}×{total[1]}; got {output_stride}"
+        )
     return total
 
 
@@ -84,20 +85,25 @@ def _dense_layer(
 
 def _refuse(name: str, layer: nn.Module, window: Window) -> None:
     if window.ceil and window.stride != (1, 1):
-        raise ValueError(f"cannot make {name} dense: ceil_mode lets its last window overrun the map, and where "
-                         "depends on the size of the image; use ceil_mode=False")
+        raise ValueError(
+            f"cannot make {name} dense: ceil_mode lets its last window overrun the map, and where "
+            "depends on the size of the image; use ceil_mode=False"
+        )
     if getattr(layer, "return_indices", False):
         raise ValueError(f"cannot make {name} dense: return_indices would number the cells of another map")
     if getattr(layer, "padding_mode", "zeros") != "zeros":
-        raise ValueError(f"cannot make {name} dense: padding_mode={layer.padding_mode!r} repeats the map at its "
-                         "border, which differs from shift to shift; only zero padding can be spread out")
+        raise ValueError(
+            f"cannot make {name} dense: padding_mode={layer.padding_mode!r} repeats the map at its "
+            "border, which differs from shift to shift; only zero padding can be spread out"
+        )
 
 
 def _rebuild(net: nn.Sequential, dense: dict[str, nn.Module], prefix: str = "") -> nn.Sequential:
     copy = nn.Sequential()
     for name, child in net._modules.items():
         full = prefix + name
-        copy.add_module(name, _rebuild(child, dense, full + ".") if isinstance(child, nn.Sequential)
-                        else dense[full])
+        copy.add_module(
+            name, _rebuild(child, dense, full + ".") if isinstance(child, nn.Sequential) else dense[full]
+        )
     copy.training = net.training  # the layers keep their own modes
     return copy

@@ -44,8 +44,10 @@ class AtrousPool2d(nn.Module):
         if min(w.output_size(size)) < 1:
             raise ValueError(f"a map of {size[0]}×{size[1]} is smaller than the pool's window {w.extent}")
         if w.blind(size):
-            raise ValueError(f"a map of {size[0]}×{size[1]} is too small for a pool of rate {w.rate}: "
-                             "some windows would hold nothing but padding")
+            raise ValueError(
+                f"a map of {size[0]}×{size[1]} is too small for a pool of rate {w.rate}: "
+                "some windows would hold nothing but padding"
+            )
         around = (w.padding[1], w.padding[1], w.padding[0], w.padding[0])
         return self.over(F.pad(x, around, value=self.neutral), F.pad(torch.ones_like(x[:1, :1]), around))
 

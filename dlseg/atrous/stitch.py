@@ -70,7 +70,7 @@ def _interlace(runs: dict[Pair, Tensor | None], output_stride: int, every: Pair)
     width = sum(m.shape[3] for (y, _), m in maps.items() if y == 0)
     stitched = first.new_empty(*first.shape[:2], height, width)
     for (y, x), m in maps.items():
-        place = stitched[:, :, y::every[0], x::every[1]]
+        place = stitched[:, :, y :: every[0], x :: every[1]]
         if place.shape != m.shape:
             raise ValueError("image is too small: for some shifts nothing of it is left")
         place.copy_(m)

@@ -69,8 +69,7 @@ class Window:
             return cls(pair(module.kernel_size), pair(module.stride), _padding(module), pair(module.dilation))
         if isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
             rate = pair(getattr(module, "dilation", 1))
-            return cls(pair(module.kernel_size), pair(module.stride), pair(module.padding), rate,
-                       module.ceil_mode)
+            return cls(pair(module.kernel_size), pair(module.stride), pair(module.padding), rate, module.ceil_mode)
         return None
 
 
@@ -87,9 +86,30 @@ def _padding(conv: nn.Conv2d) -> Pair:
 
 # layers that treat every cell of the map alike, by itself
 POINTWISE = (
-    nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Sigmoid,
-    nn.Tanh, nn.Softplus, nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid, nn.Threshold, nn.Identity, nn.Dropout,
-    nn.Dropout2d, nn.AlphaDropout, nn.LocalResponseNorm, nn.BatchNorm2d, nn.Softmax2d,
+    nn.ReLU,
+    nn.ReLU6,
+    nn.LeakyReLU,
+    nn.PReLU,
+    nn.ELU,
+    nn.CELU,
+    nn.SELU,
+    nn.GELU,
+    nn.SiLU,
+    nn.Mish,
+    nn.Sigmoid,
+    nn.Tanh,
+    nn.Softplus,
+    nn.Hardtanh,
+    nn.Hardswish,
+    nn.Hardsigmoid,
+    nn.Threshold,
+    nn.Identity,
+    nn.Dropout,
+    nn.Dropout2d,
+    nn.AlphaDropout,
+    nn.LocalResponseNorm,
+    nn.BatchNorm2d,
+    nn.Softmax2d,
 )
 
 
@@ -108,8 +128,10 @@ def chain(net: nn.Module, prefix: str = "") -> list[tuple[str, nn.Module]]:
         elif isinstance(child, POINTWISE) or Window.of(child) is not None:
             layers.append((prefix + name, child))
         else:
-            raise ValueError(f"{prefix}{name} ({type(child).__name__}) is neither a convolution, a pooling nor "
-                             "pointwise; fully connected layers become convolutions with convolutionalize")
+            raise ValueError(
+                f"{prefix}{name} ({type(child).__name__}) is neither a convolution, a pooling nor "
+                "pointwise; fully connected layers become convolutions with convolutionalize"
+            )
     return layers
 
 

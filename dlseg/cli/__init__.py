@@ -71,8 +71,10 @@ def _shortage(error: Exception) -> str | None:
     """What to say where memory ran out; None for any other error. (On the CPU torch has no class for it.)"""
     first = (str(error) or type(error).__name__).strip().splitlines()[0]
     if isinstance(error, MemoryError) or re.search(r"out of memory|can't allocate memory|not enough memory", first):
-        return (f"memory: there is not enough ({first}). Less is needed by a smaller --batch, --crop or --width, "
-                "or --accumulate N (train); by a smaller --tile (predict); or by a smaller picture")
+        return (
+            f"memory: there is not enough ({first}). Less is needed by a smaller --batch, --crop or --width, "
+            "or --accumulate N (train); by a smaller --tile (predict); or by a smaller picture"
+        )
     if "DataLoader worker" in str(error):
         return f"memory: a process that reads pictures was stopped by the system ({first}); --workers 0 needs none"
     return None

@@ -12,8 +12,12 @@ from dlseg.course.catalogue import EXERCISES
 from dlseg.course.faults import check
 
 FOLDER = click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path("notebooks"))
-EXERCISES_FOLDER = click.option("--exercises", type=click.Path(exists=True, path_type=Path), default=EXERCISES,
-                                help="Folder of exercises, if not the course's own.")
+EXERCISES_FOLDER = click.option(
+    "--exercises",
+    type=click.Path(exists=True, path_type=Path),
+    default=EXERCISES,
+    help="Folder of exercises, if not the course's own.",
+)
 
 
 @click.group()
@@ -24,8 +28,11 @@ def course() -> None:
 @course.command(name="build")
 @FOLDER
 @EXERCISES_FOLDER
-@click.option("--teacher", type=click.Path(file_okay=False, path_type=Path),
-              help="Also write solved notebooks, solution pages and autograders into this folder.")
+@click.option(
+    "--teacher",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Also write solved notebooks, solution pages and autograders into this folder.",
+)
 def build_command(folder: Path, exercises: Path, teacher: Path | None) -> None:
     """Write FOLDER/*.ipynb (default: notebooks) from FOLDER/source/*.py."""
     changed = build(folder, exercises)

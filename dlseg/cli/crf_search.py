@@ -46,10 +46,17 @@ class Values(click.ParamType):
 @click.option("--data", default="shapes", show_default=True, help="'shapes', 'voc2012' or a VOC-layout folder.")
 @click.option("--split", default="val", show_default=True)
 @options.weights
-@click.option("--scores", type=click.Path(exists=True, file_okay=False, path_type=Path),
-              help="A folder of NAME.npz with `logits` (C, h, w), used instead of --weights.")
-@click.option("--space", "space_file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="A JSON file of what to try; the options below come on top of it.")
+@click.option(
+    "--scores",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder of NAME.npz with `logits` (C, h, w), used instead of --weights.",
+)
+@click.option(
+    "--space",
+    "space_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A JSON file of what to try; the options below come on top of it.",
+)
 @click.option("--w1", type=Values(), help="Coarse values, as 5,10 or 50:10:100; default: the paper's.")
 @click.option("--sigma-alpha", type=Values(), help="The same; so for the next three.")
 @click.option("--sigma-beta", type=Values())
@@ -71,9 +78,24 @@ class Values(click.ParamType):
 @click.option("--best", type=FILE, help="Write the best parameters, for --crf-params, to a JSON file.")
 @options.as_json
 def search(
-    data: str, split: str, weights: str, scores: Path | None, space_file: Path | None, subset: int, seed: int,
-    jobs: int, backend: str, scheduler: str | None, kernel: str, log: Path | None, dry_run: bool,
-    table: Path | None, figure: Path | None, best: Path | None, as_json: bool, **asked: Any,
+    data: str,
+    split: str,
+    weights: str,
+    scores: Path | None,
+    space_file: Path | None,
+    subset: int,
+    seed: int,
+    jobs: int,
+    backend: str,
+    scheduler: str | None,
+    kernel: str,
+    log: Path | None,
+    dry_run: bool,
+    table: Path | None,
+    figure: Path | None,
+    best: Path | None,
+    as_json: bool,
+    **asked: Any,
 ) -> None:
     """Find the CRF's parameters by cross-validation: a coarse box, then finer steps round the best.
 
@@ -81,8 +103,13 @@ def search(
     """
     _check_outputs(table, figure, best)
     space = _space(space_file, asked)
-    common: dict[str, Any] = {"subset": subset, "seed": seed, "jobs": jobs, "kernel": kernel,
-                              "backend": "dask" if scheduler else backend}
+    common: dict[str, Any] = {
+        "subset": subset,
+        "seed": seed,
+        "jobs": jobs,
+        "kernel": kernel,
+        "backend": "dask" if scheduler else backend,
+    }
     with _samples(data, split, weights, scores, subset, seed) as samples, cluster(scheduler):
         cost = estimate(samples, space, **common)
         click.echo(str(cost), err=not dry_run)
@@ -95,8 +122,11 @@ def search(
 
 def _check_outputs(table: Path | None, figure: Path | None, best: Path | None) -> None:
     """Say now, not after hours of work, that a result could not be written."""
-    expected = ((table, "--table", tuple(SUFFIXES)), (figure, "--figure", (".png", ".pdf", ".svg")),
-                (best, "--best", (".json",)))
+    expected = (
+        (table, "--table", tuple(SUFFIXES)),
+        (figure, "--figure", (".png", ".pdf", ".svg")),
+        (best, "--best", (".json",)),
+    )
     for path, option, suffixes in expected:
         if path is not None and path.suffix not in suffixes:
             raise ValueError(f"{option}: got {path.name!r}, expected a name that ends in {' or '.join(suffixes)}")
@@ -110,8 +140,9 @@ def _space(file: Path | None, asked: dict[str, Any]) -> Space:
 
 
 @contextmanager
-def _samples(data: str, split: str, weights: str, scores: Path | None, subset: int,
-             seed: int) -> Iterator[ScoredImages]:
+def _samples(
+    data: str, split: str, weights: str, scores: Path | None, subset: int, seed: int
+) -> Iterator[ScoredImages]:
     """The images with score maps: a folder's, or those of a network, made for as long as this lasts."""
     dataset = load(data, split)
     if scores is not None:
@@ -135,8 +166,10 @@ def _write(result: SearchResult, table: Path | None, figure: Path | None, best: 
 
 
 def _text(result: SearchResult) -> str:
-    lines = [result.table(top=SHOWN), f"best of {len(result.trials) - 1} settings on {result.images} images: "
-             f"{result.params.to_json()}"]
+    lines = [
+        result.table(top=SHOWN),
+        f"best of {len(result.trials) - 1} settings on {result.images} images: {result.params.to_json()}",
+    ]
     if result.gain <= 0:
         lines.append("no setting does better than no CRF: look at the score maps, or try another --space")
     return "\n".join(lines)

@@ -18,22 +18,46 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.command()
 @click.argument("image", type=click.Path(path_type=Path))
-@click.option("--scores", type=FILE, default=None,
-              help="The unary, (C, h, w): a .npz with probs or logits, or .npy of logits; enlarged where smaller.")
+@click.option(
+    "--scores",
+    type=FILE,
+    default=None,
+    help="The unary, (C, h, w): a .npz with probs or logits, or .npy of logits; enlarged where smaller.",
+)
 @click.option("--weights", default=None, help="Let a network score it: 'shapes' (shipped), or a .safetensors file.")
-@click.option("--scribbles", type=FILE, default=None,
-              help="A palette PNG of labels drawn by hand, 255 elsewhere. Without any of these, draw on the page.")
+@click.option(
+    "--scribbles",
+    type=FILE,
+    default=None,
+    help="A palette PNG of labels drawn by hand, 255 elsewhere. Without any of these, draw on the page.",
+)
 @click.option("--truth", type=FILE, default=None, help="A palette PNG of labels, 255 void: mean IoU is shown.")
-@click.option("--classes", default="",
-              help="The classes' names, with commas between, background first; 21 are VOC's unless named.")
+@click.option(
+    "--classes",
+    default="",
+    help="The classes' names, with commas between, background first; 21 are VOC's unless named.",
+)
 @options.crf_params
 @click.option("--kernel", type=click.Choice(KERNELS), default="lattice", show_default=True)
-@click.option("--port", type=click.IntRange(1, 65535), default=8866, show_default=True,
-              help="Where this is taken, one nearby.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=8866,
+    show_default=True,
+    help="Where this is taken, one nearby.",
+)
 @click.option("--browser/--no-browser", default=True, show_default=True, help="Open the page.")
 def tune(
-    image: Path, scores: Path | None, weights: str | None, scribbles: Path | None, truth: Path | None,
-    classes: str, crf_params: Path | None, kernel: str, port: int, browser: bool,
+    image: Path,
+    scores: Path | None,
+    weights: str | None,
+    scribbles: Path | None,
+    truth: Path | None,
+    classes: str,
+    crf_params: Path | None,
+    kernel: str,
+    port: int,
+    browser: bool,
 ) -> None:
     """Find the CRF's settings for IMAGE with sliders, on a web page that only this computer can open."""
     try:
@@ -106,4 +130,3 @@ def network_scores(weights: str, image: np.ndarray) -> tuple[np.ndarray, list[st
 
     net, info = open_weights(weights)
     return predict(net, image).probs, list(info.get("classes", []))
-

@@ -61,7 +61,12 @@ def check(folder: Path, classes: int | None, as_json: bool) -> None:
 @click.option("--keep", is_flag=True, help="Keep the archive.")
 @click.option("--list", "show", is_flag=True, help="Print the known mirrors and hashes, and fetch nothing.")
 def download(
-    name: str, out: Path | None, mirrors: tuple[str, ...], hashes: tuple[str, ...], timeout: float, keep: bool,
+    name: str,
+    out: Path | None,
+    mirrors: tuple[str, ...],
+    hashes: tuple[str, ...],
+    timeout: float,
+    keep: bool,
     show: bool,
 ) -> None:
     """Fetch and unpack VOC 2012 (2 GB) or SBD from the first mirror that has it.

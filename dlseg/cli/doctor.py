@@ -98,8 +98,13 @@ def weights() -> Finding:
 def browser() -> Finding:
     """Chromium, for the browser tests alone."""
     path = find_browser()
-    return Finding("browser", path is not None, path or "no Chromium found", needed=False,
-                   cure="only the browser tests need it: install chromium, or set CHROMIUM to one")
+    return Finding(
+        "browser",
+        path is not None,
+        path or "no Chromium found",
+        needed=False,
+        cure="only the browser tests need it: install chromium, or set CHROMIUM to one",
+    )
 
 
 def find_browser() -> str | None:
@@ -124,8 +129,12 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     torch_device,
     *(lambda name=name: package(name) for name in ("numpy", "numba", "matplotlib", "jupyterlab", "ipywidgets")),
     lambda: package("anywidget"),
-    lambda: package("pydensecrf", "pydensecrf.densecrf", needed=False,
-                    cure="make pydensecrf; without it all but kernel='pydensecrf' works"),
+    lambda: package(
+        "pydensecrf",
+        "pydensecrf.densecrf",
+        needed=False,
+        cure="make pydensecrf; without it all but kernel='pydensecrf' works",
+    ),
     data,
     weights,
     browser,

@@ -27,10 +27,18 @@ HEADS = {"net": "network", "crf": "with CRF", "results": "results"}
 @click.command()
 @click.option("--data", default="shapes", show_default=True, help=options.DATA)
 @click.option("--split", default="val", show_default=True)
-@click.option("--results", type=click.Path(path_type=Path), default=None,
-              help="A folder of NAME.png to measure, instead of a network.")
-@click.option("--export", type=click.Path(path_type=Path), default=None,
-              help="Write the results there, in the folders that VOC's evaluation server wants.")
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="A folder of NAME.png to measure, instead of a network.",
+)
+@click.option(
+    "--export",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Write the results there, in the folders that VOC's evaluation server wants.",
+)
 @click.option("--only-voc", is_flag=True, help="For --export: trained on VOC's images alone (comp5, not comp6).")
 @click.option("--trimap", is_flag=True, help="The widths of the paper's figure 5, its curves beside.")
 @click.option("--format", "form", type=click.Choice(get_args(Format)), default="text", show_default=True)
@@ -41,8 +49,19 @@ HEADS = {"net": "network", "crf": "with CRF", "results": "results"}
 @options.threads
 @options.as_json
 def evaluate(
-    data: str, split: str, results: Path | None, export: Path | None, only_voc: bool, trimap: bool, form: Format,
-    weights: str, crf: bool, crf_params: Path | None, kernel: str | None, threads: int | None, as_json: bool,
+    data: str,
+    split: str,
+    results: Path | None,
+    export: Path | None,
+    only_voc: bool,
+    trimap: bool,
+    form: Format,
+    weights: str,
+    crf: bool,
+    crf_params: Path | None,
+    kernel: str | None,
+    threads: int | None,
+    as_json: bool,
 ) -> None:
     """Mean IoU over all classes (VOC's convention), accuracies, and the trimap near boundaries."""
     options.use_threads(threads)
@@ -53,8 +72,10 @@ def evaluate(
             raise ValueError(f"--split {split}: {counts.fault()}")
         notes = [f"{split}: {counts}", *([f"note: {counts.fault()}"] if counts.fault() else [])]
         if not counts.void:
-            notes.append(f"note: these labels have no void pixels (value {VOID}), and the bands near boundaries "
-                         "are measured around void: those lines stay empty")
+            notes.append(
+                f"note: these labels have no void pixels (value {VOID}), and the bands near boundaries "
+                "are measured around void: those lines stay empty"
+            )
         click.echo("\n".join(notes), err=True)
     widths = WIDTHS if trimap else (1, 3, 8)
     if results is not None:
@@ -73,10 +94,18 @@ def evaluate(
             scores = score(net, dataset, params, kernel, progress=True, widths=widths)
     seconds = round(time.perf_counter() - start, 2)
     if as_json:
-        options.show_json(describe(scores, params) | {
-            "label_shares": counts and counts.shares(), "void_share": counts and counts.void_share(),
-            "data": data, "split": split, "images": len(dataset), "seconds": seconds,
-            "weights": weights if results is None else None})
+        options.show_json(
+            describe(scores, params)
+            | {
+                "label_shares": counts and counts.shares(),
+                "void_share": counts and counts.void_share(),
+                "data": data,
+                "split": split,
+                "images": len(dataset),
+                "seconds": seconds,
+                "weights": weights if results is None else None,
+            }
+        )
     else:
         head = f"{data} {split}, {len(dataset)} images, {seconds:.1f} s\n" if form == "text" else ""
         click.echo(head + render({HEADS[name]: s.measures() for name, s in scores.items()}, form))
@@ -89,13 +118,16 @@ def same_classes(trained: Sequence[str] | None, measured: Sequence[str], weights
     if trained is None or list(trained) == list(measured):
         return
     if len(trained) != len(measured):
-        raise ValueError(f"--weights {weights}: got a network of {len(trained)} classes, expected the data's "
-                         f"{len(measured)}")
+        raise ValueError(
+            f"--weights {weights}: got a network of {len(trained)} classes, expected the data's {len(measured)}"
+        )
     differing = [(i, a, b) for i, (a, b) in enumerate(zip(trained, measured, strict=True)) if a != b]
     words = ", ".join(f"{i} is {a!r} there and {b!r} in the data" for i, a, b in differing[:4])
-    raise ValueError(f"--weights {weights}: the network was trained for other classes: {words}"
-                     f"{', …' if len(differing) > 4 else ''}; expected the same names in the same order (where "
-                     "only a name was changed, change it in the .json beside the weights)")
+    raise ValueError(
+        f"--weights {weights}: the network was trained for other classes: {words}"
+        f"{', …' if len(differing) > 4 else ''}; expected the same names in the same order (where "
+        "only a name was changed, change it in the .json beside the weights)"
+    )
 
 
 def describe(scores: dict[str, Score], params: CRFParams | None) -> dict[str, Any]:

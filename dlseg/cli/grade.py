@@ -39,8 +39,16 @@ def _kinds(context: click.Context, option: click.Parameter, text: str) -> tuple[
 @click.option("--isolation", type=click.Choice(LEVELS), help="The strongest that works, if not given.")
 @click.option("--scheduler", help="A dask scheduler, as tcp://host:8786: its workers grade; they share --out.")
 def grade(
-    *, paths: tuple[Path, ...], out: Path, kinds: tuple[str, ...], jobs: int, seed: int | None, tests: Path,
-    assignment: str, isolation: str | None, scheduler: str | None,
+    *,
+    paths: tuple[Path, ...],
+    out: Path,
+    kinds: tuple[str, ...],
+    jobs: int,
+    seed: int | None,
+    tests: Path,
+    assignment: str,
+    isolation: str | None,
+    scheduler: str | None,
 ) -> None:
     """Grade notebooks, Python files, folders and zips of them. Stopped, it goes on where it was."""
     try:
@@ -66,6 +74,8 @@ def _watch(run: batch.Run, paths: list[Path], jobs: int, backend: str) -> list[R
             bar.total = total
             bar.update()
             done.append(document)
-            bar.write(f"{document.submission}: {document.score:g}/{document.max_score:g}"
-                      f"  {document.assignment}  [{document.isolation}]")
+            bar.write(
+                f"{document.submission}: {document.score:g}/{document.max_score:g}"
+                f"  {document.assignment}  [{document.isolation}]"
+            )
     return done

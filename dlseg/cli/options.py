@@ -17,12 +17,19 @@ if TYPE_CHECKING:
 DATA = "'shapes', 'voc2012', 'voc2012-aug', or a folder."
 threads = click.option("--threads", type=click.IntRange(1), default=None, help="CPU threads for torch.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-weights = click.option("--weights", default="shapes", show_default=True,
-                       help="'shapes' (shipped), or a weights file: dlseg's or a checkpoint, PyTorch's, Caffe's.")
+weights = click.option(
+    "--weights",
+    default="shapes",
+    show_default=True,
+    help="'shapes' (shipped), or a weights file: dlseg's or a checkpoint, PyTorch's, Caffe's.",
+)
 overwrite = click.option("--overwrite", is_flag=True, help="Replace finished weights that are there.")
 crf = click.option("--crf/--no-crf", default=False, help="Refine by the fully connected CRF.")
-crf_params = click.option("--crf-params", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-                          help="A JSON file of CRF parameters; implies --crf.")
+crf_params = click.option(
+    "--crf-params",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A JSON file of CRF parameters; implies --crf.",
+)
 kernel = click.option("--kernel", default=None, help="The CRF's kernel: lattice, exact, local or pydensecrf.")
 
 
@@ -39,13 +46,18 @@ def open_labeller(weights: str) -> tuple[Network, dict[str, Any]]:
     from dlseg.networks.saved import open_weights
 
     if weights == "imagenet":
-        raise ValueError("--weights: got 'imagenet', a classifier of whole images, expected a trained labeller; "
-                         "`dlseg train --init imagenet` makes one")
+        raise ValueError(
+            "--weights: got 'imagenet', a classifier of whole images, expected a trained labeller; "
+            "`dlseg train --init imagenet` makes one"
+        )
     net, info = open_weights(weights)
     if info.get("assumed"):
         s = net.spec
-        click.echo(f"{weights}: no .json beside it says which network it is; taken for {s.variant}, "
-                   f"{s.num_classes} classes, width {s.width:g}, geometry {s.geometry}", err=True)
+        click.echo(
+            f"{weights}: no .json beside it says which network it is; taken for {s.variant}, "
+            f"{s.num_classes} classes, width {s.width:g}, geometry {s.geometry}",
+            err=True,
+        )
     return net, info
 
 
@@ -74,8 +86,10 @@ def check_out(path: Path, overwrite: bool) -> None:
     if not os.access(path.parent, os.W_OK):
         raise PermissionError(f"--out: the folder {str(path.parent)!r} cannot be written to")
     if path.exists() and not overwrite and not path.with_suffix(".checkpoint").exists():
-        raise FileExistsError(f"--out: {str(path)!r} holds the weights of a finished training; name another file, "
-                              "or --overwrite to replace them")
+        raise FileExistsError(
+            f"--out: {str(path)!r} holds the weights of a finished training; name another file, "
+            "or --overwrite to replace them"
+        )
 
 
 def finish(net: Network, out: Path, info: dict[str, Any], show_all: bool) -> None:

@@ -19,13 +19,21 @@ from dlseg.predict.results import Results, refuse_overwriting
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), default=None,
-              help="Where the label PNG goes (for many images: a folder); default: the first name + '_labels'.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Where the label PNG goes (for many images: a folder); default: the first name + '_labels'.",
+)
 @click.option("--nested", is_flag=True, help="Also the images of the folders inside a folder.")
 @click.option("--overlay", is_flag=True, help="Also a picture of the labels over the image: NAME_overlay.png.")
 @click.option("--scores", is_flag=True, help="Also the score maps: NAME.npz.")
-@click.option("--tile", type=click.IntRange(1), default=None,
-              help="Largest side, in pixels, of what the network sees at once; default: what memory allows.")
+@click.option(
+    "--tile",
+    type=click.IntRange(1),
+    default=None,
+    help="Largest side, in pixels, of what the network sees at once; default: what memory allows.",
+)
 @options.weights
 @options.crf
 @options.crf_params
@@ -33,8 +41,18 @@ from dlseg.predict.results import Results, refuse_overwriting
 @options.threads
 @options.as_json
 def predict(
-    images: tuple[Path, ...], out: Path | None, nested: bool, overlay: bool, scores: bool, tile: int | None,
-    weights: str, crf: bool, crf_params: Path | None, kernel: str | None, threads: int | None, as_json: bool,
+    images: tuple[Path, ...],
+    out: Path | None,
+    nested: bool,
+    overlay: bool,
+    scores: bool,
+    tile: int | None,
+    weights: str,
+    crf: bool,
+    crf_params: Path | None,
+    kernel: str | None,
+    threads: int | None,
+    as_json: bool,
 ) -> None:
     """Label every pixel of IMAGES: PNGs whose pixel values are class numbers, coloured by VOC's palette.
 
@@ -74,16 +92,40 @@ def predict(
 
 
 def _folder(
-    net: Network, images: dict[Path, str], out: Path, crf: CRFParams | None, kernel: str | None, tile: int | None,
-    overlay: bool, scores: bool, as_json: bool,
+    net: Network,
+    images: dict[Path, str],
+    out: Path,
+    crf: CRFParams | None,
+    kernel: str | None,
+    tile: int | None,
+    overlay: bool,
+    scores: bool,
+    as_json: bool,
 ) -> None:
-    faults = label_all(net, list(images), out, crf, kernel, names=list(images.values()), tile=tile,
-                       overlay=draw_overlay if overlay else None, scores=scores, progress=True)
+    faults = label_all(
+        net,
+        list(images),
+        out,
+        crf,
+        kernel,
+        names=list(images.values()),
+        tile=tile,
+        overlay=draw_overlay if overlay else None,
+        scores=scores,
+        progress=True,
+    )
     if as_json:
-        options.show_json({"images": len(images), "labelled": len(images) - len(faults), "out": str(out),
-                           "faults": faults})
+        options.show_json(
+            {"images": len(images), "labelled": len(images) - len(faults), "out": str(out), "faults": faults}
+        )
     else:
-        click.echo("\n".join([f"{out}: {len(images) - len(faults)} of {len(images)} images labelled",
-                              *(f"{name}: {what}" for name, what in faults.items())]))
+        click.echo(
+            "\n".join(
+                [
+                    f"{out}: {len(images) - len(faults)} of {len(images)} images labelled",
+                    *(f"{name}: {what}" for name, what in faults.items()),
+                ]
+            )
+        )
     if faults:
         raise SystemExit(1)

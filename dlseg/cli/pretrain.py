@@ -26,8 +26,15 @@ from dlseg.training.callbacks import ProgressBar
 @options.threads
 @options.as_json
 def pretrain(
-    out: Path, images: int, epochs: int, width: float, seed: int, jobs: int, overwrite: bool,
-    threads: int | None, as_json: bool,
+    out: Path,
+    images: int,
+    epochs: int,
+    width: float,
+    seed: int,
+    jobs: int,
+    overwrite: bool,
+    threads: int | None,
+    as_json: bool,
 ) -> None:
     """Train the fully convolutional VGG-16 classifier on single shapes: what ImageNet is to the paper."""
     from dlseg.datasets.shapes import CLASSES, classification
@@ -44,7 +51,10 @@ def pretrain(
     with ProgressBar(epochs * (images // 32), "pretrain") as bar:
         pretrain_net(net, pictures, classes - 1, epochs=epochs, seed=seed, callbacks=[bar])
     info = {
-        "command": " ".join(["dlseg", *sys.argv[1:]]), "seed": seed, "images": images, "classes": CLASSES[1:],
+        "command": " ".join(["dlseg", *sys.argv[1:]]),
+        "seed": seed,
+        "images": images,
+        "classes": CLASSES[1:],
         "data_sha256": hashlib.sha256(pictures.tobytes()).hexdigest(),
         "accuracy": round(accuracy(net, unseen, their_classes - 1), 4),
         "seconds": round(time.perf_counter() - start),

@@ -35,17 +35,29 @@ from dlseg.training.team import joined
 @click.command()
 @click.option("--data", default="shapes", show_default=True, help=options.DATA)
 @click.option("--split", default="train", show_default=True, help="The list to train on.")
-@click.option("--init", default="shapes-classifier", show_default=True,
-              help="'shapes-classifier', 'imagenet', 'none', or a weights file: dlseg's, PyTorch's or Caffe's.")
-@click.option("--out", type=click.Path(path_type=Path), default=None,
-              help="A .safetensors file to write; default: runs/DATA-VARIANT.safetensors.")
+@click.option(
+    "--init",
+    default="shapes-classifier",
+    show_default=True,
+    help="'shapes-classifier', 'imagenet', 'none', or a weights file: dlseg's, PyTorch's or Caffe's.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="A .safetensors file to write; default: runs/DATA-VARIANT.safetensors.",
+)
 @options.overwrite
 @click.option("--variant", default="deeplab-largefov", show_default=True)
 @click.option("--width", default=1 / 8, show_default=True, help="Channels, as a share of VGG-16's.")
 @click.option("--geometry", type=click.Choice(["paper", "release"]), default="paper", show_default=True)
-@click.option("--recipe", "source", default=None,
-              help="'shapes', 'paper', 'release', 'release-2' or a JSON file; default: shapes for the shapes, "
-                   "else the geometry's.")
+@click.option(
+    "--recipe",
+    "source",
+    default=None,
+    help="'shapes', 'paper', 'release', 'release-2' or a JSON file; default: shapes for the shapes, "
+    "else the geometry's.",
+)
 @click.option("--iterations", type=int, default=None, help="Default: the recipe's; so are the next five.")
 @click.option("--lr", type=float, default=None)
 @click.option("--batch", type=int, default=None)
@@ -56,18 +68,35 @@ from dlseg.training.team import joined
 @click.option("--workers", type=click.IntRange(0), default=None, help="Processes that read pictures ahead.")
 @click.option("--accumulate", default=1, show_default=True, help="Compute each batch in this many parts.")
 @click.option("--every", default=100, show_default=True, type=click.IntRange(1), help="Iterations a checkpoint.")
-@click.option("--keep-checkpoint", is_flag=True,
-              help="Keep the last checkpoint: a larger --iterations extends the run.")
+@click.option(
+    "--keep-checkpoint", is_flag=True, help="Keep the last checkpoint: a larger --iterations extends the run."
+)
 @click.option("--log-file", type=click.Path(path_type=Path), default=None, help="A file of JSON lines.")
 @click.option("--patience", type=int, default=None, help="Stop when the loss has not fallen for so long.")
 @click.option("--evaluate/--no-evaluate", "check", default=True, help="Measure on the val split at the end.")
 @options.threads
 @options.as_json
 def train(
-    data: str, split: str, init: str, out: Path | None, overwrite: bool, variant: str, width: float,
-    geometry: Any, source: str | None,
-    device: str, workers: int | None, accumulate: int, every: int, keep_checkpoint: bool, log_file: Path | None,
-    patience: int | None, check: bool, threads: int | None, as_json: bool, **asked: Any,
+    data: str,
+    split: str,
+    init: str,
+    out: Path | None,
+    overwrite: bool,
+    variant: str,
+    width: float,
+    geometry: Any,
+    source: str | None,
+    device: str,
+    workers: int | None,
+    accumulate: int,
+    every: int,
+    keep_checkpoint: bool,
+    log_file: Path | None,
+    patience: int | None,
+    check: bool,
+    threads: int | None,
+    as_json: bool,
+    **asked: Any,
 ) -> None:
     """Fine-tune a classifier into a labeller at stride 8.
 
@@ -96,15 +125,32 @@ def train(
         if team.rank == 0:
             callbacks.append(stack.enter_context(ProgressBar(recipe.iterations)))
             callbacks += [JsonLog(log_file)] if log_file else []
-        train_net(net, dataset, recipe, callbacks, checkpoint, every, device=place, workers=workers,
-                  accumulate=accumulate, keep_checkpoint=True)
+        train_net(
+            net,
+            dataset,
+            recipe,
+            callbacks,
+            checkpoint,
+            every,
+            device=place,
+            workers=workers,
+            accumulate=accumulate,
+            keep_checkpoint=True,
+        )
     if team.rank:
         return
     info: dict[str, Any] = {
-        "command": " ".join(["dlseg", *sys.argv[1:]]), "seed": recipe.seed, "classes": dataset.classes,
-        "init": poured, "data": data, "data_sha256": tree_hash(pictures.root), "images": len(dataset),
-        "label_shares": counts.shares(), "void_share": counts.void_share(),
-        "processes": team.size, "recipe": dataclasses.asdict(recipe),
+        "command": " ".join(["dlseg", *sys.argv[1:]]),
+        "seed": recipe.seed,
+        "classes": dataset.classes,
+        "init": poured,
+        "data": data,
+        "data_sha256": tree_hash(pictures.root),
+        "images": len(dataset),
+        "label_shares": counts.shares(),
+        "void_share": counts.void_share(),
+        "processes": team.size,
+        "recipe": dataclasses.asdict(recipe),
         "train_seconds": round(time.perf_counter() - start, 1),
     }
     if val is not None:
@@ -113,8 +159,10 @@ def train(
             info["mean_iou"] = round(evaluate(net, val.data)["net"].whole.mean_iou(), 4)
         except (ValueError, OSError) as error:
             _drop(checkpoint, keep_checkpoint)
-            raise ValueError(f"{error}; the weights are saved in {str(out)!r}: mend this, and `dlseg evaluate "
-                             "--weights` measures them") from error
+            raise ValueError(
+                f"{error}; the weights are saved in {str(out)!r}: mend this, and `dlseg evaluate "
+                "--weights` measures them"
+            ) from error
     options.finish(net, out, info, as_json)
     _drop(checkpoint, keep_checkpoint)
 
@@ -131,8 +179,9 @@ def trainable(data: LabelledImages, split: str) -> LabelCounts:
     Raises ValueError where nothing can be learned from them, and what reading a faulty one raises.
     """
     if not getattr(data, "labelled", True):
-        raise ValueError(f"--split {split}: got pictures without labels, expected labelled ones to train on"
-                         f"{_looked(data)}")
+        raise ValueError(
+            f"--split {split}: got pictures without labels, expected labelled ones to train on{_looked(data)}"
+        )
     counts = count_labels(data, progress=True)
     if counts.fault():
         raise ValueError(f"--split {split}: {counts.fault()}")
@@ -159,8 +208,9 @@ def measurable(data: str, trained: LabelledImages) -> Measured:
     try:
         val = load(data, "val")
         if not val.labelled:
-            raise ValueError("split 'val': got pictures without labels, expected labelled ones to measure on"
-                             f"{_looked(val)}")
+            raise ValueError(
+                f"split 'val': got pictures without labels, expected labelled ones to measure on{_looked(val)}"
+            )
         counts = count_labels(val, progress=True)
     except (ValueError, OSError) as error:
         raise ValueError(f"{error}{how}") from error
@@ -181,8 +231,9 @@ def recipe_for(source: str, variant: str, asked: dict[str, Any]) -> Recipe:
     if source in ("release", "release-2"):
         return Recipe.release(variant, 1 if source == "release" else 2, **changes)
     if not Path(source).is_file():
-        raise FileNotFoundError(f"--recipe: got {source!r}, expected 'shapes', 'paper', 'release', 'release-2' or "
-                                "a JSON file")
+        raise FileNotFoundError(
+            f"--recipe: got {source!r}, expected 'shapes', 'paper', 'release', 'release-2' or a JSON file"
+        )
     return dataclasses.replace(Recipe.from_json(Path(source).read_text(encoding="utf-8")), **changes)
 
 
@@ -203,8 +254,9 @@ def start_network(
     try:
         done = pour_weights(net, found, name, same)
     except ValueError as error:
-        raise ValueError(f"--init {init}: {error}; give its --variant and --width, or --init none for random "
-                         "weights") from error
+        raise ValueError(
+            f"--init {init}: {error}; give its --variant and --width, or --init none for random weights"
+        ) from error
     others = not same and info["num_classes"] == len(classes)
     return net, f"{init}: {done}" + (" (its classes have other names)" if others else "")
 

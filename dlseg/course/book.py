@@ -18,8 +18,14 @@ VIEW = "application/vnd.jupyter.widget-view+json"
 SECONDS = 600  # for one cell
 
 
-def build_book(notebooks: Path, docs: Path, out: Path, *, tell: Callable[[str], object] = print,
-               only: tuple[str, ...] | None = None) -> Path:
+def build_book(
+    notebooks: Path,
+    docs: Path,
+    out: Path,
+    *,
+    tell: Callable[[str], object] = print,
+    only: tuple[str, ...] | None = None,
+) -> Path:
     """Build the site into `out`/html; returns its first page.
 
     Executed notebooks are kept in `out`/executed and not run again while they are the same. `only` names the ones
@@ -42,8 +48,12 @@ def build_book(notebooks: Path, docs: Path, out: Path, *, tell: Callable[[str], 
     for page in pages.glob("*.md"):
         write(page, page.read_text(encoding="utf-8").replace("](../notebooks/", "](notebooks/"))
     tell("writing pages")
-    run = subprocess.run([sys.executable, "-m", "sphinx", "-q", "-b", "html", str(pages), str(out / "html")],
-                         capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-q", "-b", "html", str(pages), str(out / "html")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if run.returncode:
         raise RuntimeError(f"Sphinx failed:\n{run.stdout[-2000:]}{run.stderr[-2000:]}")
     return out / "html" / "index.html"

@@ -79,18 +79,27 @@ def _answers(path: Path, exercises: Path) -> dict[str, str]:
 
 def solution_page(name: str, found: list[Exercise], answers: dict[str, str]) -> str:
     """A page of every exercise: points, tests with their tolerance, the hints with their picture, two answers."""
-    return page(f"{name}: solutions", f"<h1>{escape(name)}: solutions</h1>"
-                + "".join(_solution(e, answers.get(e.slug, "")) for e in found))
+    return page(
+        f"{name}: solutions",
+        f"<h1>{escape(name)}: solutions</h1>" + "".join(_solution(e, answers.get(e.slug, "")) for e in found),
+    )
 
 
 def _solution(found: Exercise, answer: str) -> str:
     tests = "".join(
         f"<tr><td>{escape(t.name)}{' (hidden)' if t.hidden else ''}<td>{t.tolerance.tier}: "
-        f"{escape(t.tolerance.because)}<td class='number'>{t.points:g}</tr>" for t in found.tests)
+        f"{escape(t.tolerance.because)}<td class='number'>{t.points:g}</tr>"
+        for t in found.tests
+    )
     rungs = [rung_of(found, number) for number in range(1, len(RUNGS))]
-    hints = "".join(f"<h3>Hint {r.rung}: {RUNGS[r.rung - 1]}</h3><pre>{escape(r.text)}</pre>"
-                    + (f"<img alt='a right result' src='{r.picture}'>" if r.picture else "") for r in rungs)
-    return (f"<section class='good'><h2>{escape(found.title)} <span class='quiet'>{escape(found.id)}, "
-            f"{found.max_points:g} points, {found.difficulty}</span></h2><table>{tests}</table>{hints}"
-            f"<h3>Worked solution, as the last hint shows it</h3><pre>{escape(reference_text(found))}</pre>"
-            f"<h3>The solved notebook's answer</h3><pre>{escape(answer)}</pre></section>")
+    hints = "".join(
+        f"<h3>Hint {r.rung}: {RUNGS[r.rung - 1]}</h3><pre>{escape(r.text)}</pre>"
+        + (f"<img alt='a right result' src='{r.picture}'>" if r.picture else "")
+        for r in rungs
+    )
+    return (
+        f"<section class='good'><h2>{escape(found.title)} <span class='quiet'>{escape(found.id)}, "
+        f"{found.max_points:g} points, {found.difficulty}</span></h2><table>{tests}</table>{hints}"
+        f"<h3>Worked solution, as the last hint shows it</h3><pre>{escape(reference_text(found))}</pre>"
+        f"<h3>The solved notebook's answer</h3><pre>{escape(answer)}</pre></section>"
+    )

@@ -36,8 +36,11 @@ class Fault:
 def check(folder: Path, exercises: Path = EXERCISES) -> list[Fault]:
     """Every fault of the notebooks in `folder`: stale, ran, leaking, dead links and imports, weak exercises."""
     wanted = {folder / f"{path.stem}.ipynb": path for path in sources(folder)}
-    faults = [Fault(path, f"has no source {folder / 'source' / path.stem}.py")
-              for path in sorted(folder.glob("*.ipynb")) if path not in wanted]
+    faults = [
+        Fault(path, f"has no source {folder / 'source' / path.stem}.py")
+        for path in sorted(folder.glob("*.ipynb"))
+        if path not in wanted
+    ]
     for path, source in wanted.items():
         faults += [Fault(path, message) for message in _faults(path, source, exercises)]
     return faults
@@ -53,20 +56,36 @@ def _faults(path: Path, source: Path, exercises: Path) -> list[str]:
         cells = nbformat.reads(text, as_version=4).cells
     except (ValueError, KeyError, AttributeError, nbformat.ValidationError) as error:
         return [f"is no notebook ({error}): run `dlseg course build`"]
-    ran = [f"cell {number} holds an output or a run number: run `dlseg course build`"
-           for number, cell in enumerate(cells, 1)
-           if cell.cell_type == "code" and (cell.outputs or cell.execution_count is not None)]
-    stale = [] if ran or text == student_notebook(source, exercises) else [
-        f"is not what {source} says: edit the source, then run `dlseg course build`"]
+    ran = [
+        f"cell {number} holds an output or a run number: run `dlseg course build`"
+        for number, cell in enumerate(cells, 1)
+        if cell.cell_type == "code" and (cell.outputs or cell.execution_count is not None)
+    ]
+    stale = (
+        []
+        if ran or text == student_notebook(source, exercises)
+        else [f"is not what {source} says: edit the source, then run `dlseg course build`"]
+    )
     whole = solved(source, exercises)
-    return [*ran, *stale, *_leaks(cells, whole.cells), *_links(cells, path.parent), *_imports(cells),
-            *_exercises(whole.cells, of_notebook(topic(source), exercises))]
+    return [
+        *ran,
+        *stale,
+        *_leaks(cells, whole.cells),
+        *_links(cells, path.parent),
+        *_imports(cells),
+        *_exercises(whole.cells, of_notebook(topic(source), exercises)),
+    ]
 
 
 def _leaks(cells: list[Any], answers: list[Any]) -> Iterator[str]:
     """Lines of a solution, or the marks around one, in a student's cells."""
-    secret = {_dense(line): line.strip() for cell in answers for text in solutions(cell.source)
-              for line in text.splitlines() if len(_dense(line)) >= TELLING and not line.strip().startswith("#")}
+    secret = {
+        _dense(line): line.strip()
+        for cell in answers
+        for text in solutions(cell.source)
+        for line in text.splitlines()
+        if len(_dense(line)) >= TELLING and not line.strip().startswith("#")
+    }
     for number, cell in enumerate(cells, 1):
         if MARKERS.search(cell.source):
             yield f"cell {number} shows a mark of solutions or hidden tests: is one of a pair missing?"

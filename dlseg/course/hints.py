@@ -37,15 +37,20 @@ class Hint:
 
     def _repr_html_(self) -> str:
         """The hint as a page shows it."""
-        body = f"<pre style='margin:.3em 0'>{escape(self.text)}</pre>" if self.rung > 2 else \
-            f"<p style='margin:.3em 0'>{escape(self.text)}</p>"
+        body = (
+            f"<pre style='margin:.3em 0'>{escape(self.text)}</pre>"
+            if self.rung > 2
+            else f"<p style='margin:.3em 0'>{escape(self.text)}</p>"
+        )
         picture = f"<img alt='what a right result looks like' src='{self.picture}'>" if self.picture else ""
         price = f", costs {self.price:g} points" if self.price else ""
         call = f'hint("{self.exercise.id}")'
         more = f"<small>one more: <code>{call}</code></small>" if self.rung < len(RUNGS) else ""
         title = f"Hint {self.rung} of {len(RUNGS)}: {RUNGS[self.rung - 1]}"
-        return (f"<div style='border-left:.4em solid #8a5a00;padding:.2em .8em'><b>{title}</b>{price}"
-                f"{body}{picture}{more}</div>")
+        return (
+            f"<div style='border-left:.4em solid #8a5a00;padding:.2em .8em'><b>{title}</b>{price}"
+            f"{body}{picture}{more}</div>"
+        )
 
 
 def hint(exercise: str, rung: int | None = None) -> Hint:
@@ -60,8 +65,10 @@ def hint(exercise: str, rung: int | None = None) -> Hint:
     asked = record().get(found.id, 0)
     wanted = min(asked + 1, len(RUNGS)) if rung is None else rung
     if wanted not in range(1, min(asked + 1, len(RUNGS)) + 1):
-        raise ValueError(f"rung: got {rung}; the next hint of {found.id} is number {min(asked + 1, len(RUNGS))}: "
-                         f"hint({found.id!r})")
+        raise ValueError(
+            f"rung: got {rung}; the next hint of {found.id} is number {min(asked + 1, len(RUNGS))}: "
+            f"hint({found.id!r})"
+        )
     if wanted > asked:
         write(Path(RECORD), json.dumps({**record(), found.id: wanted}, indent=1, sort_keys=True) + "\n")
     return rung_of(found, wanted)
@@ -90,8 +97,11 @@ def record() -> dict[str, int]:
 def prices() -> tuple[Points, ...]:
     """Points that each rung costs: the teacher's, else nothing. ValueError where course.json is wrong."""
     asked = _object(RULES).get("hint_prices", [0] * len(RUNGS))
-    if not isinstance(asked, list) or len(asked) != len(RUNGS) or not all(
-            isinstance(p, int | float) and p >= 0 for p in asked):
+    if (
+        not isinstance(asked, list)
+        or len(asked) != len(RUNGS)
+        or not all(isinstance(p, int | float) and p >= 0 for p in asked)
+    ):
         raise ValueError(f"{RULES}: hint_prices must be {len(RUNGS)} numbers from 0 on; got {asked!r}")
     return tuple(asked)
 

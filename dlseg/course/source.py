@@ -15,11 +15,12 @@ from dlseg.course.catalogue import EXERCISES, catalogue
 from dlseg.grading.exercise import Exercise, Points
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION\n(.*?)^[ \t]*### END SOLUTION[ \t]*\n?",
-                      re.DOTALL | re.MULTILINE)
+SOLUTION = re.compile(
+    r"^([ \t]*)### BEGIN SOLUTION\n(.*?)^[ \t]*### END SOLUTION[ \t]*\n?", re.DOTALL | re.MULTILINE
+)
 HIDDEN = re.compile(r"\n### BEGIN HIDDEN TESTS\n.*?### END HIDDEN TESTS", re.DOTALL)
 MARKERS = re.compile(r"###\s*(BEGIN|END)\s+(SOLUTION|HIDDEN TESTS)")
-CHECK = '{call})\n### BEGIN HIDDEN TESTS\n{call}, hidden=True)\n### END HIDDEN TESTS'
+CHECK = "{call})\n### BEGIN HIDDEN TESTS\n{call}, hidden=True)\n### END HIDDEN TESTS"
 
 
 class CourseError(ValueError):
@@ -34,8 +35,9 @@ def sources(folder: Path) -> list[Path]:
     """
     found = sorted((folder / "source").glob("[!_]*.py"))
     if not found:
-        raise CourseError(f"folder: no sources {folder / 'source'}/*.py; run this where the notebooks folder is, "
-                          "or name it")
+        raise CourseError(
+            f"folder: no sources {folder / 'source'}/*.py; run this where the notebooks folder is, or name it"
+        )
     return found
 
 
@@ -105,8 +107,10 @@ def _known(name: str, source: Path, exercises: Path) -> Exercise:
 
 
 def _headed(found: Exercise, number: int, text: str) -> str:
-    return (f"### Exercise {number} · {found.title}\n*{found.max_points:g} points · {found.difficulty} · stuck? "
-            f'`hint("{found.id}")` in a cell of your own*\n\n{text}')
+    return (
+        f"### Exercise {number} · {found.title}\n*{found.max_points:g} points · {found.difficulty} · stuck? "
+        f'`hint("{found.id}")` in a cell of your own*\n\n{text}'
+    )
 
 
 def _exercise(found: Exercise, cell: Any, source: Path) -> list[Any]:
@@ -123,8 +127,14 @@ def _exercise(found: Exercise, cell: Any, source: Path) -> list[Any]:
 
 def _grading(name: str, *, points: Points | None = None, solution: bool = False) -> dict[str, Any]:
     """nbgrader's metadata of a cell, version 3: an answer, or (with points) a test; both: marked by hand."""
-    grading = {"schema_version": 3, "grade_id": name, "grade": points is not None, "solution": solution,
-               "locked": not solution, "task": False}
+    grading = {
+        "schema_version": 3,
+        "grade_id": name,
+        "grade": points is not None,
+        "solution": solution,
+        "locked": not solution,
+        "task": False,
+    }
     return grading if points is None else {**grading, "points": points}
 
 

@@ -75,17 +75,23 @@ class Verdict:
         rows = "".join(
             f"<tr><td style='color:{COLOURS[o.status]};white-space:nowrap;vertical-align:top;text-align:left'>"
             f"{SIGNS[o.status]} <b>{WORDS[o.status]}</b></td><td style='text-align:left'>{escape(o.test.name)}"
-            f"{_said(o)}</td><td style='vertical-align:top'>{o.test.points:g}</td></tr>" for o in self.outcomes)
+            f"{_said(o)}</td><td style='vertical-align:top'>{o.test.points:g}</td></tr>"
+            for o in self.outcomes
+        )
         stuck = f"<small>{escape(''.join(self._stuck()))}</small>" if self._stuck() else ""
-        return (f"<div style='border-left:.4em solid {COLOURS[self.status]};padding:.2em .8em'>"
-                f"<b>{escape(self.exercise.title)}</b>: {escape(self.heading)}"
-                f"<table style='margin:.4em 0'>{rows}</table>{self._picture()}{stuck}</div>")
+        return (
+            f"<div style='border-left:.4em solid {COLOURS[self.status]};padding:.2em .8em'>"
+            f"<b>{escape(self.exercise.title)}</b>: {escape(self.heading)}"
+            f"<table style='margin:.4em 0'>{rows}</table>{self._picture()}{stuck}</div>"
+        )
 
     def _picture(self) -> str:
         for outcome in self.outcomes:
             if outcome.shown and (address := comparison(*outcome.shown)):
-                return (f"<div>{escape(outcome.test.name)}: your result, the reference, and where they differ</div>"
-                        f"<img alt='your result beside the reference' src='{address}'><br>")
+                return (
+                    f"<div>{escape(outcome.test.name)}: your result, the reference, and where they differ</div>"
+                    f"<img alt='your result beside the reference' src='{address}'><br>"
+                )
         return ""
 
 
@@ -106,8 +112,11 @@ class Standing:
         return sum(v.points for _, v, _ in self.rows if v)
 
     def __str__(self) -> str:
-        lines = [f"{e.id:32} {WORDS[v.status] if v else 'not checked yet':16} {v.points if v else 0:g} of "
-                 f"{e.max_points:g}, hints {n} of {len(RUNGS)}" for e, v, n in self.rows]
+        lines = [
+            f"{e.id:32} {WORDS[v.status] if v else 'not checked yet':16} {v.points if v else 0:g} of "
+            f"{e.max_points:g}, hints {n} of {len(RUNGS)}"
+            for e, v, n in self.rows
+        ]
         return "\n".join([*lines, f"{self.points:g} of {sum(e.max_points for e, _, _ in self.rows):g} points"])
 
     __repr__ = __str__
@@ -118,9 +127,12 @@ class Standing:
             f"<td style='text-align:left;color:{COLOURS[v.status] if v else '#595959'}'>"
             f"{SIGNS[v.status] + ' ' + WORDS[v.status] if v else '○ not checked yet'}</td>"
             f"<td>{v.points if v else 0:g} of {e.max_points:g}</td><td>{n or ''}</td></tr>"
-            for e, v, n in self.rows)
+            for e, v, n in self.rows
+        )
         total = sum(e.max_points for e, _, _ in self.rows)
-        return ("<table><tr><th style='text-align:left'>exercise</th><th>last check</th><th>points</th>"
-                f"<th>hints</th></tr>{rows}<tr><th style='text-align:left'>together</th><th></th>"
-                f"<th>{self.points:g} of {total:g}</th><th></th></tr></table>"
-                "<small>Hidden tests count only when you hand in.</small>")
+        return (
+            "<table><tr><th style='text-align:left'>exercise</th><th>last check</th><th>points</th>"
+            f"<th>hints</th></tr>{rows}<tr><th style='text-align:left'>together</th><th></th>"
+            f"<th>{self.points:g} of {total:g}</th><th></th></tr></table>"
+            "<small>Hidden tests count only when you hand in.</small>"
+        )

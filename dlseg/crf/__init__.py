@@ -12,5 +12,22 @@ from dlseg.crf.tuning.search import search
 from dlseg.crf.tuning.space import Space
 from dlseg.crf.validation import binary
 
-__all__ = ["Affinity", "CRFLayer", "CRFParams", "Cancelled", "DenseCRF", "Estimate", "Scored", "SearchResult",
-           "Space", "Step", "Trial", "binary", "estimate", "from_cams", "refine", "search", "soft_labels"]
+__all__ = [
+    "Affinity",
+    "CRFLayer",
+    "CRFParams",
+    "Cancelled",
+    "DenseCRF",
+    "Estimate",
+    "Scored",
+    "SearchResult",
+    "Space",
+    "Step",
+    "Trial",
+    "binary",
+    "estimate",
+    "from_cams",
+    "refine",
+    "search",
+    "soft_labels",
+]

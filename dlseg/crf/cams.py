@@ -29,8 +29,10 @@ def from_cams(cams: Any, *, threshold: Number | None = None, power: Number | Non
     scores = _maps("cams", cams, least=1)
     low, high = scores.detach().min().item(), scores.detach().max().item()
     if not (low >= 0 and high <= 1):  # also where there is a NaN
-        raise ValueError(f"cams: got values from {low:g} to {high:g}, expected 0..1: cut off what is negative and "
-                         "divide each map by its largest value")
+        raise ValueError(
+            f"cams: got values from {low:g} to {high:g}, expected 0..1: cut off what is negative and "
+            "divide each map by its largest value"
+        )
     if (threshold is None) == (power is None):
         raise TypeError(f"threshold, power: got {'none' if power is None else 'both'}, expected one")
     if threshold is not None:

@@ -74,10 +74,23 @@ class DenseCRF:
     batches, and for weights that are learned: CRFLayer.
     """
 
-    def __init__(self, image: Any, *, probs: Any = None, logits: Any = None, labels: Any = None, features: Any = (),
-                 kernel: str = "lattice", num_classes: Whole | None = None, confidence: Any = 0.7,
-                 unknown: Whole | None = UNKNOWN, compatibility: Any = None, self_term: bool = True,
-                 neighbours: int = 8, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        image: Any,
+        *,
+        probs: Any = None,
+        logits: Any = None,
+        labels: Any = None,
+        features: Any = (),
+        kernel: str = "lattice",
+        num_classes: Whole | None = None,
+        confidence: Any = 0.7,
+        unknown: Whole | None = UNKNOWN,
+        compatibility: Any = None,
+        self_term: bool = True,
+        neighbours: int = 8,
+        threads: int | None = None,
+    ) -> None:
         self._image = validation.checked_image(image)
         self.height, self.width, bands = self._image.shape
         self._extra = checked_features(features, (self.height, self.width), bands)
@@ -166,8 +179,9 @@ class DenseCRF:
                 break
         return run
 
-    def _infer_traced(self, traced: Traced, params: CRFParams, relax: Number,
-                      cancel: Callable[[], bool] | None) -> Tensor:
+    def _infer_traced(
+        self, traced: Traced, params: CRFParams, relax: Number, cancel: Callable[[], bool] | None
+    ) -> Tensor:
         self._check(params, relax)
         kernel = self._kernel
         if not isinstance(kernel, LatticeKernel):
@@ -186,8 +200,10 @@ class DenseCRF:
 
     def _refuse_gradient(self, method: str) -> None:
         if self._traced is not None and self._traced.carries_gradient():
-            raise ValueError(f"{self._traced.name}: got a tensor that requires a gradient, which {method} does not "
-                             "carry, expected infer, or torch.no_grad() around it, or a detached tensor")
+            raise ValueError(
+                f"{self._traced.name}: got a tensor that requires a gradient, which {method} does not "
+                "carry, expected infer, or torch.no_grad() around it, or a detached tensor"
+            )
 
     def steps(self, params: CRFParams, *, relax: Number = 1.0, update: str = "parallel") -> Iterator[Step]:
         """The inference one iteration at a time, from iteration 0, the unary alone, without shortcuts.
@@ -232,11 +248,22 @@ class DenseCRF:
     def _shrunk(self, factor: int) -> DenseCRF:
         if isinstance(factor, bool) or not isinstance(factor, int) or factor < 1:
             raise ValueError(f"factor: got {factor!r}, expected a whole number >= 1")
-        image, extra = (np.ascontiguousarray(averaged(np.moveaxis(grid, 2, 0), factor).transpose(1, 2, 0))
-                        for grid in (self._image, self._extra))
+        image, extra = (
+            np.ascontiguousarray(averaged(np.moveaxis(grid, 2, 0), factor).transpose(1, 2, 0))
+            for grid in (self._image, self._extra)
+        )
         probs = averaged(self._probs.reshape(-1, self.height, self.width), factor).reshape(self.num_classes, -1)
-        return self._with({"_image": image, "_extra": extra, "height": image.shape[0], "width": image.shape[1],
-                           "_probs": probs / probs.sum(axis=0), "_traced": None, "_device": None})
+        return self._with(
+            {
+                "_image": image,
+                "_extra": extra,
+                "height": image.shape[0],
+                "width": image.shape[1],
+                "_probs": probs / probs.sum(axis=0),
+                "_traced": None,
+                "_device": None,
+            }
+        )
 
     def affinity(self, params: CRFParams, row: int, col: int) -> Affinity:
         """What pixel (row, col) weighs every pixel: its row of both kernels, weighted and normalised."""
@@ -265,17 +292,35 @@ class DenseCRF:
         return q if self._device is None else torch.from_numpy(q).to(self._device)
 
 
-def refine(image: Any, *, probs: Any = None, logits: Any = None, labels: Any = None, features: Any = (),
-           params: CRFParams | None = None, kernel: str = "lattice", num_classes: Whole | None = None,
-           unknown: Whole | None = UNKNOWN) -> Int64[np.ndarray, "H W"]:
+def refine(
+    image: Any,
+    *,
+    probs: Any = None,
+    logits: Any = None,
+    labels: Any = None,
+    features: Any = (),
+    params: CRFParams | None = None,
+    kernel: str = "lattice",
+    num_classes: Whole | None = None,
+    unknown: Whole | None = UNKNOWN,
+) -> Int64[np.ndarray, "H W"]:
     """Labels (H, W) int64 after the CRF, in one call; arguments as for DenseCRF, `params` as CRFParams()."""
-    crf = DenseCRF(image, probs=probs, logits=logits, labels=labels, features=features, kernel=kernel,
-                   num_classes=num_classes, unknown=unknown)
+    crf = DenseCRF(
+        image,
+        probs=probs,
+        logits=logits,
+        labels=labels,
+        features=features,
+        kernel=kernel,
+        num_classes=num_classes,
+        unknown=unknown,
+    )
     return crf.label(params or CRFParams())
 
 
-def _kernel(name: str, image: Float32[np.ndarray, "H W c"], extra: Extra, *, self_term: bool, neighbours: int,
-            threads: int) -> Kernel:
+def _kernel(
+    name: str, image: Float32[np.ndarray, "H W c"], extra: Extra, *, self_term: bool, neighbours: int, threads: int
+) -> Kernel:
     """The kernel `name` for one image and its features; options it does not have are errors."""
     if name not in KERNELS:
         raise ValueError(f"kernel: got {name!r}, expected one of {', '.join(KERNELS)}")

@@ -21,12 +21,15 @@ TINY = 1e-20  # K&K's guard against dividing by nothing
 class ExactKernel:
     """Both Gaussian kernels in double precision, in blocks of rows so that memory stays bounded."""
 
-    def __init__(self, image: Float[np.ndarray, "H W c"], extra: Extra | None = None, *,
-                 self_term: bool = True) -> None:
+    def __init__(
+        self, image: Float[np.ndarray, "H W c"], extra: Extra | None = None, *, self_term: bool = True
+    ) -> None:
         height, width, self.bands = image.shape
         if height * width > MOST_PIXELS:
-            raise ValueError(f'kernel: got "exact" for {height * width} pixels, expected at most '
-                             f'{MOST_PIXELS}: it visits every pair; "lattice" is made for larger images')
+            raise ValueError(
+                f'kernel: got "exact" for {height * width} pixels, expected at most '
+                f'{MOST_PIXELS}: it visits every pair; "lattice" is made for larger images'
+            )
         ys, xs = np.mgrid[:height, :width].astype(np.float64)
         self.position = np.stack([xs.ravel(), ys.ravel()], axis=1)  # (N, 2)
         self.colour = columns(image, extra).astype(np.float64)  # (N, bands and features)
@@ -82,8 +85,9 @@ class ExactKernel:
         if keep is not None:
             self.kept = (params, keep)
 
-    def start(self, probs: Marginals, params: CRFParams, compatibility: Compatibility, *,
-              thorough: bool) -> ExactRun:
+    def start(
+        self, probs: Marginals, params: CRFParams, compatibility: Compatibility, *, thorough: bool
+    ) -> ExactRun:
         return ExactRun(-np.log(probs.astype(np.float64)), self, params, compatibility)
 
     def affinity(self, params: CRFParams, pixel: int) -> tuple[np.ndarray, np.ndarray]:
@@ -99,8 +103,9 @@ class ExactKernel:
 class ExactRun(ParallelRun):
     """Parallel updates, and the one-pixel-at-a-time sweep whose free energy cannot rise."""
 
-    def __init__(self, unary: Marginals, kernel: ExactKernel, params: CRFParams,
-                 compatibility: Compatibility) -> None:
+    def __init__(
+        self, unary: Marginals, kernel: ExactKernel, params: CRFParams, compatibility: Compatibility
+    ) -> None:
         def messages(q: Marginals) -> Marginals:
             return np.concatenate([rows @ q.T for _, rows in kernel.weighted(params)]).T
 

@@ -26,13 +26,16 @@ def checked_features(features: Any, size: tuple[int, int], bands: int) -> Extra:
         array = to_numpy(name, pair[0])
         array = array[..., None] if array.ndim == 2 else array
         if array.ndim != 3 or array.shape[:2] != size or array.shape[2] == 0:
-            raise ValueError(f"{name}: got shape {array.shape}, expected {size} or {(*size, 'K')}, as large as the "
-                             "image")
+            raise ValueError(
+                f"{name}: got shape {array.shape}, expected {size} or {(*size, 'K')}, as large as the image"
+            )
         columns.append(_scaled(name, array, pair[1]))
     extra = np.concatenate([np.zeros((*size, 0), np.float32), *columns], axis=2)
     if bands + extra.shape[2] > MOST_BANDS:
-        raise ValueError(f"features: got {extra.shape[2]} numbers a pixel beside {bands} of the image, expected at "
-                         f"most {MOST_BANDS} together")
+        raise ValueError(
+            f"features: got {extra.shape[2]} numbers a pixel beside {bands} of the image, expected at "
+            f"most {MOST_BANDS} together"
+        )
     return extra
 
 

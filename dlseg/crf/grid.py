@@ -36,8 +36,10 @@ class GridKernel:
             here, there = _pairs(height, width, dy, dx)
             contrast = np.sum((self.image[here] - self.image[there]) ** 2, axis=2) / params.sigma_beta**2
             contrast += np.sum((self.extra[here] - self.extra[there]) ** 2, axis=2)
-            far, near = ((dy / down) ** 2 + (dx / across) ** 2
-                         for down, across in (both(params.sigma_alpha), both(params.sigma_gamma)))
+            far, near = (
+                (dy / down) ** 2 + (dx / across) ** 2
+                for down, across in (both(params.sigma_alpha), both(params.sigma_gamma))
+            )
             k[0, which][here] = np.exp(-(far + contrast) / 2)
             k[1, which][here] = np.exp(-near / 2)
         degree = k.sum(axis=1) + TINY
@@ -53,8 +55,9 @@ class GridKernel:
             k[:, which][:, *here] *= get[:, *here] * send[:, *there]
         return k * np.array([params.w1, params.w2])[:, None, None, None]
 
-    def start(self, probs: Marginals, params: CRFParams, compatibility: Compatibility, *,
-              thorough: bool) -> ParallelRun:
+    def start(
+        self, probs: Marginals, params: CRFParams, compatibility: Compatibility, *, thorough: bool
+    ) -> ParallelRun:
         height, width, _ = self.image.shape
         both = self.weights(params).sum(axis=0)
 

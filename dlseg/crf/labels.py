@@ -15,8 +15,9 @@ UNKNOWN = 255
 NAMED = 5  # so many stray values are named in a message
 
 
-def label_probabilities(labels: Any, size: tuple[int, int], num_classes: Whole | None, confidence: Any,
-                        unknown: Whole | None = UNKNOWN) -> Float32[np.ndarray, "C N"]:
+def label_probabilities(
+    labels: Any, size: tuple[int, int], num_classes: Whole | None, confidence: Any, unknown: Whole | None = UNKNOWN
+) -> Float32[np.ndarray, "C N"]:
     """Labels or scribbles as probabilities: `confidence` for the given label, even odds where it is `unknown`.
 
     Where `unknown` is a number amid the labels, it is none of them: its probability is CLIP everywhere.
@@ -28,8 +29,10 @@ def label_probabilities(labels: Any, size: tuple[int, int], num_classes: Whole |
     given = array[known]
     if not given.size or given.min() < 0:
         where = "" if unknown is None else f" at some pixels and {unknown} where unknown"
-        raise ValueError(f"labels: got values {np.unique(array)[:NAMED].tolist()}…, expected 0, 1, …{where}; "
-                         "unknown= says which value means that")
+        raise ValueError(
+            f"labels: got values {np.unique(array)[:NAMED].tolist()}…, expected 0, 1, …{where}; "
+            "unknown= says which value means that"
+        )
     count = _number_of_labels(given, num_classes, unknown)
     void = unknown if unknown is not None and 0 <= unknown < count else None
     others = count - 1 if void is None else count - 2
@@ -47,8 +50,10 @@ def label_probabilities(labels: Any, size: tuple[int, int], num_classes: Whole |
 def _checked_labels(labels: Any, size: tuple[int, int]) -> np.ndarray:
     array = to_numpy("labels", labels)
     if array.dtype.kind not in "biu":
-        raise TypeError(f"labels: got {array.dtype}, expected whole numbers; .astype(int) makes them, and for "
-                        "probabilities there is probs=")
+        raise TypeError(
+            f"labels: got {array.dtype}, expected whole numbers; .astype(int) makes them, and for "
+            "probabilities there is probs="
+        )
     if array.shape != size:
         hint = ""
         if array.ndim == 3 and array.shape[:2] == size:
@@ -68,9 +73,11 @@ def refuse_mask(labels: Any, num_classes: Whole | None) -> None:
         return
     high = array == UNKNOWN
     if high.any() and not high.all() and not array[~high].any():
-        raise ValueError("labels: got 0 and 255 only, as in a mask, expected labels 0, 1, …; labels=mask > 0 makes "
-                         "it background and foreground, probs=binary(mask / 255) takes it as odds; if 255 does "
-                         "mean unknown here, mark pixels of another label too, or say num_classes=3 or more")
+        raise ValueError(
+            "labels: got 0 and 255 only, as in a mask, expected labels 0, 1, …; labels=mask > 0 makes "
+            "it background and foreground, probs=binary(mask / 255) takes it as odds; if 255 does "
+            "mean unknown here, mark pixels of another label too, or say num_classes=3 or more"
+        )
 
 
 def _checked_unknown(unknown: Whole | None) -> int | None:
@@ -110,11 +117,15 @@ def _number_of_labels(given: np.ndarray, num_classes: Whole | None, unknown: int
     if num_classes < least:
         raise ValueError(f"num_classes: got {num_classes}, expected {least} or more")
     if num_classes > UNKNOWN == unknown:
-        raise ValueError(f"num_classes: got {num_classes} where {UNKNOWN} means unknown, expected at most "
-                         f"{UNKNOWN}; unknown=-1, or any value that is no label, makes room for more")
+        raise ValueError(
+            f"num_classes: got {num_classes} where {UNKNOWN} means unknown, expected at most "
+            f"{UNKNOWN}; unknown=-1, or any value that is no label, makes room for more"
+        )
     if largest >= num_classes:
-        raise ValueError(f"num_classes: got {num_classes}, expected {largest + 1} or more: labels has "
-                         f"{_counted(given, int(num_classes))}")
+        raise ValueError(
+            f"num_classes: got {num_classes}, expected {largest + 1} or more: labels has "
+            f"{_counted(given, int(num_classes))}"
+        )
     return int(num_classes)
 
 
@@ -123,19 +134,25 @@ def _refuse_strays(given: np.ndarray, largest: int, unknown: int | None) -> None
     if largest <= UNKNOWN:
         return
     if unknown == UNKNOWN:
-        raise ValueError(f"labels: got {_counted(given, UNKNOWN)} where {UNKNOWN} means unknown, expected labels "
-                         f"below {UNKNOWN}; set stray ones to {UNKNOWN}; for more labels say unknown=-1, or any "
-                         "value that is no label, and num_classes=")
+        raise ValueError(
+            f"labels: got {_counted(given, UNKNOWN)} where {UNKNOWN} means unknown, expected labels "
+            f"below {UNKNOWN}; set stray ones to {UNKNOWN}; for more labels say unknown=-1, or any "
+            "value that is no label, and num_classes="
+        )
     values = np.unique(given)
     if largest + 1 > 2 * len(values):
         after = int(np.argmax(np.diff(values, prepend=0)))
-        raise ValueError(f"labels: got {_counted(given, int(values[after]))}, far above the others, expected "
-                         f"0, 1, …; if there are so many labels, say num_classes={largest + 1}")
+        raise ValueError(
+            f"labels: got {_counted(given, int(values[after]))}, far above the others, expected "
+            f"0, 1, …; if there are so many labels, say num_classes={largest + 1}"
+        )
 
 
 def _counted(given: np.ndarray, least: int) -> str:
     """The labels from `least` on, and at how many pixels each is."""
     values, counts = np.unique(given[given >= least], return_counts=True)
-    named = [f"{value} at {pixels} {'pixel' if pixels == 1 else 'pixels'}"
-             for value, pixels in zip(values[:NAMED].tolist(), counts.tolist(), strict=False)]
+    named = [
+        f"{value} at {pixels} {'pixel' if pixels == 1 else 'pixels'}"
+        for value, pixels in zip(values[:NAMED].tolist(), counts.tolist(), strict=False)
+    ]
     return ", ".join(named) + (f" and {len(values) - NAMED} more" if len(values) > NAMED else "")

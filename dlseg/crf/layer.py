@@ -29,8 +29,14 @@ from dlseg.crf.validation import CLIP, checked_image, checked_params, to_numpy
 class Kernels(Protocol):
     """Both kernels of one image, as the layer needs them."""
 
-    def mean_field(self, scores: Float[Tensor, "C N"], w1: Float[Tensor, ""], w2: Float[Tensor, ""],
-                   compatibility: Float[Tensor, "C C"] | None, iterations: int) -> Float[Tensor, "C N"]:
+    def mean_field(
+        self,
+        scores: Float[Tensor, "C N"],
+        w1: Float[Tensor, ""],
+        w2: Float[Tensor, ""],
+        compatibility: Float[Tensor, "C C"] | None,
+        iterations: int,
+    ) -> Float[Tensor, "C N"]:
         """Marginals after `iterations` updates; scores are log probabilities, no compatibility is Potts."""
 
 
@@ -40,8 +46,14 @@ class FilterPair:
     def __init__(self, filters: list[Filter]) -> None:
         self.filters = filters
 
-    def mean_field(self, scores: Float[Tensor, "C N"], w1: Float[Tensor, ""], w2: Float[Tensor, ""],
-                   compatibility: Float[Tensor, "C C"] | None, iterations: int) -> Float[Tensor, "C N"]:
+    def mean_field(
+        self,
+        scores: Float[Tensor, "C N"],
+        w1: Float[Tensor, ""],
+        w2: Float[Tensor, ""],
+        compatibility: Float[Tensor, "C C"] | None,
+        iterations: int,
+    ) -> Float[Tensor, "C N"]:
         """As `Kernels` says."""
         return unrolled(scores.T, self.filters, (w1, w2), compatibility, iterations).T
 
@@ -72,8 +84,9 @@ class CRFLayer(nn.Module):
         loss = nn.functional.nll_loss(q.clamp(min=1e-6).log(), labels, ignore_index=255)
     """
 
-    def __init__(self, num_classes: Whole, params: CRFParams | None = None, *, threads: int | None = None,
-                 kept: int = 4) -> None:
+    def __init__(
+        self, num_classes: Whole, params: CRFParams | None = None, *, threads: int | None = None, kept: int = 4
+    ) -> None:
         super().__init__()
         if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 2:
             raise ValueError(f"num_classes: got {num_classes!r}, expected a whole number >= 2")
@@ -123,8 +136,10 @@ class CRFLayer(nn.Module):
             w1, w2 = (weight.exp().to(scores) for weight in (self.log_w1, self.log_w2))
             mu = self._mu(scores)
             iterations = self._settings.iterations
-            marginals = [self._kernels(picture, extra, one).mean_field(one, w1, w2, mu, iterations)
-                         for picture, extra, one in zip(pictures, extras, scores, strict=True)]
+            marginals = [
+                self._kernels(picture, extra, one).mean_field(one, w1, w2, mu, iterations)
+                for picture, extra, one in zip(pictures, extras, scores, strict=True)
+            ]
             return torch.stack(marginals).reshape(logits.shape)
 
     def _check(self, logits: Any) -> None:
@@ -155,8 +170,10 @@ class CRFLayer(nn.Module):
             far = self._kept.get(key, lambda: self._side(both, width, sigmas))
             near = self._kept.get(picture.shape[:2], lambda: self._side(both, width, smoothness_sigmas(settings)))
             return LatticePair((far, near), self.threads)
-        sparse = self._kept.get((*key, scores.device, scores.dtype), lambda: SparseKernel(
-            torch.from_numpy(picture).to(scores), torch.from_numpy(extra)))
+        sparse = self._kept.get(
+            (*key, scores.device, scores.dtype),
+            lambda: SparseKernel(torch.from_numpy(picture).to(scores), torch.from_numpy(extra)),
+        )
         return FilterPair(sparse.filters(settings))
 
     def _side(self, colours: Float32[np.ndarray, "N c"], width: int, sigmas: tuple[float, ...]) -> Side:
@@ -171,8 +188,10 @@ def _pictures(images: Any, shape: torch.Size) -> list[Float32[np.ndarray, "H W c
     if array.ndim == 4 and array.shape[1:3] != size and array.shape[2:] == size:
         array = np.moveaxis(array, 1, 3)
     if array.ndim != 4 or array.shape[:3] != (shape[0], *size):
-        raise ValueError(f"images: got shape {array.shape}, expected ({shape[0]}, {size[0]}, {size[1]}, 3) or "
-                         f"({shape[0]}, 3, {size[0]}, {size[1]}), as many and as large as the logits")
+        raise ValueError(
+            f"images: got shape {array.shape}, expected ({shape[0]}, {size[0]}, {size[1]}, 3) or "
+            f"({shape[0]}, 3, {size[0]}, {size[1]}), as many and as large as the logits"
+        )
     return [np.ascontiguousarray(checked_image(image)) for image in array]
 
 
@@ -187,8 +206,10 @@ def _extras(features: Any, pictures: list[Float32[np.ndarray, "H W c"]]) -> list
             size = ", ".join(map(str, (len(pictures), *pictures[0].shape[:2])))
             raise ValueError(f"features[{number}]: got shape {array.shape}, expected ({size}) or ({size}, K)")
         pairs.append((array, pair[1]))
-    return [checked_features([(array[which], sigma) for array, sigma in pairs], *_size(picture))
-            for which, picture in enumerate(pictures)]
+    return [
+        checked_features([(array[which], sigma) for array, sigma in pairs], *_size(picture))
+        for which, picture in enumerate(pictures)
+    ]
 
 
 def _size(picture: Float32[np.ndarray, "H W c"]) -> tuple[tuple[int, int], int]:

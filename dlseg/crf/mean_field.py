@@ -58,8 +58,9 @@ class Kernel(Protocol):
 class ParallelRun:
     """Mean field as the equation has it, for any kernel that can compute messages; plain numpy."""
 
-    def __init__(self, unary: Marginals, messages: Callable[[Marginals], Marginals],
-                 compatibility: Compatibility) -> None:
+    def __init__(
+        self, unary: Marginals, messages: Callable[[Marginals], Marginals], compatibility: Compatibility
+    ) -> None:
         self.unary, self.messages, self.compatibility = unary, messages, compatibility
         self.q = softmax(-unary)
 
@@ -96,8 +97,7 @@ def free_energy(q: Marginals, unary: Marginals, pairwise: float) -> float:
     return entropy + float(np.sum(q64 * unary)) + pairwise
 
 
-def pairwise_energy(q: Marginals, messages: Marginals,
-                    compatibility: Float[np.ndarray, "C C"] | None) -> float:
+def pairwise_energy(q: Marginals, messages: Marginals, compatibility: Float[np.ndarray, "C C"] | None) -> float:
     """Half the sum over ordered pairs i, j of K_ij Q_i(l) mu(l, l') Q_j(l'): each unordered pair counts once.
 
     With the self term (j = i) its half enters too: the energy that the update then lowers.

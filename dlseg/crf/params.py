@@ -85,7 +85,8 @@ class CRFParams:
         factor = _number("factor", factor, low=SMALLEST_SIGMA)
         (alpha_y, alpha_x), (gamma_y, gamma_x) = (
             [min(max(length * factor, SMALLEST_SIGMA), LARGEST) for length in both(sigma)]
-            for sigma in (self.sigma_alpha, self.sigma_gamma))
+            for sigma in (self.sigma_alpha, self.sigma_gamma)
+        )
         return replace(self, sigma_alpha=(alpha_y, alpha_x), sigma_gamma=(gamma_y, gamma_x))
 
     @staticmethod
@@ -95,9 +96,15 @@ class CRFParams:
         DeepLab's are from the released scripts, with w2 = 3, sigma_gamma = 3 and 10 iterations throughout as
         the paper says; they lie partly outside the range that the paper's first search round names.
         """
-        chosen = {"deeplab": (5, 50, 10), "deeplab-msc": (3, 95, 3), "deeplab-7x7": (4, 72, 5),
-                  "deeplab-largefov": (4, 121, 5), "deeplab-msc-largefov": (4, 83, 5),
-                  "deeplab-alexnet": (5, 61, 5), "densecrf-demo": (10, 60, 20)}
+        chosen = {
+            "deeplab": (5, 50, 10),
+            "deeplab-msc": (3, 95, 3),
+            "deeplab-7x7": (4, 72, 5),
+            "deeplab-largefov": (4, 121, 5),
+            "deeplab-msc-largefov": (4, 83, 5),
+            "deeplab-alexnet": (5, 61, 5),
+            "densecrf-demo": (10, 60, 20),
+        }
         return {name: CRFParams(w1, alpha, beta) for name, (w1, alpha, beta) in chosen.items()}
 
 

@@ -23,8 +23,10 @@ def load_pydensecrf() -> Any:
     try:
         return importlib.import_module("pydensecrf.densecrf")
     except ImportError as error:
-        raise ImportError('kernel: "pydensecrf" needs the package pydensecrf (pip install pydensecrf); '
-                          'kernel="lattice" computes the same without it') from error
+        raise ImportError(
+            'kernel: "pydensecrf" needs the package pydensecrf (pip install pydensecrf); '
+            'kernel="lattice" computes the same without it'
+        ) from error
 
 
 class PydensecrfKernel:
@@ -36,23 +38,33 @@ class PydensecrfKernel:
         self.extra = extra
         self.image: UInt8[np.ndarray, "H W c"] = np.ascontiguousarray(np.rint(image)).astype(np.uint8)
 
-    def start(self, probs: Marginals, params: CRFParams, compatibility: Compatibility, *,
-              thorough: bool) -> PydensecrfRun:
+    def start(
+        self, probs: Marginals, params: CRFParams, compatibility: Compatibility, *, thorough: bool
+    ) -> PydensecrfRun:
         return PydensecrfRun(self, -np.log(probs), params, compatibility)
 
     def model(self, unary: Marginals, params: CRFParams, compatibility: Compatibility) -> Any:
         """A DenseCRF2D with the unary and both kernels set."""
         if params.normalization == "none":
-            raise ValueError('normalization: got "none" with kernel="pydensecrf", expected another: '
-                             "its NO_NORMALIZATION divides by the mean row sum")
+            raise ValueError(
+                'normalization: got "none" with kernel="pydensecrf", expected another: '
+                "its NO_NORMALIZATION divides by the mean row sum"
+            )
         norm = getattr(self.library, f"NORMALIZE_{params.normalization.upper()}")
         height, width, _ = self.image.shape
         model = self.library.DenseCRF2D(width, height, len(unary))
         model.setUnaryEnergy(np.ascontiguousarray(unary, dtype=np.float32))
-        model.addPairwiseGaussian(sxy=smoothness_sigmas(params), compat=_compat(params.w2, compatibility),
-                                  kernel=self.library.DIAG_KERNEL, normalization=norm)
-        options = {"compat": _compat(params.w1, compatibility), "kernel": self.library.DIAG_KERNEL,
-                   "normalization": norm}
+        model.addPairwiseGaussian(
+            sxy=smoothness_sigmas(params),
+            compat=_compat(params.w2, compatibility),
+            kernel=self.library.DIAG_KERNEL,
+            normalization=norm,
+        )
+        options = {
+            "compat": _compat(params.w1, compatibility),
+            "kernel": self.library.DIAG_KERNEL,
+            "normalization": norm,
+        }
         x, y, *others = appearance_sigmas(params, self.image.shape[2], 0)
         if self.image.shape[2] == 3 and (self.extra is None or self.extra.shape[2] == 0):
             model.addPairwiseBilateral(sxy=(x, y), srgb=params.sigma_beta, rgbim=self.image, **options)
@@ -71,8 +83,9 @@ class PydensecrfKernel:
 class PydensecrfRun:
     """Its start/stepInference, one step at a time."""
 
-    def __init__(self, kernel: PydensecrfKernel, unary: Marginals, params: CRFParams,
-                 compatibility: Compatibility) -> None:
+    def __init__(
+        self, kernel: PydensecrfKernel, unary: Marginals, params: CRFParams, compatibility: Compatibility
+    ) -> None:
         self.unary = np.ascontiguousarray(unary, dtype=np.float32)
         self.model = kernel.model(self.unary, params, compatibility)
         self.state, *self.scratch = self.model.startInference()

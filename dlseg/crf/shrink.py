@@ -16,8 +16,9 @@ def averaged(grid: Float32[np.ndarray, "... H W"], factor: int) -> Float32[np.nd
     return grid
 
 
-def enlarged(grid: Float32[np.ndarray, "... h w"], factor: int, height: int,
-             width: int) -> Float32[np.ndarray, "... H W"]:
+def enlarged(
+    grid: Float32[np.ndarray, "... h w"], factor: int, height: int, width: int
+) -> Float32[np.ndarray, "... H W"]:
     """Every number repeated over its square, cut to height x width."""
     out = np.empty((*grid.shape[:-2], height, width), grid.dtype)
     for dy in range(factor):

@@ -108,8 +108,11 @@ class SparseKernel:
 
     def __init__(self, image: Float[Tensor, "H W c"], extra: Float[Tensor, "H W K"] | None = None) -> None:
         height, width, bands = image.shape
-        ys, xs = torch.meshgrid(torch.arange(height, device=image.device, dtype=image.dtype),
-                                torch.arange(width, device=image.device, dtype=image.dtype), indexing="ij")
+        ys, xs = torch.meshgrid(
+            torch.arange(height, device=image.device, dtype=image.dtype),
+            torch.arange(width, device=image.device, dtype=image.dtype),
+            indexing="ij",
+        )
         self.position = torch.stack([xs.reshape(-1), ys.reshape(-1)], 1)
         self.colour = image.reshape(-1, bands)
         self.extra = self.colour[:, :0] if extra is None else extra.to(image).reshape(len(self.colour), -1)
@@ -126,11 +129,16 @@ class SparseKernel:
     def filters(self, params: CRFParams) -> list[Callable[[Tensor], Tensor]]:
         """The weighted, normalised kernels as functions of a field (N, L)."""
         far, near = both(params.sigma_alpha)[::-1], both(params.sigma_gamma)[::-1]
-        appearance = self._lattice("appearance", (*far, params.sigma_beta), lambda: torch.cat(
-            [self._placed(far), self.colour / params.sigma_beta, self.extra], 1))
+        appearance = self._lattice(
+            "appearance",
+            (*far, params.sigma_beta),
+            lambda: torch.cat([self._placed(far), self.colour / params.sigma_beta, self.extra], 1),
+        )
         smoothness = self._lattice("smoothness", near, lambda: self._placed(near))
-        return [_normalised(appearance, params.w1, params.normalization),
-                _normalised(smoothness, params.w2, params.normalization)]
+        return [
+            _normalised(appearance, params.w1, params.normalization),
+            _normalised(smoothness, params.w2, params.normalization),
+        ]
 
 
 def _normalised(lattice: SparseLattice, weight: float, normalization: str) -> Callable[[Tensor], Tensor]:
@@ -142,9 +150,14 @@ def _normalised(lattice: SparseLattice, weight: float, normalization: str) -> Ca
     return lambda field: weight * get * lattice.filter(send * field)
 
 
-def infer(kernel: SparseKernel, probs: Float[Tensor, "C N"], params: CRFParams,
-          compatibility: Float[Tensor, "C C"] | None, relax: Number = 1.0,
-          cancel: Cancel = None) -> Float[Tensor, "C N"]:
+def infer(
+    kernel: SparseKernel,
+    probs: Float[Tensor, "C N"],
+    params: CRFParams,
+    compatibility: Float[Tensor, "C C"] | None,
+    relax: Number = 1.0,
+    cancel: Cancel = None,
+) -> Float[Tensor, "C N"]:
     """Marginals after `params.iterations` parallel updates; gradients flow to `probs`."""
     filters = kernel.filters(params)
     scores = probs.T.log()

@@ -29,8 +29,14 @@ class Traced:
     (torch_lattice.py).
     """
 
-    def __init__(self, name: str, unary: Tensor, probs: Float32[np.ndarray, "C N"],
-                 image: Float32[np.ndarray, "H W c"], extra: Extra) -> None:
+    def __init__(
+        self,
+        name: str,
+        unary: Tensor,
+        probs: Float32[np.ndarray, "C N"],
+        image: Float32[np.ndarray, "H W c"],
+        extra: Extra,
+    ) -> None:
         self.name, self.unary, self.image, self.extra = name, unary, image, extra
         self._probs = torch.from_numpy(probs)  # of labels
         self._version = unary._version
@@ -54,8 +60,15 @@ class Traced:
         """Whether an inference done now would be part of a graph."""
         return self.unary.requires_grad and torch.is_grad_enabled()
 
-    def infer(self, sides: Callable[[], Sides], threads: int, params: CRFParams, compatibility: np.ndarray | None,
-              relax: Number, cancel: Cancel) -> Float[Tensor, "C N"]:
+    def infer(
+        self,
+        sides: Callable[[], Sides],
+        threads: int,
+        params: CRFParams,
+        compatibility: np.ndarray | None,
+        relax: Number,
+        cancel: Cancel,
+    ) -> Float[Tensor, "C N"]:
         """Marginals after `params.iterations` updates. sides: the compiled lattices for these parameters."""
         with torch.autocast(self.unary.device.type, enabled=False):
             scores = self._scores()

@@ -38,8 +38,9 @@ def to_numpy(name: str, value: Any) -> np.ndarray:
         try:
             array = np.asarray(value)
         except ValueError as error:  # rows of several lengths
-            raise TypeError(f"{name}: got {type(value).__name__}, expected an array of numbers "
-                            f"({error})") from error
+            raise TypeError(
+                f"{name}: got {type(value).__name__}, expected an array of numbers ({error})"
+            ) from error
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name}: got {type(value).__name__} of {array.dtype}, expected an array of numbers")
     return array
@@ -56,25 +57,40 @@ def checked_image(image: Any) -> Float[np.ndarray, "H W c"]:
     return array.astype(np.float32)
 
 
-MODES = {"1": "black and white", "P": "numbers of colours in a palette", "PA": "numbers of colours, and alpha",
-         "LA": "grey and alpha", "La": "grey and alpha", "RGBA": "RGB and alpha", "RGBa": "RGB and alpha",
-         "RGBX": "RGB and a fourth channel", "CMYK": "ink", "YCbCr": "no RGB", "LAB": "no RGB", "HSV": "no RGB"}
+MODES = {
+    "1": "black and white",
+    "P": "numbers of colours in a palette",
+    "PA": "numbers of colours, and alpha",
+    "LA": "grey and alpha",
+    "La": "grey and alpha",
+    "RGBA": "RGB and alpha",
+    "RGBa": "RGB and alpha",
+    "RGBX": "RGB and a fourth channel",
+    "CMYK": "ink",
+    "YCbCr": "no RGB",
+    "LAB": "no RGB",
+    "HSV": "no RGB",
+}
 
 
 def _check_mode(image: Any) -> None:
     """Refuses pictures of Pillow's whose numbers are no colours; as arrays some would pass for RGB or grey."""
     pillow = sys.modules.get("PIL.Image")  # where it was not imported there is no picture of its
     if pillow is not None and isinstance(image, pillow.Image) and image.mode in MODES:
-        raise ValueError(f'image: got a picture of mode "{image.mode}" ({MODES[image.mode]}), expected mode "RGB": '
-                         'image.convert("RGB")')
+        raise ValueError(
+            f'image: got a picture of mode "{image.mode}" ({MODES[image.mode]}), expected mode "RGB": '
+            'image.convert("RGB")'
+        )
 
 
 def _check_image_shape(array: np.ndarray) -> None:
     shape = array.shape
     if array.ndim in (2, 3) and 0 not in shape and not (array.ndim == 3 and shape[2] > MOST_BANDS):
         return
-    raise ValueError(f"image: got shape {shape}, expected (H, W), (H, W, 3), RGB, or another number of bands "
-                     f"up to {MOST_BANDS}{_image_hint(shape)}")
+    raise ValueError(
+        f"image: got shape {shape}, expected (H, W), (H, W, 3), RGB, or another number of bands "
+        f"up to {MOST_BANDS}{_image_hint(shape)}"
+    )
 
 
 def _image_hint(shape: tuple[int, ...]) -> str:
@@ -102,11 +118,15 @@ def _check_colours(array: np.ndarray) -> None:
     low, high = float(array.min()), float(array.max())
     if low < 0:
         hint = "for one scaled to -1..1, (image + 1) * 127.5; " if low >= -1 and high <= 1 else ""
-        raise ValueError(f"image: got values from {low:g} to {high:g}, {expected}; {hint}"
-                         "give the raw image, not one with the mean subtracted; other measurements: features=")
+        raise ValueError(
+            f"image: got values from {low:g} to {high:g}, {expected}; {hint}"
+            "give the raw image, not one with the mean subtracted; other measurements: features="
+        )
     if high > 255:
-        raise ValueError(f"image: got values up to {high:g} ({array.dtype}), {expected}; scale what has more than "
-                         "8 bits: image / 257 for 16-bit colours, image * (255 / 4095) for 12-bit ones")
+        raise ValueError(
+            f"image: got values up to {high:g} ({array.dtype}), {expected}; scale what has more than "
+            "8 bits: image / 257 for 16-bit colours, image * (255 / 4095) for 12-bit ones"
+        )
     if array.dtype.kind == "f" and 0 < high <= 1:
         raise ValueError(f"image: got values up to {high:g}, {expected}; multiply by 255")
 
@@ -132,9 +152,11 @@ def check_room(name: str, classes: int, size: tuple[int, int]) -> None:
     """Refuses what would take this machine's memory before it could be told why."""
     numbers = classes * size[0] * size[1]
     if numbers > MOST_PROBABILITIES:
-        raise ValueError(f"{name}: got {classes} labels at {size[0]} x {size[1]} pixels, {4 * numbers / 2**30:.0f} "
-                         f"GiB of probabilities, expected at most {4 * MOST_PROBABILITIES / 2**30:.0f}; "
-                         "use fewer labels, or a smaller image")
+        raise ValueError(
+            f"{name}: got {classes} labels at {size[0]} x {size[1]} pixels, {4 * numbers / 2**30:.0f} "
+            f"GiB of probabilities, expected at most {4 * MOST_PROBABILITIES / 2**30:.0f}; "
+            "use fewer labels, or a smaller image"
+        )
 
 
 def _shape_hint(shape: tuple[int, ...], size: tuple[int, int]) -> str:
@@ -180,8 +202,10 @@ def traced(name: str, unary: Any, kernel: str) -> Tensor | None:
         return None
     if kernel != "lattice":
         if unary.requires_grad:
-            raise ValueError(f'{name}: got a tensor that requires a gradient with kernel="{kernel}", expected '
-                             'kernel="lattice" or a detached tensor')
+            raise ValueError(
+                f'{name}: got a tensor that requires a gradient with kernel="{kernel}", expected '
+                'kernel="lattice" or a detached tensor'
+            )
         return None
     return unary
 
@@ -197,13 +221,16 @@ def _complain(name: str, flat: np.ndarray, width: int) -> None:
         raise ValueError(f"{name}: got NaN or infinity at {bad} of {pixels} pixels, expected none")
     low, high, slack = float(flat.min()), float(flat.max()), _slack(flat.dtype)
     if low < -slack or high > 1 + slack:
-        raise ValueError(f"{name}: got values from {low:g} to {high:g}, expected probabilities 0..1; "
-                         "for raw scores use logits=")
+        raise ValueError(
+            f"{name}: got values from {low:g} to {high:g}, expected probabilities 0..1; for raw scores use logits="
+        )
     total = flat.sum(axis=0, dtype=np.float32)
     wrong = np.flatnonzero(np.abs(total - 1) > slack)
     row, col = divmod(int(wrong[0]), width)
-    raise ValueError(f"{name}: got sums other than 1 at {len(wrong)} of {pixels} "
-                     f"pixels (at row {row}, column {col}: {total[wrong[0]]:g}), expected 1 everywhere")
+    raise ValueError(
+        f"{name}: got sums other than 1 at {len(wrong)} of {pixels} "
+        f"pixels (at row {row}, column {col}: {total[wrong[0]]:g}), expected 1 everywhere"
+    )
 
 
 def binary(foreground: Any) -> Float[np.ndarray, "2 H W"]:

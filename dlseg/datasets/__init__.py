@@ -37,7 +37,7 @@ def load(name_or_path: str | Path, split: str) -> Dataset:
     path = Path(name_or_path)
     if not path.is_dir():
         raise FileNotFoundError(
-            f'name_or_path: {str(name_or_path)!r} is neither a folder nor a known data set '
+            f"name_or_path: {str(name_or_path)!r} is neither a folder nor a known data set "
             '("shapes", "voc2012", "voc2012-aug")'
         )
     return Described(path, split) if (path / FILE).exists() else Dataset(path, split)

@@ -27,6 +27,7 @@ def unpack(archive: Path, out: Path, inside: str, name: str) -> None:
         FileExistsError: `out` is something else.
         OSError: the disk has no room.
     """
+
     def fill(draft: Path) -> None:
         whole = draft / ".archive"
         try:

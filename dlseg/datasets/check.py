@@ -93,14 +93,23 @@ def _described(root: Path, progress: bool) -> Report:
         repeated = [file.name for file, count in Counter(data.images).items() if count > 1]
         faults += [Fault(FILE, f"split {name}: names {file!r} more than once") for file in repeated]
     faults += _exchanged(root, colours)
-    faults += [Fault(FILE, f"split {name}: {count.fault()}") for name, count in counts.items()
-               if count.pictures > 1 and count.fault()]
+    faults += [
+        Fault(FILE, f"split {name}: {count.fault()}")
+        for name, count in counts.items()
+        if count.pictures > 1 and count.fault()
+    ]
     notes += [f"{name}: no labels" for name, data in splits.items() if not data.labelled]
     if {"train", "val"} <= set(splits) and (both := shared_pictures(splits["train"], splits["val"])):
         notes.append(f"train and val share {some(both, SHOWN)}")
     classes = max((data.num_classes for data in splits.values()), default=0)
-    return Report(root, classes, {name: len(data) for name, data in splits.items()}, faults, notes,
-                  {name: str(count) for name, count in counts.items() if count.pictures})
+    return Report(
+        root,
+        classes,
+        {name: len(data) for name, data in splits.items()},
+        faults,
+        notes,
+        {name: str(count) for name, count in counts.items() if count.pictures},
+    )
 
 
 def _voc(root: Path, num_classes: int | None, progress: bool) -> Report:
@@ -141,8 +150,14 @@ def _voc(root: Path, num_classes: int | None, progress: bool) -> Report:
             counts[split] = count
         if count.pictures > 1 and count.fault():
             faults.append(Fault(f"{SUBFOLDERS[2]}/{split}.txt", count.fault()))
-    return Report(root, num_classes, {split: len(listed) for split, listed in lists.items()}, faults,
-                  _notes(root, lists, folders), {split: str(count) for split, count in counts.items()})
+    return Report(
+        root,
+        num_classes,
+        {split: len(listed) for split, listed in lists.items()},
+        faults,
+        _notes(root, lists, folders),
+        {split: str(count) for split, count in counts.items()},
+    )
 
 
 def _exchanged(root: Path, colours: Mapping[Path, dict[int, voc.Colour]]) -> list[Fault]:
@@ -155,13 +170,22 @@ def _exchanged(root: Path, colours: Mapping[Path, dict[int, voc.Colour]]) -> lis
     owner = {colour: index for index, colour in usual.items() if list(usual.values()).count(colour) == 1}
     faults = []
     for path, used in colours.items():
-        wrong = [f"{i} has the colour {colour} that {owner[colour]} has" for i, colour in used.items()
-                 if colour != usual[i] and owner.get(colour, i) != i]
+        wrong = [
+            f"{i} has the colour {colour} that {owner[colour]} has"
+            for i, colour in used.items()
+            if colour != usual[i] and owner.get(colour, i) != i
+        ]
         if wrong:
-            faults.append(Fault(_relative(root, path), (
-                f"its palette is in another order: index {', '.join(wrong)} in most labels; an editor has "
-                "renumbered it. Expected one numbering: take the original file, or give each pixel the index of "
-                "its colour")))
+            faults.append(
+                Fault(
+                    _relative(root, path),
+                    (
+                        f"its palette is in another order: index {', '.join(wrong)} in most labels; an editor has "
+                        "renumbered it. Expected one numbering: take the original file, or give each pixel the "
+                        "index of its colour"
+                    ),
+                )
+            )
     return faults
 
 
@@ -213,8 +237,11 @@ def _pair(
 
 
 def _notes(root: Path, lists: dict[str, list[str]], folders: dict[str, str]) -> list[str]:
-    notes = [f"{split}: none of its pictures has a label" for split, listed in lists.items()
-             if not voc.has_labels(root, listed, folders[split])]
+    notes = [
+        f"{split}: none of its pictures has a label"
+        for split, listed in lists.items()
+        if not voc.has_labels(root, listed, folders[split])
+    ]
     both = sorted(set(lists.get("train", [])) & set(lists.get("val", [])))
     if both:
         notes.append(f"train and val share {some(both, SHOWN)}")

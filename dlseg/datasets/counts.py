@@ -62,14 +62,20 @@ class LabelCounts:
 
     def fault(self) -> str:
         """Why nothing can be learned from these labels; nothing where something can."""
-        hint = (f"value {VOID} always means void (not annotated); where it is a class of yours, give that class a "
-                "value of its own, or say in `values` of dataset.json what each value means")
+        hint = (
+            f"value {VOID} always means void (not annotated); where it is a class of yours, give that class a "
+            "value of its own, or say in `values` of dataset.json what each value means"
+        )
         if not any(self.pixels):
-            return (f"got {self.pictures} labels that are void everywhere, expected pixels of "
-                    f"{some(list(self.classes))}; {hint}")
+            return (
+                f"got {self.pictures} labels that are void everywhere, expected pixels of "
+                f"{some(list(self.classes))}; {hint}"
+            )
         if len(self.seen()) == 1 and len(self.classes) > 1:
-            return (f"got labels with a single class, {self.seen()[0]!r}, and {_per_cent(self.void_share())} void, "
-                    f"expected at least two of {some(list(self.classes))}; {hint}")
+            return (
+                f"got labels with a single class, {self.seen()[0]!r}, and {_per_cent(self.void_share())} void, "
+                f"expected at least two of {some(list(self.classes))}; {hint}"
+            )
         return ""
 
     def __str__(self) -> str:

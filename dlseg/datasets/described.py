@@ -132,14 +132,18 @@ class Described(Dataset):
     def _read(self) -> dict[str, Any]:
         said = read_json(self._note)
         if not isinstance(said, dict) or not {"classes", "splits"} <= set(said):
-            raise ValueError(f"{self._note}: expected an object with classes, splits and perhaps "
-                             f"void, label_ending; got {sorted(said) if isinstance(said, dict) else said!r}")
+            raise ValueError(
+                f"{self._note}: expected an object with classes, splits and perhaps "
+                f"void, label_ending; got {sorted(said) if isinstance(said, dict) else said!r}"
+            )
         self._refuse_unknown(said, KEYS, "")
         void, names = said.get("void", []), said["classes"]
         class_names(names, self._note)
         if not isinstance(void, list) or not all(type(v) is int and len(names) <= v <= VOID for v in void):
-            raise ValueError(f"{self._note}: void: expected values from {len(names)}, the first that is no class, "
-                             f"to {VOID}, got {void!r}")
+            raise ValueError(
+                f"{self._note}: void: expected values from {len(names)}, the first that is no class, "
+                f"to {VOID}, got {void!r}"
+            )
         splits = said["splits"]
         if not isinstance(splits, dict) or not splits or not all(isinstance(s, dict) for s in splits.values()):
             raise ValueError(f'{self._note}: splits: expected {{"train": {{"images": …, "labels": …}}, …}}')
@@ -151,12 +155,15 @@ class Described(Dataset):
             if not isinstance(said.get(key, ""), str):
                 raise ValueError(f"{self._note}: {key}: got {said[key]!r}, expected a text such as '_L.png'")
             if "/" in said.get(key, "") or said.get(key) == "":
-                raise ValueError(f"{self._note}: {key}: got {said[key]!r}, expected the end of a name, such as "
-                                 "'_L.png'")
+                raise ValueError(
+                    f"{self._note}: {key}: got {said[key]!r}, expected the end of a name, such as '_L.png'"
+                )
         if "values" in said:
             if void:
-                raise ValueError(f'{self._note}: got void and values, expected one of them; in values write "void" '
-                                 "for what is not annotated")
+                raise ValueError(
+                    f'{self._note}: got void and values, expected one of them; in values write "void" '
+                    "for what is not annotated"
+                )
             try:
                 ValueMap.read(said["values"], names)
             except ValueError as error:

@@ -42,7 +42,12 @@ class Fault(Exception):
 
 
 def download(
-    source: Source, folder: str | Path, *, rounds: int = 3, timeout: float = 30.0, progress: bool = True,
+    source: Source,
+    folder: str | Path,
+    *,
+    rounds: int = 3,
+    timeout: float = 30.0,
+    progress: bool = True,
 ) -> Path:
     """The file, whole and with the right hash, in `folder`; not fetched again where it is there.
 
@@ -61,8 +66,10 @@ def download(
         OSError: the disk has no room for it, or the folder cannot be written.
     """
     if not source.hashes:
-        raise ValueError(f"{source.file}: no hash of it is known, and without one it is not downloaded; give its "
-                         "hash as sha256:… if you have it from somebody you trust")
+        raise ValueError(
+            f"{source.file}: no hash of it is known, and without one it is not downloaded; give its "
+            "hash as sha256:… if you have it from somebody you trust"
+        )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     target, part = folder / source.file, folder / f"{source.file}.part"

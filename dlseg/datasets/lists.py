@@ -45,8 +45,9 @@ def _entry(line: str, path: Path) -> Entry:
     if len(columns) == 1 and (two := _TWO.fullmatch(columns[0])):
         columns = [two["image"], two["label"]]
     if len(columns) > 2:
-        raise ValueError(f"{path}: got {len(columns)} columns in {line!r}, expected an image, or an image and "
-                         "a label")
+        raise ValueError(
+            f"{path}: got {len(columns)} columns in {line!r}, expected an image, or an image and a label"
+        )
     return Entry(columns[0], columns[1] if len(columns) == 2 else None)
 
 

@@ -14,9 +14,11 @@ from dlseg.datasets.download import Source, download
 
 VOC2012 = Source(
     "VOCtrainval_11-May-2012.tar",
-    ("http://d2l-data.s3-accelerate.amazonaws.com/VOCtrainval_11-May-2012.tar",
-     "http://pjreddie.com/media/files/VOCtrainval_11-May-2012.tar",
-     "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar"),
+    (
+        "http://d2l-data.s3-accelerate.amazonaws.com/VOCtrainval_11-May-2012.tar",
+        "http://pjreddie.com/media/files/VOCtrainval_11-May-2012.tar",
+        "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
+    ),
     ("sha1:4e443f8a2eca6b1dac8a6c57641b67dd40621a49", "md5:6cd6e144f989b92b3379bac3b3de84fd"),
     1_999_639_040,
 )
@@ -33,8 +35,14 @@ KNOWN = {
 
 
 def fetch(
-    name: str, folder: Path, *, mirrors: tuple[str, ...] = (), hashes: tuple[str, ...] = (), timeout: float = 30.0,
-    keep: bool = False, progress: bool = True,
+    name: str,
+    folder: Path,
+    *,
+    mirrors: tuple[str, ...] = (),
+    hashes: tuple[str, ...] = (),
+    timeout: float = 30.0,
+    keep: bool = False,
+    progress: bool = True,
 ) -> Path:
     """Download and unpack "voc2012" or "sbd" into `folder`; returns its place there. What is there is left.
 
@@ -54,8 +62,12 @@ def fetch(
         raise ValueError(f"name: got {name!r}, expected one of {', '.join(KNOWN)}")
     source, inside, place = KNOWN[name]
     if mirrors or hashes:
-        source = dataclasses.replace(source, urls=(*mirrors, *source.urls), hashes=hashes or source.hashes,
-                                     size=None if hashes else source.size)
+        source = dataclasses.replace(
+            source,
+            urls=(*mirrors, *source.urls),
+            hashes=hashes or source.hashes,
+            size=None if hashes else source.size,
+        )
     out = folder / place
     if not out.exists():
         archive = download(source, folder / "downloads", timeout=timeout, progress=progress)

@@ -46,8 +46,9 @@ class ValueMap:
         if len(numbers) < len(keys):
             raise ValueError("values: got the same value twice, written in two ways")
         if missing := [name for name in classes if name not in said.values()]:
-            raise ValueError(f"values: got none for {', '.join(missing[:SHOWN])}, expected one or more for each "
-                             "class")
+            raise ValueError(
+                f"values: got none for {', '.join(missing[:SHOWN])}, expected one or more for each class"
+            )
         others = known[said[OTHERS]] if OTHERS in said else None
         return cls(numbers, next(iter(keys.values()))[0], others)
 
@@ -62,8 +63,10 @@ class ValueMap:
         if unknown and self.others is None:
             words = ", ".join(self._word(value) for value in unknown[:SHOWN])
             rest = ", …" if len(unknown) > SHOWN else ""
-            raise ValueError(f"{path}: got values {words}{rest}, which `values` in dataset.json does not name; "
-                             f'name each, or give {{"{OTHERS}": "{VOID_NAME}"}} for all others')
+            raise ValueError(
+                f"{path}: got values {words}{rest}, which `values` in dataset.json does not name; "
+                f'name each, or give {{"{OTHERS}": "{VOID_NAME}"}} for all others'
+            )
         table = np.array([self.numbers.get(int(value), self.others) for value in present], np.uint8)
         return table[where].reshape(stored.shape)
 
@@ -81,8 +84,10 @@ def _value(key: str) -> tuple[bool, int]:
             return True, parts[0] << 16 | parts[1] << 8 | parts[2]
     elif key.strip().isdecimal():
         return False, int(key)
-    raise ValueError(f'values: got {key!r}, expected a number such as "7", a colour such as "#804080" or '
-                     f'"128,64,128", or "{OTHERS}"')
+    raise ValueError(
+        f'values: got {key!r}, expected a number such as "7", a colour such as "#804080" or '
+        f'"128,64,128", or "{OTHERS}"'
+    )
 
 
 def _stored(path: Path, colours: bool) -> Int64[np.ndarray, "H W"]:
@@ -102,7 +107,9 @@ def _stored(path: Path, colours: bool) -> Int64[np.ndarray, "H W"]:
     if pixels.ndim == 3:
         shown = pixels[..., :3] if mode in ("RGB", "RGBA") else pixels[..., :1]
         if (shown != shown[..., :1]).any():
-            raise ValueError(f"{path}: got a colour picture (mode {mode}), expected numbers; colours are "
-                             'written in `values` as "#804080"')
+            raise ValueError(
+                f"{path}: got a colour picture (mode {mode}), expected numbers; colours are "
+                'written in `values` as "#804080"'
+            )
         return np.ascontiguousarray(shown[..., 0])
     return pixels

@@ -147,8 +147,14 @@ def mismatch(label_file: Path, label: UInt8[np.ndarray, "H W"], image_file: Path
     height, width = image_size(image_file)
     text = f"{label_file}: the label is {size(label)} pixels, its image {width}×{height}"
     if label.shape == (width, height):
-        text += (f"; {image_file.name} is turned by its EXIF tag and the label is not: turn the label, or save the "
-                 "image turned and without the tag") if is_turned(image_file) else "; it seems to be turned"
+        text += (
+            (
+                f"; {image_file.name} is turned by its EXIF tag and the label is not: turn the label, or save the "
+                "image turned and without the tag"
+            )
+            if is_turned(image_file)
+            else "; it seems to be turned"
+        )
     return text
 
 
@@ -177,8 +183,9 @@ def labels_folder(root: Path, split: str) -> str:
     entries = [(entry.image, entry.label) for entry in read_entries(path) if entry.label is not None]
     for image, label in entries:
         if stem(image) != stem(label or ""):
-            raise ValueError(f"{path}: got the label {label!r} for the image {image!r}, expected one of the "
-                             "same name")
+            raise ValueError(
+                f"{path}: got the label {label!r} for the image {image!r}, expected one of the same name"
+            )
     named = {PurePosixPath((label or "").replace("\\", "/")).parent.name for _, label in entries}
     there = sorted(name for name in named if name and (root / name).is_dir())
     if len(there) > 1:
@@ -224,8 +231,10 @@ def read_indices(path: Path, modes: tuple[str, ...] = ("P",)) -> UInt8[np.ndarra
         raise ValueError(f"{path}: not a whole PNG file ({error})") from error
     if mode not in modes:
         grey = "a palette or grey PNG (mode P or L)" if "L" in modes else "a palette PNG (mode P)"
-        raise ValueError(f"{path}: expected {grey}, whose indices are the classes; got mode {mode} (`values` in a "
-                         "dataset.json says what colours, bits or 16-bit values mean)")
+        raise ValueError(
+            f"{path}: expected {grey}, whose indices are the classes; got mode {mode} (`values` in a "
+            "dataset.json says what colours, bits or 16-bit values mean)"
+        )
     return indices
 
 
@@ -250,8 +259,10 @@ def refuse_renumbered(path: Path, label: UInt8[np.ndarray, "H W"], classes: tupl
         wrong = {i: j for i, j in wrong.items() if j == VOID}
     if wrong:
         words = ", ".join(f"{i} has the colour of {j}" + (" (void)" if j == VOID else "") for i, j in wrong.items())
-        raise ValueError(f"{path}: the palette is not in VOC's order: index {words}; an editor has renumbered it. "
-                         "Expected VOC's indices: take the original file, or give each pixel its colour's index")
+        raise ValueError(
+            f"{path}: the palette is not in VOC's order: index {words}; an editor has renumbered it. "
+            "Expected VOC's indices: take the original file, or give each pixel its colour's index"
+        )
 
 
 def write_indices(label: UInt8[np.ndarray, "H W"], path: Path, notes: Mapping[str, str] | None = None) -> None:

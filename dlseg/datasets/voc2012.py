@@ -30,8 +30,10 @@ def augmented(split: str) -> Dataset:
     name = split if split.endswith("_aug") else f"{split}_aug"
     root = find()
     if not (root / "ImageSets" / "Segmentation" / f"{name}.txt").is_file():
-        raise FileNotFoundError(f"voc2012-aug: no list {name!r} in {root}; `dlseg data merge SBD-FOLDER` makes it, "
-                                "`dlseg data download sbd` fetches that folder")
+        raise FileNotFoundError(
+            f"voc2012-aug: no list {name!r} in {root}; `dlseg data merge SBD-FOLDER` makes it, "
+            "`dlseg data download sbd` fetches that folder"
+        )
     return _checked(Dataset(root, name))
 
 
@@ -49,6 +51,8 @@ def find() -> Path:
 def _checked(data: Dataset) -> Dataset:
     expected = LENGTHS.get(data.split, len(data))
     if len(data) != expected:
-        raise ValueError(f"{data.root}: list {data.split} has {len(data)} names, VOC 2012's has {expected}; a data "
-                         "set of your own is loaded by its path")
+        raise ValueError(
+            f"{data.root}: list {data.split} has {len(data)} names, VOC 2012's has {expected}; a data "
+            "set of your own is loaded by its path"
+        )
     return data

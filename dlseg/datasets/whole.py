@@ -148,5 +148,7 @@ def claim(folder: Path, note: str, settings: dict[str, Any]) -> None:
     except (ValueError, TypeError) as error:
         raise ValueError(f"folder: {str(path)!r} does not say what the folder holds ({error})") from error
     if differing := [key for key in {**here, **there} if here.get(key) != there.get(key)]:
-        raise ValueError(f"folder: {str(folder)!r} holds what was made with other {', '.join(differing)}; "
-                         "name another folder, or remove this one first")
+        raise ValueError(
+            f"folder: {str(folder)!r} holds what was made with other {', '.join(differing)}; "
+            "name another folder, or remove this one first"
+        )

@@ -8,5 +8,15 @@ from dlseg.evaluation.published import TRIMAP
 from dlseg.evaluation.tables import FORMATS, render
 from dlseg.evaluation.trimap import Trimap, trimap_band, trimap_curve
 
-__all__ = ["CONVENTIONS", "FORMATS", "TRIMAP", "VOID", "ConfusionMatrix", "Convention", "Trimap", "render",
-           "trimap_band", "trimap_curve"]
+__all__ = [
+    "CONVENTIONS",
+    "FORMATS",
+    "TRIMAP",
+    "VOID",
+    "ConfusionMatrix",
+    "Convention",
+    "Trimap",
+    "render",
+    "trimap_band",
+    "trimap_curve",
+]

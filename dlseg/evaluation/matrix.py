@@ -27,9 +27,7 @@ class ConfusionMatrix:
         self.ignore_index = ignore_index
         self.counts: Integer[np.ndarray, "C C"] = np.zeros((num_classes, num_classes), dtype=np.int64)
 
-    def update(
-        self, prediction: Integer[np.ndarray, "..."], truth: Integer[np.ndarray, "..."]
-    ) -> ConfusionMatrix:
+    def update(self, prediction: Integer[np.ndarray, "..."], truth: Integer[np.ndarray, "..."]) -> ConfusionMatrix:
         """Add an image (or a batch) of integer labels, both of one shape. Returns itself.
 
         Raises:
@@ -49,8 +47,10 @@ class ConfusionMatrix:
     def _check_range(self, name: str, labels: Integer[np.ndarray, " N"]) -> None:
         if labels.size and (labels.min() < 0 or labels.max() >= self.num_classes):
             wrong = labels[(labels < 0) | (labels >= self.num_classes)][0]
-            raise ValueError(f"{name}: label {wrong}, expected 0 … {self.num_classes - 1} "
-                             f"(or {self.ignore_index}, void, in the truth)")
+            raise ValueError(
+                f"{name}: label {wrong}, expected 0 … {self.num_classes - 1} "
+                f"(or {self.ignore_index}, void, in the truth)"
+            )
 
     def iou(self) -> Float[np.ndarray, " C"]:
         """Intersection over union of each class, (C,) in 0 … 1; NaN where a class is in neither labelling."""

@@ -38,8 +38,10 @@ def render(columns: Columns, format: Format = "text", digits: int = 1) -> str:
     if format == "csv":
         return _csv(columns)
     if format == "latex":
-        return "\n".join(" & ".join([_escaped(name), *(_cell(v, digits, "--") for v in column.values())]) + r" \\"
-                         for name, column in columns.items())
+        return "\n".join(
+            " & ".join([_escaped(name), *(_cell(v, digits, "--") for v in column.values())]) + r" \\"
+            for name, column in columns.items()
+        )
     rows = [[measure, *(_cell(column[measure], digits) for column in columns.values())] for measure in measures[0]]
     return _text(list(columns), rows) if format == "text" else _markdown(list(columns), rows)
 
@@ -47,8 +49,10 @@ def render(columns: Columns, format: Format = "text", digits: int = 1) -> str:
 def _text(names: list[str], rows: list[list[str]]) -> str:
     lines = [["per cent", *names], *rows]
     wide = [max(len(line[i]) for line in lines) + 2 for i in range(len(names) + 1)]
-    return "\n".join(line[0].ljust(wide[0]) + "".join(c.rjust(w) for c, w in zip(line[1:], wide[1:], strict=True))
-                     for line in lines)
+    return "\n".join(
+        line[0].ljust(wide[0]) + "".join(c.rjust(w) for c, w in zip(line[1:], wide[1:], strict=True))
+        for line in lines
+    )
 
 
 def _markdown(names: list[str], rows: list[list[str]]) -> str:

@@ -19,7 +19,7 @@ def draw_loss(axes: Axes, losses: Sequence[float], at: int | None = None) -> Non
     """The loss of each iteration, thin, and its running mean, thick; a line at iteration `at`."""
     if losses:
         iterations = np.arange(1, len(losses) + 1)
-        window = [float(np.mean(losses[max(0, n - SMOOTH):n])) for n in range(1, len(losses) + 1)]
+        window = [float(np.mean(losses[max(0, n - SMOOTH) : n])) for n in range(1, len(losses) + 1)]
         axes.plot(iterations, losses, color=BLUE, alpha=0.35, linewidth=1)
         axes.plot(iterations, window, color=BLUE, linewidth=2, label=f"mean of the last {SMOOTH}")
         axes.set_ylim(0, max(losses) * 1.05)
@@ -43,8 +43,13 @@ def draw_score(axes: Axes, scores: Mapping[int, float], at: int | None = None) -
     dress(axes, "mean IoU (%)", at)
 
 
-def training_curves(losses: Sequence[float], rates: Sequence[float], scores: Mapping[int, float] | None = None,
-                    at: int | None = None, iterations: int | None = None) -> Still:
+def training_curves(
+    losses: Sequence[float],
+    rates: Sequence[float],
+    scores: Mapping[int, float] | None = None,
+    at: int | None = None,
+    iterations: int | None = None,
+) -> Still:
     """Loss, learning rate and, where there are any, the held-out images' mean IoU, one under the other.
 
     Args:
@@ -78,8 +83,14 @@ def schedule_figure(recipes: Mapping[str, Recipe]) -> Still:
         rates = recipe.lr * np.array([recipe.rate(int(i)) for i in at])
         axes.plot(at, rates, color=colour, linewidth=2, label=name)
         if recipe.classifier_lr_factor != 1:
-            axes.plot(at, rates * recipe.classifier_lr_factor, color=colour, linewidth=2, linestyle="--",
-                      label=f"{name}: fc8")
+            axes.plot(
+                at,
+                rates * recipe.classifier_lr_factor,
+                color=colour,
+                linewidth=2,
+                linestyle="--",
+                label=f"{name}: fc8",
+            )
     axes.set_yscale("log")
     dress(axes, "learning rate (logarithmic)")
     axes.set_xlabel("iteration", color=INK)

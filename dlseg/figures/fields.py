@@ -23,7 +23,7 @@ def framed(image: RGB, margin: int) -> UInt8[np.ndarray, "h w 3"]:
     """The image (H, W, 3) in a frame of padding, `margin` pixels wide."""
     height, width = image.shape[:2]
     picture = np.full((height + 2 * margin, width + 2 * margin, 3), MEAN_PIXEL, np.uint8)
-    picture[margin:margin + height, margin:margin + width] = image
+    picture[margin : margin + height, margin : margin + width] = image
     return picture
 
 
@@ -40,12 +40,21 @@ def field_bar() -> Bar:
 
 def field_marks(size: tuple[int, int], box: Box, taps: Sequence[Place] = ()) -> list[Mark]:
     """The rim of a field (top, left, bottom, right) and a dot where each tap looks, in pixels of a picture."""
-    return [Mark("field in theory", ORANGE, outline(size, box, 3)), Mark("", BLACK, dots(size, taps, 5)),
-            Mark("where its taps look", WHITE, dots(size, taps, 3.5))]
+    return [
+        Mark("field in theory", ORANGE, outline(size, box, 3)),
+        Mark("", BLACK, dots(size, taps, 5)),
+        Mark("where its taps look", WHITE, dots(size, taps, 3.5)),
+    ]
 
 
-def field_panel(title: str, image: RGB, box: Box, taps: Sequence[Place] = (),
-                field: Float[np.ndarray, "H W"] | None = None, margin: int = 0) -> Panel:
+def field_panel(
+    title: str,
+    image: RGB,
+    box: Box,
+    taps: Sequence[Place] = (),
+    field: Float[np.ndarray, "H W"] | None = None,
+    margin: int = 0,
+) -> Panel:
     """A field and its taps on their image (H, W, 3), in pixels; with `field` (H, W), how much each pixel counts.
 
     `LayerField.box` gives the box, `effective_field` the field. `margin` shows as many pixels of padding round it.

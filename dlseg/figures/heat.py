@@ -27,8 +27,9 @@ def faded_table(name: str = "viridis") -> UInt8[np.ndarray, "256 4"]:
     return np.column_stack([scale_table(name), np.clip(np.arange(256) * 2.5, 1, 255).astype(np.uint8)])
 
 
-def levels(values: Float[np.ndarray, "H W"], low: float | None = None,
-           high: float | None = None) -> UInt8[np.ndarray, "H W"]:
+def levels(
+    values: Float[np.ndarray, "H W"], low: float | None = None, high: float | None = None
+) -> UInt8[np.ndarray, "H W"]:
     """Values as 0…255 steps between `low` and `high` (default: their own extremes); outside values are clipped."""
     bottom = float(np.min(values)) if low is None else low
     top = float(np.max(values)) if high is None else high
@@ -38,8 +39,9 @@ def levels(values: Float[np.ndarray, "H W"], low: float | None = None,
     return np.floor(np.clip(share, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def heat(values: Float[np.ndarray, "H W"], low: float | None = None, high: float | None = None,
-         scale: str = "viridis") -> RGB:
+def heat(
+    values: Float[np.ndarray, "H W"], low: float | None = None, high: float | None = None, scale: str = "viridis"
+) -> RGB:
     """Values (H, W) as colours (H, W, 3). Pictures that are compared must share `low` and `high`."""
     return scale_table(scale)[levels(values, low, high)]
 

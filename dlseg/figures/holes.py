@@ -30,8 +30,13 @@ def holes_1d(kernel: int = 3, rate: int = 2, stride: int = 1, cells: int = 9) ->
         chosen = output == middle
         at = output * stride + (extent - 1) / 2
         for tap in range(kernel):
-            axes.plot([output * stride + tap * rate, at], [0, 1], color=SELECTED if chosen else LINE,
-                      linewidth=2.5 if chosen else 1, zorder=2 if chosen else 1)
+            axes.plot(
+                [output * stride + tap * rate, at],
+                [0, 1],
+                color=SELECTED if chosen else LINE,
+                linewidth=2.5 if chosen else 1,
+                zorder=2 if chosen else 1,
+            )
         axes.add_patch(Circle((at, 1), 0.2, facecolor=SELECTED if chosen else "#e8f1f8", edgecolor=INK, zorder=3))
     taps = {middle * stride + tap * rate for tap in range(kernel)}
     for cell in range(cells):

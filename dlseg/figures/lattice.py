@@ -62,24 +62,26 @@ def splat_blur_slice(
     return lattice, blurred, (blurred[tuple(where.T)].T * weights).sum(axis=1), origin
 
 
-def lattice_figure(
-    row: UInt8[np.ndarray, "W 3"], pixel: int, sigma_alpha: float, sigma_beta: float
-) -> Still:
+def lattice_figure(row: UInt8[np.ndarray, "W 3"], pixel: int, sigma_alpha: float, sigma_beta: float) -> Still:
     """One row of an image, its pixels as points on a lattice of triangles: what one of them tells the others."""
     features = row_features(row, sigma_alpha, sigma_beta)
     splat, blurred, heard, origin = splat_blur_slice(features, pixel)
     figure = Still(12.0, 4.6)
     panels = figure.subplots(1, 3, sharex=True, sharey=True)
-    words = ("splat: a pixel's 1 goes to the\nthree corners around it",
-             "blur: corners share with their\nneighbours", "slice: every pixel reads the\ncorners around it")
+    words = (
+        "splat: a pixel's 1 goes to the\nthree corners around it",
+        "blur: corners share with their\nneighbours",
+        "slice: every pixel reads the\ncorners around it",
+    )
     top = float(blurred.max())
     for axes, title, values in zip(panels, words, (splat, blurred, blurred), strict=True):
         _mesh(axes, origin, values, top, faint=axes is panels[2])
         axes.set_title(title, fontsize=11, color=INK)
         axes.set_xlabel("place along the row, in σα")
         reads = heard if axes is panels[2] else np.zeros(len(features))
-        axes.scatter(*features.T, c=reads, cmap=COLOURS, vmin=0, vmax=top, s=22, edgecolors=INK, linewidths=0.5,
-                     zorder=3)
+        axes.scatter(
+            *features.T, c=reads, cmap=COLOURS, vmin=0, vmax=top, s=22, edgecolors=INK, linewidths=0.5, zorder=3
+        )
         axes.scatter(*features[pixel], s=110, facecolors="none", edgecolors=PICKED, linewidths=2, zorder=4)
     panels[0].set_ylabel("grey value, in σβ")
     (left, bottom), (right, top_edge) = _frame(features)
@@ -102,8 +104,19 @@ def _mesh(axes: Axes, origin: np.ndarray, values: np.ndarray, top: float, faint:
     held = values.ravel()
     full = held > 1e-3 * top
     if not faint:
-        axes.scatter(x[full], y[full], c=held[full], cmap=COLOURS, vmin=0, vmax=top, s=60, marker="s",
-                     edgecolors=INK, linewidths=0.8, zorder=2)
+        axes.scatter(
+            x[full],
+            y[full],
+            c=held[full],
+            cmap=COLOURS,
+            vmin=0,
+            vmax=top,
+            s=60,
+            marker="s",
+            edgecolors=INK,
+            linewidths=0.8,
+            zorder=2,
+        )
 
 
 def _triangles(shape: tuple[int, ...]) -> np.ndarray:

@@ -44,8 +44,12 @@ def outline(size: tuple[int, int], box: tuple[Number, Number, Number, Number], t
         raise ValueError(f"box: expected (top, left, bottom, right) with top ≤ bottom and left ≤ right, got {box}")
     rows, columns = np.arange(size[0])[:, None], np.arange(size[1])[None]
     inside = (rows >= top) & (rows <= bottom) & (columns >= left) & (columns <= right)
-    deep = ((rows >= top + thickness) & (rows <= bottom - thickness)
-            & (columns >= left + thickness) & (columns <= right - thickness))
+    deep = (
+        (rows >= top + thickness)
+        & (rows <= bottom - thickness)
+        & (columns >= left + thickness)
+        & (columns <= right - thickness)
+    )
     return np.asarray(inside & ~deep)
 
 
@@ -71,7 +75,8 @@ def paint(picture: RGB, marks: Sequence[Mark]) -> RGB:
     painted = picture.copy()
     for mark in marks:
         if mark.mask.shape != picture.shape[:2]:
-            raise ValueError(f"marks: {mark.name!r} is {mark.mask.shape}; expected the picture's "
-                             f"{picture.shape[:2]}")
+            raise ValueError(
+                f"marks: {mark.name!r} is {mark.mask.shape}; expected the picture's {picture.shape[:2]}"
+            )
         painted[mark.mask] = mark.colour
     return painted

@@ -35,8 +35,15 @@ def confusion_figure(counts: Integer[np.ndarray, "C C"], classes: Sequence[str] 
     image = axes.imshow(shares, cmap="cividis", vmin=0, vmax=100)
     for row, column in zip(*np.nonzero(shares >= 0.5), strict=True):
         dark = shares[row, column] < 55
-        axes.text(column, row, f"{shares[row, column]:.0f}", ha="center", va="center", fontsize=8,
-                  color="white" if dark else "black")
+        axes.text(
+            column,
+            row,
+            f"{shares[row, column]:.0f}",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="white" if dark else "black",
+        )
     axes.set_xticks(range(side), names, rotation=45, ha="right", rotation_mode="anchor", fontsize=9)
     axes.set_yticks(range(side), names, fontsize=9)
     axes.set_xlabel("taken for", color=INK)
@@ -45,25 +52,40 @@ def confusion_figure(counts: Integer[np.ndarray, "C C"], classes: Sequence[str] 
     return figure
 
 
-def draw_trimap(axes: Axes, curves: Mapping[str, Mapping[int, float]],
-                paper: Sequence[str] = ("DeepLab", "DeepLab-CRF")) -> None:
+def draw_trimap(
+    axes: Axes, curves: Mapping[str, Mapping[int, float]], paper: Sequence[str] = ("DeepLab", "DeepLab-CRF")
+) -> None:
     """Mean IoU near boundaries by the band's width: ours in full lines, the paper's in broken ones."""
     if unknown := [name for name in paper if name not in TRIMAP]:
         raise ValueError(f"paper: expected some of {', '.join(TRIMAP)}, got {unknown}")
     for number, (name, curve) in enumerate(curves.items()):
         widths = sorted(curve)
-        axes.plot(widths, [100 * curve[width] for width in widths], color=COLOURS[number % len(COLOURS)],
-                  linewidth=2, marker=MARKERS[number % len(MARKERS)], markersize=5, label=name)
+        axes.plot(
+            widths,
+            [100 * curve[width] for width in widths],
+            color=COLOURS[number % len(COLOURS)],
+            linewidth=2,
+            marker=MARKERS[number % len(MARKERS)],
+            markersize=5,
+            label=name,
+        )
     for number, name in enumerate(paper):
-        axes.plot(list(TRIMAP[name]), list(TRIMAP[name].values()), color=COLOURS[number % len(COLOURS)],
-                  linewidth=1.5, linestyle="--", label=f"paper, VOC: {name}")
+        axes.plot(
+            list(TRIMAP[name]),
+            list(TRIMAP[name].values()),
+            color=COLOURS[number % len(COLOURS)],
+            linewidth=1.5,
+            linestyle="--",
+            label=f"paper, VOC: {name}",
+        )
     dress(axes, "mean IoU in the band (%)")
     axes.set_xlabel("width of the band (px)", color=INK)
     axes.legend(frameon=False, fontsize=9)
 
 
-def trimap_figure(curves: Mapping[str, Mapping[int, float]],
-                  paper: Sequence[str] = ("DeepLab", "DeepLab-CRF")) -> Still:
+def trimap_figure(
+    curves: Mapping[str, Mapping[int, float]], paper: Sequence[str] = ("DeepLab", "DeepLab-CRF")
+) -> Still:
     """The trimap curve, as `trimap_curve` gives it (width in px to mean IoU 0 … 1) by name, beside the paper's."""
     figure = Still(5.6, 3.8)
     draw_trimap(figure.add_subplot(), curves, paper)

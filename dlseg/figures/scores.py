@@ -16,8 +16,13 @@ from dlseg.figures.stills import Bar, Panel, Still, class_name, heat_panel, pane
 MOST = 6  # classes shown where none are chosen
 
 
-def score_panels(scores: Float[np.ndarray, "C h w"], classes: Sequence[str] = (),
-                 chosen: Sequence[int] | None = None, label: str = "score", columns: int | None = 3) -> Still:
+def score_panels(
+    scores: Float[np.ndarray, "C h w"],
+    classes: Sequence[str] = (),
+    chosen: Sequence[int] | None = None,
+    label: str = "score",
+    columns: int | None = 3,
+) -> Still:
     """The score maps (h, w) of the `chosen` classes on one scale, so that they can be compared.
 
     Default: the six classes with the highest peaks, highest first. `label` is what the numbers are called.
@@ -31,20 +36,27 @@ def score_panels(scores: Float[np.ndarray, "C h w"], classes: Sequence[str] = ()
 
 def entropy_panel(title: str, probs: Float[np.ndarray, "C H W"]) -> Panel:
     """How undecided each pixel is, from 0 (certain) to log2 C bits."""
-    return heat_panel(title, entropy(probs), Bar("entropy in bits: 0 is certain", 0.0, float(np.log2(len(probs))),
-                                                 "magma"))
+    return heat_panel(
+        title, entropy(probs), Bar("entropy in bits: 0 is certain", 0.0, float(np.log2(len(probs))), "magma")
+    )
 
 
-def change_panel(title: str, after: Float[np.ndarray, "H W"], before: Float[np.ndarray, "H W"],
-                 label: str = "after less before") -> Panel:
+def change_panel(
+    title: str, after: Float[np.ndarray, "H W"], before: Float[np.ndarray, "H W"], label: str = "after less before"
+) -> Panel:
     """`after` less `before`: red where it grew, blue where it shrank, white where it stayed."""
     change = after.astype(np.float64) - before
     most = float(np.abs(change).max()) or 1.0
     return heat_panel(title, change, Bar(label, -most, most, "RdBu_r"))
 
 
-def difference_panel(title: str, image: RGB, labels: Integer[np.ndarray, "H W"], before: Integer[np.ndarray, "H W"],
-                     truth: Integer[np.ndarray, "H W"] | None = None) -> Panel:
+def difference_panel(
+    title: str,
+    image: RGB,
+    labels: Integer[np.ndarray, "H W"],
+    before: Integer[np.ndarray, "H W"],
+    truth: Integer[np.ndarray, "H W"] | None = None,
+) -> Panel:
     """Where two labellings of an image (H, W, 3) differ and, with a truth, to whose good; the rest is pale."""
     new, old = check_labels(labels), check_labels(before)
     photo = check_image(image, new.shape)
@@ -55,8 +67,11 @@ def difference_panel(title: str, image: RGB, labels: Integer[np.ndarray, "H W"],
     if truth is not None:
         right = check_labels(truth)
         better, worse = changed & (new == right), changed & (old == right)
-    marks = [Mark("wrong before and right now", BLUE, better), Mark("right before and wrong now", VERMILION, worse),
-             Mark("relabelled", PURPLE, changed & ~better & ~worse)]
+    marks = [
+        Mark("wrong before and right now", BLUE, better),
+        Mark("right before and wrong now", VERMILION, worse),
+        Mark("relabelled", PURPLE, changed & ~better & ~worse),
+    ]
     return Panel(title, paint(faded(photo), marks), keys=_keys(marks))
 
 

@@ -18,8 +18,10 @@ from dlseg.figures.stills import INK, Still
 
 Measure = Callable[[Trial], float | None]
 Gains = dict[tuple[float, float], float]  # (sigma_beta, sigma_alpha) -> points
-MEASURES: tuple[tuple[str, Measure], ...] = (("mean IoU", lambda trial: trial.mean_iou),
-                                             ("mean IoU near boundaries", lambda trial: trial.trimap_mean_iou))
+MEASURES: tuple[tuple[str, Measure], ...] = (
+    ("mean IoU", lambda trial: trial.mean_iou),
+    ("mean IoU near boundaries", lambda trial: trial.trimap_mean_iou),
+)
 PINK = "#e6007e"
 
 
@@ -74,17 +76,26 @@ def _star(axes: Axes, result: SearchResult) -> None:
     best = result.params
     at = (best.sigma_beta, both(best.sigma_alpha)[0])
     axes.scatter(*at, marker="*", s=260, color=PINK, edgecolors=INK, zorder=3)
-    axes.annotate(f"w1 {best.w1:g}, σα {best.sigma_alpha:g}, σβ {best.sigma_beta:g}", at, (0, 12),
-                  textcoords="offset points", ha="center", color=INK, fontsize=9,
-                  bbox={"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none", "alpha": 0.85})
+    axes.annotate(
+        f"w1 {best.w1:g}, σα {best.sigma_alpha:g}, σβ {best.sigma_beta:g}",
+        at,
+        (0, 12),
+        textcoords="offset points",
+        ha="center",
+        color=INK,
+        fontsize=9,
+        bbox={"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
+    )
 
 
 def _legend(figure: Still) -> None:
     plain: dict[str, Any] = {"linestyle": "none", "markeredgecolor": INK}
-    handles = [Line2D([], [], marker="s", markersize=11, color="#9a9a9a", label="coarse box", **plain),
-               Line2D([], [], marker="o", markersize=7, color="#9a9a9a", label="refinement", **plain),
-               Line2D([], [], marker="*", markersize=14, color=PINK, label="best", **plain),
-               Line2D([], [], marker="x", markersize=6, label="worse than no CRF", **plain)]
+    handles = [
+        Line2D([], [], marker="s", markersize=11, color="#9a9a9a", label="coarse box", **plain),
+        Line2D([], [], marker="o", markersize=7, color="#9a9a9a", label="refinement", **plain),
+        Line2D([], [], marker="*", markersize=14, color=PINK, label="best", **plain),
+        Line2D([], [], marker="x", markersize=6, label="worse than no CRF", **plain),
+    ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=10)
 
 

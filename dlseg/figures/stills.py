@@ -129,16 +129,24 @@ def panels(pictures: Sequence[Panel | Chart], classes: Sequence[str] = (), colum
         axes.imshow(panel.picture, interpolation="nearest")
         axes.set_axis_off()
         if panel.note:
-            axes.text(0.5, -0.02, panel.note, transform=axes.transAxes, ha="center", va="top", fontsize=8,
-                      color=INK)
+            axes.text(
+                0.5, -0.02, panel.note, transform=axes.transAxes, ha="center", va="top", fontsize=8, color=INK
+            )
     for bar in bars:
         scale = ListedColormap(faded_table(bar.scale) / 255) if bar.fades else bar.scale
         colours = ScalarMappable(Normalize(bar.low, bar.high), scale)
-        figure.colorbar(colours, ax=figure.axes[:len(pictures)], location="bottom", shrink=0.45, aspect=35,
-                        label=bar.label)
+        figure.colorbar(
+            colours, ax=figure.axes[: len(pictures)], location="bottom", shrink=0.45, aspect=35, label=bar.label
+        )
     if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), ENTRIES * wide),
-                      frameon=False, fontsize=10, labelcolor=INK)
+        figure.legend(
+            handles=handles,
+            loc="outside lower center",
+            ncols=min(len(handles), ENTRIES * wide),
+            frameon=False,
+            fontsize=10,
+            labelcolor=INK,
+        )
     return figure
 
 
@@ -147,11 +155,19 @@ def _handles(shown: Sequence[Panel], classes: Sequence[str]) -> list[Patch]:
     keys = dict.fromkeys(key for panel in shown for key in panel.keys)
     colours = palette() / 255.0
     special = {0: PALE, VOID: "white"}  # as `overlay` draws them
-    labels = [Patch(facecolor=special.get(value, tuple(colours[value])), edgecolor="#606060",
-                    hatch="////" if value == VOID else None, label=class_name(value, classes))
-              for value in values]
-    marks = [Patch(facecolor="#{:02x}{:02x}{:02x}".format(*colour), edgecolor="#606060", label=name)
-             for name, colour in keys]
+    labels = [
+        Patch(
+            facecolor=special.get(value, tuple(colours[value])),
+            edgecolor="#606060",
+            hatch="////" if value == VOID else None,
+            label=class_name(value, classes),
+        )
+        for value in values
+    ]
+    marks = [
+        Patch(facecolor="#{:02x}{:02x}{:02x}".format(*colour), edgecolor="#606060", label=name)
+        for name, colour in keys
+    ]
     return labels + marks
 
 

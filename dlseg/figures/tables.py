@@ -10,22 +10,41 @@ from dlseg.figures.stills import INK, Still
 from dlseg.networks.table2 import Row
 
 OURS, PAPER_COLOUR, THIRD = "#0072b2", "#e69f00", "#56b4e9"  # Okabe and Ito's blue, orange and sky
-TITLES = ("what fc6 sees (px)", "parameters (millions)", "multiply-adds (10⁹)", "mean IoU, CRF (%)",
-          "images a second")
+TITLES = (
+    "what fc6 sees (px)",
+    "parameters (millions)",
+    "multiply-adds (10⁹)",
+    "mean IoU, CRF (%)",
+    "images a second",
+)
 SHORT = {"deeplab-7x7": "7×7", "deeplab": "4×4", "deeplab-4x4": "4×4, wide", "deeplab-largefov": "LargeFOV"}
 
 
 def draw_fields(axes: Axes, rows: Sequence[Row]) -> None:
     """What fc6 sees in each row of table 2, in pixels: measured as the paper counts, the paper's, and truly."""
-    _bars(axes, rows, [("as the paper counts", [r.view for r in rows], OURS),
-                       ("paper", [r.paper.field for r in rows], PAPER_COLOUR),
-                       ("its whole field", [r.field for r in rows], THIRD)], "{:.0f}")
+    _bars(
+        axes,
+        rows,
+        [
+            ("as the paper counts", [r.view for r in rows], OURS),
+            ("paper", [r.paper.field for r in rows], PAPER_COLOUR),
+            ("its whole field", [r.field for r in rows], THIRD),
+        ],
+        "{:.0f}",
+    )
 
 
 def draw_parameters(axes: Axes, rows: Sequence[Row]) -> None:
     """The parameters of each row of table 2, in millions: measured, and the paper's."""
-    _bars(axes, rows, [("here", [r.parameters / 1e6 for r in rows], OURS),
-                       ("paper", [r.paper.parameters for r in rows], PAPER_COLOUR)], "{:.1f}")
+    _bars(
+        axes,
+        rows,
+        [
+            ("here", [r.parameters / 1e6 for r in rows], OURS),
+            ("paper", [r.paper.parameters for r in rows], PAPER_COLOUR),
+        ],
+        "{:.1f}",
+    )
 
 
 def table2_chart(rows: Sequence[Row], chosen: str | None = None) -> Still:
@@ -39,8 +58,15 @@ def table2_chart(rows: Sequence[Row], chosen: str | None = None) -> Still:
     field, size, work, score, speed = figure.subplots(1, 5)
     draw_fields(field, rows)
     draw_parameters(size, rows)
-    _bars(work, rows, [("whole network", [r.macs / 1e9 for r in rows], OURS),
-                       ("fc6 alone", [r.fc6_macs / 1e9 for r in rows], THIRD)], "{:.0f}")
+    _bars(
+        work,
+        rows,
+        [
+            ("whole network", [r.macs / 1e9 for r in rows], OURS),
+            ("fc6 alone", [r.fc6_macs / 1e9 for r in rows], THIRD),
+        ],
+        "{:.0f}",
+    )
     _bars(score, rows, [("paper", [r.paper.mean_iou for r in rows], PAPER_COLOUR)], "{:.1f}")
     _bars(speed, rows, [("paper: training, Titan", [r.paper.speed for r in rows], PAPER_COLOUR)], "{:.1f}")
     for axes, title in zip(figure.axes, TITLES, strict=True):
@@ -52,8 +78,9 @@ def table2_chart(rows: Sequence[Row], chosen: str | None = None) -> Still:
     return figure
 
 
-def _bars(axes: Axes, rows: Sequence[Row], series: Sequence[tuple[str, Sequence[int | float], str]],
-          form: str) -> None:
+def _bars(
+    axes: Axes, rows: Sequence[Row], series: Sequence[tuple[str, Sequence[int | float], str]], form: str
+) -> None:
     height = 0.8 / len(series)
     for number, (name, values, colour) in enumerate(series):
         places = [place + (number - (len(series) - 1) / 2) * height for place in range(len(rows))]

@@ -157,8 +157,14 @@ def _write(run: Run, exercises: list[exercise.Exercise], document: Result, evide
 
 
 def prepare(
-    out: Path, tests: Path, *, seed: int | None = None, level: str | None = None,
-    kinds: tuple[str, ...] = ("json",), threads: int = 1, assignment: str = "",
+    out: Path,
+    tests: Path,
+    *,
+    seed: int | None = None,
+    level: str | None = None,
+    kinds: tuple[str, ...] = ("json",),
+    threads: int = 1,
+    assignment: str = "",
 ) -> Run:
     """Make the output folder, or take up an earlier run in it with its seed. RunError if the two differ."""
     of_topic(exercise.load(tests), assignment)
@@ -184,9 +190,7 @@ def finished(run: Run, item: Item) -> Result | None:
     return earlier if earlier.complete else None
 
 
-def grade_all(
-    run: Run, paths: list[Path], *, jobs: int = 1, backend: str = "loky"
-) -> Iterator[tuple[Result, int]]:
+def grade_all(run: Run, paths: list[Path], *, jobs: int = 1, backend: str = "loky") -> Iterator[tuple[Result, int]]:
     """Each submission's result as it is done, and how many there are in all; those done before first.
 
     RunError where another grader is at work in the folder: it would take this one's files for left over.
@@ -195,8 +199,9 @@ def grade_all(
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise RunError(f"{run.out}: another grader is at work in it, expected none: wait for its end or give "
-                       "another --out") from error
+        raise RunError(
+            f"{run.out}: another grader is at work in it, expected none: wait for its end or give another --out"
+        ) from error
     try:
         yield from _all(run, paths, jobs, backend)
     finally:

@@ -92,16 +92,14 @@ class Harness:
             limits = replace(READ_LIMITS, seconds=min(left, READ_LIMITS.seconds))
             outcome = self.sandbox.run({"op": "read", "cells": [cell.source for cell in waiting]}, limits)
             found += map(_understood, waiting, outcome.frames)
-            waiting = waiting[len(outcome.frames):]
+            waiting = waiting[len(outcome.frames) :]
             if waiting:
                 found.append(ReadCell(waiting.pop(0), error=UNREADABLE))
             left -= max(_used(outcome), READ_START)
         late = f"the cells before took more than {READ_SECONDS:g} s to read"
         return found + [ReadCell(cell, error=late) for cell in waiting]
 
-    def _exercise(
-        self, exercise: Exercise, cells: list[ReadCell] | str, evidence: Evidence
-    ) -> ExerciseResult:
+    def _exercise(self, exercise: Exercise, cells: list[ReadCell] | str, evidence: Evidence) -> ExerciseResult:
         start = time.monotonic()
         try:
             if isinstance(cells, str):
@@ -114,8 +112,15 @@ class Harness:
             return self._unscored(exercise, f"{type(error).__name__}: {error}"[:300])
         worst = summarize(tests)
         reason = next((f"{t.name}: {t.message}" for t in tests if t.status != "passed"), "")
-        whole = ExerciseResult(exercise.id, sum(t.points for t in tests), exercise.max_points, worst,
-                               "; ".join(filter(None, (reason, chosen.note))), 0.0, tests)
+        whole = ExerciseResult(
+            exercise.id,
+            sum(t.points for t in tests),
+            exercise.max_points,
+            worst,
+            "; ".join(filter(None, (reason, chosen.note))),
+            0.0,
+            tests,
+        )
         return replace(whole, seconds=round(time.monotonic() - start, 3))
 
     def _tests(
@@ -130,7 +135,7 @@ class Harness:
             outcome = self.sandbox.run(request, limits)
             verdicts = list(judge.judge(Judged(exercise, limits, evidence.shown), waiting, calls, outcome))
             yield from verdicts
-            waiting = waiting[len(verdicts):]
+            waiting = waiting[len(verdicts) :]
             left -= _used(outcome)  # a new worker does not start the clock again
             if verdicts[-1].status == "timeout" or left <= 0:
                 yield from (TestResult(t.name, 0, t.points, "timeout", _late(exercise)) for t in waiting)
@@ -163,8 +168,13 @@ def _understood(cell: Cell, frame: dict[str, Any]) -> ReadCell:
 
 def _is_statement(told: Any) -> bool:
     names = ("binds", "mutates", "uses", "stubs")
-    return isinstance(told, dict) and isinstance(told.get("kind"), str) and all(
-        isinstance(told.get(key), list) and all(isinstance(name, str) for name in told[key]) for key in names)
+    return (
+        isinstance(told, dict)
+        and isinstance(told.get("kind"), str)
+        and all(
+            isinstance(told.get(key), list) and all(isinstance(name, str) for name in told[key]) for key in names
+        )
+    )
 
 
 def _late(exercise: Exercise) -> str:
@@ -182,6 +192,11 @@ def _request(
 ) -> dict[str, Any]:
     future = any("annotations" in s["binds"] and s["kind"] == "import" for c in cells for s in c.statements)
     parts = [{"number": c.number, "source": c.source, "statements": picked} for c, picked in chosen.parts]
-    return {"op": "run", "parts": parts, "calls": calls, "future": future, "seed": seed % 2**31,
-            "threads": limits.threads}
-
+    return {
+        "op": "run",
+        "parts": parts,
+        "calls": calls,
+        "future": future,
+        "seed": seed % 2**31,
+        "threads": limits.threads,
+    }

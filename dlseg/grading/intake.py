@@ -82,6 +82,7 @@ def _find(path: Path, unpacked: Path) -> Iterator[Item]:
 
 def _unzip(path: Path, target: Path) -> Iterator[Item]:
     """Only notebooks and Python files, each read up to a cap: what a zip says of itself is not believed."""
+
     def whole(problem: str) -> Item:
         return _item(path.stem, path, path.parent.name, str(path), problem)
 

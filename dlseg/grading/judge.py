@@ -23,8 +23,13 @@ Shown = dict[tuple[str, str], tuple[Any, Any]]
 SHOWN = 256  # rows and columns of a picture
 OUT_OF_MEMORY = ("MemoryError", "can't allocate memory", "Unable to allocate")
 NO_ANSWER = "the worker sent what no answer looks like"
-FORMS = ({"value"}, {"raised", "message", "where"}, {"raised", "message", "where", "loading"}, {"too_large"},
-         {"unusable"})
+FORMS = (
+    {"value"},
+    {"raised", "message", "where"},
+    {"raised", "message", "where", "loading"},
+    {"too_large"},
+    {"unusable"},
+)
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,7 @@ class Judged:
     shown: Shown
 
 
-def judge(
-    case: Judged, tests: list[Test], calls: list[dict[str, Any]], outcome: Outcome
-) -> Iterator[TestResult]:
+def judge(case: Judged, tests: list[Test], calls: list[dict[str, Any]], outcome: Outcome) -> Iterator[TestResult]:
     """Verdicts of the leading tests, up to and with the one in which the worker ended early."""
     answers = list(outcome.frames)
     strange = not all(map(is_answer, answers))
@@ -69,9 +72,7 @@ def is_answer(frame: dict[str, Any]) -> bool:
     return whole and frame.get("loading", True) is True
 
 
-def _test(
-    case: Judged, test: Test, calls: list[dict[str, Any]], answers: list[dict[str, Any]]
-) -> tuple[str, str]:
+def _test(case: Judged, test: Test, calls: list[dict[str, Any]], answers: list[dict[str, Any]]) -> tuple[str, str]:
     """The first wrong run's status and message; passed if there is none."""
     for call, answer in zip(calls, answers, strict=False):
         status, message = _verdict(case, test, call, answer)

@@ -51,11 +51,13 @@ def gradescope_zip(path: Path, tests: Path) -> None:
     """Write the autograder zip: setup.sh, run_autograder, this package, the exercises; always the same bytes."""
     exercise.load(tests)
     files: dict[str, bytes] = {
-        "setup.sh": SETUP.encode(), "run_autograder": RUN.encode(),
+        "setup.sh": SETUP.encode(),
+        "run_autograder": RUN.encode(),
         "unfinished.json": json.dumps({"score": 0, "output": NOT_FINISHED, "tests": []}).encode(),
         "pyproject.toml": (PACKAGE.parent / "pyproject.toml").read_bytes(),
         "constraints.txt": (PACKAGE.parent / "constraints.txt").read_bytes(),
-        "README.md": b"The autograder of this course.\n", "LICENSE": (PACKAGE.parent / "LICENSE").read_bytes(),
+        "README.md": b"The autograder of this course.\n",
+        "LICENSE": (PACKAGE.parent / "LICENSE").read_bytes(),
     }
     for source in sorted(PACKAGE.rglob("*.py")):
         files[f"dlseg/{source.relative_to(PACKAGE).as_posix()}"] = source.read_bytes()

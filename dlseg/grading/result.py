@@ -9,14 +9,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-Status = Literal[
-    "passed", "partial", "failed", "raised", "timeout", "limit", "crashed", "missing", "grader_error"
-]
+Status = Literal["passed", "partial", "failed", "raised", "timeout", "limit", "crashed", "missing", "grader_error"]
 STATUSES: tuple[str, ...] = get_args(Status)
 WORDS = {
-    "passed": "right", "partial": "partly right", "failed": "wrong result", "raised": "your code raised",
-    "timeout": "took too long", "limit": "limit hit", "crashed": "ended before giving a result",
-    "missing": "missing", "grader_error": "the grader failed, not your fault, not scored",
+    "passed": "right",
+    "partial": "partly right",
+    "failed": "wrong result",
+    "raised": "your code raised",
+    "timeout": "took too long",
+    "limit": "limit hit",
+    "crashed": "ended before giving a result",
+    "missing": "missing",
+    "grader_error": "the grader failed, not your fault, not scored",
 }
 
 

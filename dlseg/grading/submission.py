@@ -52,8 +52,10 @@ def read(path: Path) -> Submission:
             raise SubmissionError(f"{path.name}: expected an ordinary file")
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise SubmissionError(f"{path.name}: {size / 2**20:.0f} MB, more than {MAX_BYTES >> 20} MB: "
-                                  "clear the outputs before handing in")
+            raise SubmissionError(
+                f"{path.name}: {size / 2**20:.0f} MB, more than {MAX_BYTES >> 20} MB: "
+                "clear the outputs before handing in"
+            )
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise SubmissionError(f"{path.name}: cannot be read as text ({type(error).__name__})") from error

@@ -15,8 +15,23 @@ from dlseg.networks.transfer import Transfer, convolutionalize, decimate, load_t
 from dlseg.networks.variants import VARIANTS, GeometryName, variants
 from dlseg.networks.weights import load_weights, save_weights
 
-__all__ = ["FCN", "Chain", "Classifier", "MultiScale", "Network", "ScoreGrid", "Spec", "Transfer",
-           "convolutionalize", "create", "decimate", "load_trunk", "load_weights", "save_weights", "variants"]
+__all__ = [
+    "FCN",
+    "Chain",
+    "Classifier",
+    "MultiScale",
+    "Network",
+    "ScoreGrid",
+    "Spec",
+    "Transfer",
+    "convolutionalize",
+    "create",
+    "decimate",
+    "load_trunk",
+    "load_weights",
+    "save_weights",
+    "variants",
+]
 
 
 def create(

@@ -25,8 +25,12 @@ def insert_batch_norm(net: Network, images: Float[Tensor, "B 3 H W"] | None = No
         images: a batch to calibrate on. With it each normalisation starts as the identity for that batch (its
             scale and shift undo it), so that a trained network goes on where it is; without it as 1 and 0.
     """
-    places = [(chain, name, layer) for chain in _chains(net) for name, layer in chain.named_children()
-              if isinstance(layer, nn.Conv2d) and name != "fc8"]
+    places = [
+        (chain, name, layer)
+        for chain in _chains(net)
+        for name, layer in chain.named_children()
+        if isinstance(layer, nn.Conv2d) and name != "fc8"
+    ]
     statistics = {} if images is None else _statistics(net, [layer for _, _, layer in places], images)
     for chain, name, layer in places:
         norm = nn.BatchNorm2d(layer.out_channels, device=layer.weight.device, dtype=layer.weight.dtype)

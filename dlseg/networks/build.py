@@ -43,7 +43,7 @@ def _layers(variant: Variant, spec: Spec) -> Layers:
 def _conv(layers: Layers, row: Conv, inputs: int, outputs: int) -> None:
     suffix = row.name.removeprefix("conv").removeprefix("fc")
     if row.padding is None:
-        layers[row.name] = nn.Linear(inputs * row.kernel ** 2, outputs)
+        layers[row.name] = nn.Linear(inputs * row.kernel**2, outputs)
     else:
         layers[row.name] = nn.Conv2d(inputs, outputs, row.kernel, row.stride, row.padding, row.rate)
     layers[f"relu{suffix}"] = nn.ReLU(inplace=True)

@@ -45,7 +45,7 @@ def fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
             raise WireError(f"wire type {kind} at byte {at}")
         if not number or size > len(message) - at:
             raise WireError(f"field {number} needs {size} bytes at byte {at}, {len(message) - at} are left")
-        yield number, kind, message[at:at + size]
+        yield number, kind, message[at : at + size]
         at += size
 
 
@@ -72,8 +72,10 @@ def read_blobs(path: Path) -> Blobs:
     except (WireError, UnicodeDecodeError, struct.error) as error:
         raise ValueError(f"weights: {path.name} is not a whole .caffemodel ({error})") from error
     if not found:
-        raise ValueError(f"weights: {path.name} holds no layer with weights; expected a trained .caffemodel (a "
-                         ".prototxt describes a network and has none)")
+        raise ValueError(
+            f"weights: {path.name} holds no layer with weights; expected a trained .caffemodel (a "
+            ".prototxt describes a network and has none)"
+        )
     return found
 
 

@@ -34,8 +34,9 @@ class FCN(Network):
         super().__init__()
         self.spec, self.grid, self.chain = chain.spec, ScoreGrid(1), chain
         classes = chain.spec.num_classes
-        self.skips = nn.ModuleDict({
-            name: _zero(nn.Conv2d(chain.channels(name), classes, 1)) for name in ("pool4", "pool3")[:skips]})
+        self.skips = nn.ModuleDict(
+            {name: _zero(nn.Conv2d(chain.channels(name), classes, 1)) for name in ("pool4", "pool3")[:skips]}
+        )
         self.upsamplings = nn.ModuleDict({name: _upsampling(classes, 2, learned=True) for name in self.skips})
         self.last = _upsampling(classes, 32 >> skips, learned=False)
         _zero(chain.get_submodule("fc8"))
@@ -61,9 +62,9 @@ class FCN(Network):
         for name, skip in self.skips.items():
             x = self.upsamplings[name](x)
             finer, crop = skip(maps[name]), _SKIP_CROP[name]
-            x = x + finer[..., crop:crop + x.shape[2], crop:crop + x.shape[3]]
+            x = x + finer[..., crop : crop + x.shape[2], crop : crop + x.shape[3]]
         crop = _LAST_CROP[self.last.stride[0]]
-        return self.last(x)[..., crop:crop + image.shape[2], crop:crop + image.shape[3]]
+        return self.last(x)[..., crop : crop + image.shape[2], crop : crop + image.shape[3]]
 
 
 @torch.no_grad()

@@ -25,8 +25,17 @@ State = dict[str, Tensor]
 Origin = Literal["torch", "caffe", "checkpoint"]
 KINDS = "safetensors, PyTorch (.pth, .pt, …), Caffe (.caffemodel, .npz of its blobs)"
 # what people call the weights in a file that holds more, and what is put before every name
-WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights", "params",
-            "module")
+WRAPPERS = (
+    "state_dict",
+    "model_state_dict",
+    "model_state",
+    "model",
+    "net",
+    "network",
+    "weights",
+    "params",
+    "module",
+)
 PREFIXES = ("module", "_orig_mod", "model", "net", "network", "backbone", "encoder")
 
 
@@ -52,8 +61,13 @@ def read_weights(path: Path) -> Weights:
 
 def _reader(path: Path) -> Callable[[Path], Weights]:
     readers: dict[str, Callable[[Path], Weights]] = {
-        ".safetensors": _read_safetensors, ".npz": _read_npz, ".pth": _read_pickle, ".pt": _read_pickle,
-        ".caffemodel": _read_caffemodel, ".checkpoint": _read_pickle}
+        ".safetensors": _read_safetensors,
+        ".npz": _read_npz,
+        ".pth": _read_pickle,
+        ".pt": _read_pickle,
+        ".caffemodel": _read_caffemodel,
+        ".checkpoint": _read_pickle,
+    }
     with path.open("rb") as file:
         head = file.read(16)
     if head.startswith(b"PK"):
@@ -89,8 +103,10 @@ def _read_pickle(path: Path) -> Weights:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise ValueError(f"weights: {path.name} holds more than tensors; it is not opened, "
-                         "since that would run code; save its state_dict() alone") from error
+        raise ValueError(
+            f"weights: {path.name} holds more than tensors; it is not opened, "
+            "since that would run code; save its state_dict() alone"
+        ) from error
     except (RuntimeError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"weights: {path.name} is not a whole {path.suffix} file ({error})") from error
     if isinstance(found, dict) and {"format", "iteration", "recipe", "run", "net"} <= set(found):
@@ -115,8 +131,10 @@ def unwrapped(found: Any, file: str) -> State:
         if len(sets) == 1:
             return unwrapped(inner[sets[0]], file)
         if sets:
-            raise ValueError(f"weights: {file} holds several sets of tensors ({', '.join(sets)}); expected one, or "
-                             f"one that is called {' or '.join(WRAPPERS[:3])}")
+            raise ValueError(
+                f"weights: {file} holds several sets of tensors ({', '.join(sets)}); expected one, or "
+                f"one that is called {' or '.join(WRAPPERS[:3])}"
+            )
     raise ValueError(f"weights: {file} holds no tensors by name; got {type(found).__name__}")
 
 
@@ -147,8 +165,10 @@ def _of_a_run(found: dict[str, Any]) -> Weights:
 def _folded(state: State, eps: float = 1e-5) -> State:
     """`fold_batch_norm` on tensors: LAYER.0 is a convolution and LAYER.1 its normalisation."""
     for layer in [key.removesuffix(".1.running_mean") for key in state if key.endswith(".1.running_mean")]:
-        part = {name: state.pop(f"{layer}.{name}") for name in (
-            "0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var")}
+        part = {
+            name: state.pop(f"{layer}.{name}")
+            for name in ("0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var")
+        }
         scale = part["1.weight"] / torch.sqrt(part["1.running_var"] + eps)
         state[f"{layer}.weight"] = part["0.weight"] * scale[:, None, None, None]
         state[f"{layer}.bias"] = (part["0.bias"] - part["1.running_mean"]) * scale + part["1.bias"]

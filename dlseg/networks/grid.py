@@ -22,7 +22,7 @@ class ScoreGrid:
 
     def decimate(self, labels: Shaped[Tensor, "*B H W"], size: tuple[int, int]) -> Shaped[Tensor, "*B h w"]:
         """`labels` at the positions of a score map of `size`; positions outside the image are void (255)."""
-        picked = labels[..., self.offset::self.stride, self.offset::self.stride][..., :size[0], :size[1]]
+        picked = labels[..., self.offset :: self.stride, self.offset :: self.stride][..., : size[0], : size[1]]
         missing = (0, size[1] - picked.shape[-1], 0, size[0] - picked.shape[-2])
         return F.pad(picked, missing, value=VOID)
 
@@ -34,4 +34,4 @@ class ScoreGrid:
         pixels = F.interpolate(scores, zoomed, mode="bilinear", align_corners=True)
         rest = [max(0, n - self.offset - z) for n, z in zip(size, zoomed, strict=True)]
         padded = F.pad(pixels, (self.offset, rest[1], self.offset, rest[0]), mode="replicate")
-        return padded[..., :size[0], :size[1]]
+        return padded[..., : size[0], : size[1]]

@@ -50,8 +50,9 @@ def _renamed(key: str, names: dict[str, str]) -> str:
 def _rescaled(state: State, *, inverse: bool) -> State:
     """Their input is (ours + mean pixel) / 255 / deviation - mean / deviation, which is ours · scale + shift."""
     weight, bias = state["conv1_1.weight"].double(), state["conv1_1.bias"].double()
-    mean, deviation, pixel = (torch.tensor(v, dtype=torch.float64).view(3, 1, 1)
-                              for v in (_MEAN, _DEVIATION, MEAN_PIXEL))
+    mean, deviation, pixel = (
+        torch.tensor(v, dtype=torch.float64).view(3, 1, 1) for v in (_MEAN, _DEVIATION, MEAN_PIXEL)
+    )
     scale, shift = 1 / (255 * deviation), (pixel / 255 - mean) / deviation
     if inverse:
         weight = weight / scale
@@ -81,8 +82,9 @@ def adopt(net: Network, state: State) -> Transfer:
     """
     variant = VARIANTS[net.spec.variant]
     if "alexnet" in variant.name or net.spec.width != 1:
-        raise ValueError(f"weights: VGG-16's fit a VGG network of width 1; got {variant.name} of width "
-                         f"{net.spec.width:g}")
+        raise ValueError(
+            f"weights: VGG-16's fit a VGG network of width 1; got {variant.name} of width {net.spec.width:g}"
+        )
     return pour(net, from_imagenet(state))
 
 
@@ -111,7 +113,8 @@ def download(url: str = URL) -> State:
     try:
         return torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
     except URLError as error:
-        raise ConnectionError(f"weights: cannot fetch {url} ({error.reason}); "
-                              "give the path of a copy as weights instead") from error
+        raise ConnectionError(
+            f"weights: cannot fetch {url} ({error.reason}); give the path of a copy as weights instead"
+        ) from error
     except RuntimeError as error:
         raise ValueError(f"weights: what came from {url} is not the file it should be ({error})") from error

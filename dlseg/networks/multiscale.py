@@ -28,9 +28,12 @@ class MultiScale(Network):
         self.spec, self.grid = chain.spec, chain.grid
         self.chain = chain.requires_grad_(False)
         width, classes = scaled(CHANNELS, chain.spec.width), chain.spec.num_classes
-        self.branches = nn.ModuleDict({
-            name: Branch(3 if name == "image" else chain.channels(name), width, stride)
-            for name, stride in BRANCHES.items()})
+        self.branches = nn.ModuleDict(
+            {
+                name: Branch(3 if name == "image" else chain.channels(name), width, stride)
+                for name, stride in BRANCHES.items()
+            }
+        )
         self.scores = nn.ModuleDict({name: _conv(width, classes, 1, std=0.01) for name in BRANCHES})
 
     @property
@@ -79,14 +82,21 @@ class Branch(nn.Module):
     def __init__(self, inputs: int, width: int, stride: int) -> None:
         super().__init__()
         self.stride = stride
-        self.layers = nn.Sequential(OrderedDict(
-            conv1=_conv(inputs, width, 3, stride, std=0.001), relu1=nn.ReLU(inplace=True), drop1=nn.Dropout(0.5),
-            conv2=_conv(width, width, 1, std=0.001), relu2=nn.ReLU(inplace=True), drop2=nn.Dropout(0.5)))
+        self.layers = nn.Sequential(
+            OrderedDict(
+                conv1=_conv(inputs, width, 3, stride, std=0.001),
+                relu1=nn.ReLU(inplace=True),
+                drop1=nn.Dropout(0.5),
+                conv2=_conv(width, width, 1, std=0.001),
+                relu2=nn.ReLU(inplace=True),
+                drop2=nn.Dropout(0.5),
+            )
+        )
 
     def forward(self, x: Float[Tensor, "B C H W"], size: tuple[int, int]) -> Float[Tensor, "B D h w"]:
         """The branch at `size` positions: where they pass the map's end it sees zeros."""
         lack = [max(0, (n - 1) * self.stride + 1 - m) for n, m in zip(size, x.shape[2:], strict=True)]
-        return self.layers(F.pad(x, (0, lack[1], 0, lack[0])))[..., :size[0], :size[1]]
+        return self.layers(F.pad(x, (0, lack[1], 0, lack[0])))[..., : size[0], : size[1]]
 
 
 def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, *, std: float) -> nn.Conv2d:

@@ -56,13 +56,17 @@ class Network(nn.Module):
 
     def __repr__(self) -> str:
         s, count = self.spec, sum(p.numel() for p in self.parameters())
-        return describe(self, f"{s.variant}: {s.num_classes} classes, width {s.width:g}, {s.geometry} geometry, "
-                              f"{count:,} parameters")
+        return describe(
+            self,
+            f"{s.variant}: {s.num_classes} classes, width {s.width:g}, {s.geometry} geometry, {count:,} parameters",
+        )
 
     def _check(self, image: Tensor) -> None:
         if image.ndim != 4 or image.shape[1] != 3 or not image.is_floating_point():
-            raise ValueError("image must be a float tensor (B, 3, H, W), mean-subtracted RGB; "
-                             f"got {str(image.dtype).removeprefix('torch.')} of shape {tuple(image.shape)}")
+            raise ValueError(
+                "image must be a float tensor (B, 3, H, W), mean-subtracted RGB; "
+                f"got {str(image.dtype).removeprefix('torch.')} of shape {tuple(image.shape)}"
+            )
         self.score_size((image.shape[2], image.shape[3]))
 
 
@@ -114,6 +118,8 @@ class Classifier(Chain):
         if fc6.padding is not None:
             return at
         if at != (fc6.kernel, fc6.kernel):
-            raise ValueError(f"fc6 is fully connected to {fc6.kernel}×{fc6.kernel} cells; an image of "
-                             f"{size[0]}×{size[1]} has {at[0]}×{at[1]} (convolutionalize makes it fit any size)")
+            raise ValueError(
+                f"fc6 is fully connected to {fc6.kernel}×{fc6.kernel} cells; an image of "
+                f"{size[0]}×{size[1]} has {at[0]}×{at[1]} (convolutionalize makes it fit any size)"
+            )
         return 1, 1

@@ -49,8 +49,17 @@ def _row(name: str, geometry: GeometryName, size: tuple[int, int] | None) -> Row
     fields = {f.name: f for f in receptive_field(net)}
     window, spent = _window(net, "fc6"), cost(net, size or net.input_size)
     view = classifier_view(window.kernel[0], window.rate[0], int(fields["conv5_3"].stride[0]))
-    return Row(name, window.kernel[0], window.rate[0], view, fields["fc6"].size[0], spent.parameters, spent.macs,
-               spent["fc6"].macs, spent.activation_bytes)
+    return Row(
+        name,
+        window.kernel[0],
+        window.rate[0],
+        view,
+        fields["fc6"].size[0],
+        spent.parameters,
+        spent.macs,
+        spent["fc6"].macs,
+        spent.activation_bytes,
+    )
 
 
 def _window(net: nn.Sequential, name: str) -> Window:
@@ -62,12 +71,16 @@ def _window(net: nn.Sequential, name: str) -> Window:
 
 def show(rows: list[Row]) -> str:
     """The rows as a Markdown table; in every pair ours comes first."""
-    head = ("| variant | fc6 kernel | input stride | view, ours / paper | field | parameters, ours / paper "
-            "| GMACs | of them fc6 | maps | paper: mean IOU | paper: images/s |")
+    head = (
+        "| variant | fc6 kernel | input stride | view, ours / paper | field | parameters, ours / paper "
+        "| GMACs | of them fc6 | maps | paper: mean IOU | paper: images/s |"
+    )
     lines = [head, "|---|---|---|---|---|---|---|---|---|---|---|"]
     for r in rows:
-        lines.append(f"| {r.name} | {r.kernel}×{r.kernel} | {r.input_stride} | {r.view} / {r.paper.field} "
-                     f"| {r.field} | {r.parameters / 1e6:.1f} M / {r.paper.parameters} M | {r.macs / 1e9:.1f} | "
-                     f"{r.fc6_macs / 1e9:.1f} | {r.activation_bytes / 2**20:.0f} MB | {r.paper.mean_iou} | "
-                     f"{r.paper.speed} |")
+        lines.append(
+            f"| {r.name} | {r.kernel}×{r.kernel} | {r.input_stride} | {r.view} / {r.paper.field} "
+            f"| {r.field} | {r.parameters / 1e6:.1f} M / {r.paper.parameters} M | {r.macs / 1e9:.1f} | "
+            f"{r.fc6_macs / 1e9:.1f} | {r.activation_bytes / 2**20:.0f} MB | {r.paper.mean_iou} | "
+            f"{r.paper.speed} |"
+        )
     return "\n".join(lines)

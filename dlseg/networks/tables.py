@@ -83,13 +83,27 @@ FCN = Geometry(_vgg(_pools(_CAFFE, *(Pool(f"pool{i}", 2, 2, ceil=True) for i in 
 
 def _alexnet(conv1: Conv, pools: tuple[Pool, Pool, Pool], rate: int) -> tuple[Conv | Pool | Norm, ...]:
     tail = (Conv(f"conv{i}", channels, rate=rate, padding=rate) for i, channels in ((3, 384), (4, 384), (5, 256)))
-    return (conv1, Norm("norm1"), pools[0], Conv("conv2", 256, 5, padding=2), Norm("norm2"), pools[1],
-            *tail, pools[2])
+    return (
+        conv1,
+        Norm("norm1"),
+        pools[0],
+        Conv("conv2", 256, 5, padding=2),
+        Norm("norm2"),
+        pools[1],
+        *tail,
+        pools[2],
+    )
 
 
 # Krizhevsky's two towers joined into one (62.4 M parameters instead of 61.0 M)
-ALEXNET = Geometry(_alexnet(Conv("conv1", 96, 11, 4, padding=0), (
-    Pool("pool1", 3, 2), Pool("pool2", 3, 2), Pool("pool5", 3, 2)), 1), 227, 1, 32)
+ALEXNET = Geometry(
+    _alexnet(
+        Conv("conv1", 96, 11, 4, padding=0), (Pool("pool1", 3, 2), Pool("pool2", 3, 2), Pool("pool5", 3, 2)), 1
+    ),
+    227,
+    1,
+    32,
+)
 # The authors tried a network of this size (7 M parameters) and never published its layers: LargeFOV's recipe
 _FIRST, _KEPT = Conv("conv1", 96, 11, 4, padding=5), (Pool("pool1", 3, 2, 1, ceil=True), Pool("pool2", 3, 1, 1))
 DEEPLAB_ALEXNET = Geometry(_alexnet(_FIRST, (*_KEPT, Pool("pool5", 3, 1, 2, rate=2)), 2), 321, 41)

@@ -59,8 +59,10 @@ def load_trunk(
         for key in keys if fits else ():
             target[key].copy_(source[key].reshape(target[key].shape))
     if not copied:
-        raise ValueError(f"weights: no layer of {_kind(classifier)} fits {_kind(labeller)}; expected one of the "
-                         f"same trunk and width{_first_difference(source, target)}")
+        raise ValueError(
+            f"weights: no layer of {_kind(classifier)} fits {_kind(labeller)}; expected one of the "
+            f"same trunk and width{_first_difference(source, target)}"
+        )
     return Transfer(tuple(copied), tuple(new))
 
 
@@ -83,7 +85,8 @@ def _first_difference(source: Mapping[str, Tensor], target: Mapping[str, Tensor]
 def _fits(source: Tensor, target: Tensor) -> bool:
     fully_connected = source.ndim == 2 and target.ndim == 4
     return source.shape == target.shape or (
-        fully_connected and source.shape[0] == target.shape[0] and source[0].numel() == target[0].numel())
+        fully_connected and source.shape[0] == target.shape[0] and source[0].numel() == target[0].numel()
+    )
 
 
 def convolutionalize(net: nn.Sequential) -> nn.Sequential:
@@ -105,8 +108,10 @@ def convolutionalize(net: nn.Sequential) -> nn.Sequential:
         elif isinstance(layer, POINTWISE) or Window.of(layer) is not None:
             layers[name] = deepcopy(layer)
         elif not isinstance(layer, nn.Flatten):
-            raise ValueError(f"{name} ({type(layer).__name__}) has no convolutional form; layers must be "
-                             "convolutions, poolings, pointwise, flattening or fully connected")
+            raise ValueError(
+                f"{name} ({type(layer).__name__}) has no convolutional form; layers must be "
+                "convolutions, poolings, pointwise, flattening or fully connected"
+            )
         channels = getattr(layers.get(name), "out_channels", channels)
     copy = nn.Sequential(layers)
     copy.training = net.training  # the layers keep their own modes

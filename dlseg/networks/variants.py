@@ -66,21 +66,24 @@ def _deeplab(name: str, fc6: Conv, published: Published | None = None) -> Varian
 
 _WHOLE, _QUARTER, _LARGE = _fc6(7, 1, 0), _fc6(4, 4, 6), _fc6(3, 12, 12, 1024)
 
-VARIANTS = {v.name: v for v in (
-    Variant("vgg16", "classifier", _fc6(7, 1, None), VGG16, VGG16),
-    Variant("vgg16-20m", "classifier", _fc6(3, 3, 3, 1024), VGG16, VGG16),
-    Variant("alexnet", "classifier", _fc6(6, 1, None), ALEXNET, ALEXNET),
-    Variant("fcn-32s", "fcn", _WHOLE, FCN, FCN),
-    Variant("fcn-16s", "fcn", _WHOLE, FCN, FCN, skips=1),
-    Variant("fcn-8s", "fcn", _WHOLE, FCN, FCN, skips=2),
-    _deeplab("deeplab", _QUARTER, Published(128, 65.1, 63.74, 2.90)),
-    _deeplab("deeplab-7x7", _fc6(7, 4, 12), Published(224, 134.3, 67.64, 1.44)),
-    _deeplab("deeplab-4x4", _fc6(4, 8, 12), Published(224, 65.1, 67.14, 2.90)),
-    _deeplab("deeplab-largefov", _LARGE, Published(224, 20.5, 67.64, 4.84)),
-    _deeplab("deeplab-msc", _QUARTER),
-    _deeplab("deeplab-msc-largefov", _LARGE),
-    Variant("deeplab-alexnet", "labeller", _fc6(3, 8, 8, 1024), DEEPLAB_ALEXNET, DEEPLAB_ALEXNET_RELEASE),
-)}
+VARIANTS = {
+    v.name: v
+    for v in (
+        Variant("vgg16", "classifier", _fc6(7, 1, None), VGG16, VGG16),
+        Variant("vgg16-20m", "classifier", _fc6(3, 3, 3, 1024), VGG16, VGG16),
+        Variant("alexnet", "classifier", _fc6(6, 1, None), ALEXNET, ALEXNET),
+        Variant("fcn-32s", "fcn", _WHOLE, FCN, FCN),
+        Variant("fcn-16s", "fcn", _WHOLE, FCN, FCN, skips=1),
+        Variant("fcn-8s", "fcn", _WHOLE, FCN, FCN, skips=2),
+        _deeplab("deeplab", _QUARTER, Published(128, 65.1, 63.74, 2.90)),
+        _deeplab("deeplab-7x7", _fc6(7, 4, 12), Published(224, 134.3, 67.64, 1.44)),
+        _deeplab("deeplab-4x4", _fc6(4, 8, 12), Published(224, 65.1, 67.14, 2.90)),
+        _deeplab("deeplab-largefov", _LARGE, Published(224, 20.5, 67.64, 4.84)),
+        _deeplab("deeplab-msc", _QUARTER),
+        _deeplab("deeplab-msc-largefov", _LARGE),
+        Variant("deeplab-alexnet", "labeller", _fc6(3, 8, 8, 1024), DEEPLAB_ALEXNET, DEEPLAB_ALEXNET_RELEASE),
+    )
+}
 
 
 def variants() -> list[str]:

@@ -75,8 +75,11 @@ PUBLIC = "features.0.weight"  # VGG-16's public weights have a layer of this nam
 def fill(net: Network, found: Weights, path: Path) -> None:
     """Give `net` the weights that were read from `path`: every one of its layers, and no other."""
     _check_spec(net, path, found)
-    _compare(net.state_dict(), found.state, f"{path.name} does not fit {net.spec.variant} (width "
-                                            f"{net.spec.width:g}, {net.spec.num_classes} classes)")
+    _compare(
+        net.state_dict(),
+        found.state,
+        f"{path.name} does not fit {net.spec.variant} (width {net.spec.width:g}, {net.spec.num_classes} classes)",
+    )
     net.load_state_dict(found.state)
 
 
@@ -109,11 +112,15 @@ def infer_spec(found: Weights, name: str) -> dict[str, Any]:
     state = {key.removeprefix("chain."): value for key, value in found.state.items()}
     missing = [key for key in ("conv1_1.weight", "fc6.weight", "fc8.weight") if key not in state]
     if PUBLIC in state or missing == ["fc8.weight"]:
-        raise ValueError(f"weights: {name} has no classifier fc8 for the classes of a labeller; expected a trained "
-                         "labeller (as --init these weights can begin the training of one)")
+        raise ValueError(
+            f"weights: {name} has no classifier fc8 for the classes of a labeller; expected a trained "
+            "labeller (as --init these weights can begin the training of one)"
+        )
     if missing:
-        raise ValueError(f"weights: {name} has no {', '.join(missing)}; got {', '.join(list(state)[:3])}, …; "
-                         "expected a network of dlseg or of DeepLab's release")
+        raise ValueError(
+            f"weights: {name} has no {', '.join(missing)}; got {', '.join(list(state)[:3])}, …; "
+            "expected a network of dlseg or of DeepLab's release"
+        )
     fc6 = state["fc6.weight"]
     kernel = fc6.shape[2] if fc6.ndim == 4 else 0
     branches = "-msc" if any(key.startswith("branches.") for key in state) else ""
@@ -123,9 +130,12 @@ def infer_spec(found: Weights, name: str) -> dict[str, Any]:
         variant = f"fcn-{32 >> skips}s"
     if variant is None:
         raise ValueError(f"weights: {name} has an fc6 of {kernel}×{kernel}; expected 3×3, 4×4 or 7×7")
-    return {"variant": variant, "num_classes": int(state["fc8.weight"].shape[0]),
-            "width": state["conv1_1.weight"].shape[0] / 64,
-            "geometry": "release" if found.origin == "caffe" else "paper"}
+    return {
+        "variant": variant,
+        "num_classes": int(state["fc8.weight"].shape[0]),
+        "width": state["conv1_1.weight"].shape[0] / 64,
+        "geometry": "release" if found.origin == "caffe" else "paper",
+    }
 
 
 def _check_spec(net: Network, path: Path, found: Weights) -> None:
@@ -146,11 +156,20 @@ def _compare(wanted: dict[str, Tensor], given: State, complaint: str) -> None:
     """Every key, every shape, finite numbers; or one ValueError that lists what does not fit."""
     problems = [f"missing {k}" for k in wanted if k not in given]
     problems += [f"unexpected {k}" for k in given if k not in wanted]
-    problems += [f"{k} is {tuple(given[k].shape)}, expected {tuple(wanted[k].shape)}"
-                 for k in wanted if k in given and given[k].shape != wanted[k].shape]
-    problems += [f"{k} holds {str(v.dtype).removeprefix('torch.')}, expected float"
-                 for k, v in given.items() if not v.is_floating_point()]
-    problems += [f"{k} holds values that are not finite"
-                 for k, v in given.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())]
+    problems += [
+        f"{k} is {tuple(given[k].shape)}, expected {tuple(wanted[k].shape)}"
+        for k in wanted
+        if k in given and given[k].shape != wanted[k].shape
+    ]
+    problems += [
+        f"{k} holds {str(v.dtype).removeprefix('torch.')}, expected float"
+        for k, v in given.items()
+        if not v.is_floating_point()
+    ]
+    problems += [
+        f"{k} holds values that are not finite"
+        for k, v in given.items()
+        if v.is_floating_point() and not bool(torch.isfinite(v).all())
+    ]
     if problems:
         raise ValueError(f"weights: {complaint}:\n  " + "\n  ".join(problems))

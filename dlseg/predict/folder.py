@@ -34,8 +34,9 @@ def images_in(folder: str | Path, nested: bool = False) -> list[Path]:
         raise FileNotFoundError(f"images: none in {str(folder)!r} (looked for {', '.join(ENDINGS)}{inside})")
     twice = [path for path, count in Counter(path.with_suffix("") for path in found).items() if count > 1]
     if twice:
-        raise ValueError(f"images: {twice[0].name} is there with several endings; their results would have one "
-                         "name")
+        raise ValueError(
+            f"images: {twice[0].name} is there with several endings; their results would have one name"
+        )
     return found
 
 
@@ -63,9 +64,17 @@ def collect(sources: Sequence[Path], nested: bool = False) -> dict[Path, str]:
 
 
 def label_all(
-    net: Network, images: Sequence[Path], out: str | Path, crf: CRFParams | None = None, kernel: str | None = None,
-    *, names: Sequence[str] | None = None, tile: int | None = None, overlay: Overlay | None = None,
-    scores: bool = False, progress: bool = False,
+    net: Network,
+    images: Sequence[Path],
+    out: str | Path,
+    crf: CRFParams | None = None,
+    kernel: str | None = None,
+    *,
+    names: Sequence[str] | None = None,
+    tile: int | None = None,
+    overlay: Overlay | None = None,
+    scores: bool = False,
+    progress: bool = False,
 ) -> dict[str, str]:
     """Write OUT/NAME.png, a palette PNG of class numbers, for each image; those that are there are not done again.
 
@@ -90,11 +99,22 @@ def label_all(
     """
     out = Path(out)
     called = [path.stem for path in images] if names is None else names
-    results = [Results.beside(out / f"{name}.png", path, overlay is not None, scores)
-               for path, name in zip(images, called, strict=True)]
+    results = [
+        Results.beside(out / f"{name}.png", path, overlay is not None, scores)
+        for path, name in zip(images, called, strict=True)
+    ]
     refuse_overwriting(results)
-    claim(out, "job.json", {"net": digest(net), "crf": None if crf is None else asdict(crf), "kernel": kernel,
-                            "overlay": overlay is not None, "scores": scores})
+    claim(
+        out,
+        "job.json",
+        {
+            "net": digest(net),
+            "crf": None if crf is None else asdict(crf),
+            "kernel": kernel,
+            "overlay": overlay is not None,
+            "scores": scores,
+        },
+    )
     faults: dict[str, str] = {}
     for each in _shown(results, progress):
         try:

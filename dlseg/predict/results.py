@@ -33,8 +33,12 @@ class Results:
     @classmethod
     def beside(cls, labels: Path, picture: Path, overlay: bool, scores: bool) -> Results:
         """All files, named after the labels': NAME.png, NAME_overlay.png, NAME.npz."""
-        return cls(picture, labels, labels.with_name(f"{labels.stem}_overlay.png") if overlay else None,
-                   labels.with_suffix(".npz") if scores else None)
+        return cls(
+            picture,
+            labels,
+            labels.with_name(f"{labels.stem}_overlay.png") if overlay else None,
+            labels.with_suffix(".npz") if scores else None,
+        )
 
     def files(self) -> list[Path]:
         """Every file that `write` will write."""
@@ -48,8 +52,10 @@ class Results:
         if not self.labels.exists():
             return False
         if notes(self.labels).get(SOURCE) != sha256(self.picture):
-            raise ValueError(f"{str(self.labels)!r} is the result of another picture, or of {self.picture.name} "
-                             "before it was changed; remove it or name another folder")
+            raise ValueError(
+                f"{str(self.labels)!r} is the result of another picture, or of {self.picture.name} "
+                "before it was changed; remove it or name another folder"
+            )
         return True
 
     def write(
@@ -73,14 +79,20 @@ def refuse_overwriting(results: Sequence[Results]) -> None:
         for path in each.files():
             place = path.resolve()
             if place in pictures:
-                raise ValueError(f"--out: {str(path)!r} is itself a picture to be labelled and would be "
-                                 "overwritten; expected another name or folder")
+                raise ValueError(
+                    f"--out: {str(path)!r} is itself a picture to be labelled and would be "
+                    "overwritten; expected another name or folder"
+                )
             if path.exists() and not made_here(path):
-                raise ValueError(f"--out: {str(path)!r} is there already and dlseg predict did not make it; name "
-                                 "another file or folder, or remove it first")
+                raise ValueError(
+                    f"--out: {str(path)!r} is there already and dlseg predict did not make it; name "
+                    "another file or folder, or remove it first"
+                )
             if place in owner:
-                raise ValueError(f"--out: the results of {owner[place].name} and {each.picture.name} would both be "
-                                 f"called {path.name}; rename one of these pictures")
+                raise ValueError(
+                    f"--out: the results of {owner[place].name} and {each.picture.name} would both be "
+                    f"called {path.name}; rename one of these pictures"
+                )
             owner[place] = each.picture
 
 

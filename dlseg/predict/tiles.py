@@ -16,9 +16,7 @@ from dlseg.receptive_field import receptive_field
 ASSUMED_FREE = 4 << 30  # bytes, where the system does not say
 
 
-def coarse_map(
-    net: Network, x: Float32[Tensor, "1 3 H W"], tile: int | None = None
-) -> Float32[Tensor, "1 C h w"]:
+def coarse_map(net: Network, x: Float32[Tensor, "1 3 H W"], tile: int | None = None) -> Float32[Tensor, "1 C h w"]:
     """The network's score map, computed in pieces of at most `tile` × `tile` px; on the CPU, float32.
 
     Every position is computed by a piece that holds all it sees, so it is the whole image's but for the order of
@@ -37,16 +35,18 @@ def coarse_map(
     margin = context(net)
     core = (tile - 2 * margin - grid.offset - 1) // grid.stride + 1
     if core < 1:
-        raise ValueError(f"tile: got {tile}, expected at least {2 * margin + grid.offset + 1} px: "
-                         f"{net.spec.variant} sees {margin} px to every side of a score")
+        raise ValueError(
+            f"tile: got {tile}, expected at least {2 * margin + grid.offset + 1} px: "
+            f"{net.spec.variant} sees {margin} px to every side of a score"
+        )
     rows, columns = net.score_size((height, width))
     found = torch.empty(1, net.spec.num_classes, rows, columns)
     for top, bottom in _parts(rows, core):
         for left, right in _parts(columns, core):
             y, x_ = _span(top, bottom, margin, grid, height), _span(left, right, margin, grid, width)
-            piece = net(x[:, :, y.start:y.stop, x_.start:x_.stop].to(device)).float().cpu()
-            inner = piece[:, :, top - y.start // grid.stride:, left - x_.start // grid.stride:]
-            found[:, :, top:bottom, left:right] = inner[:, :, :bottom - top, :right - left]
+            piece = net(x[:, :, y.start : y.stop, x_.start : x_.stop].to(device)).float().cpu()
+            inner = piece[:, :, top - y.start // grid.stride :, left - x_.start // grid.stride :]
+            found[:, :, top:bottom, left:right] = inner[:, :, : bottom - top, : right - left]
     return found
 
 

@@ -41,13 +41,21 @@ class Axis:
 
     def windowed(self, extent: int, stride: int, padding: int) -> "Axis":
         """After a convolution or pooling whose window covers `extent` cells."""
-        return self._then(lambda i: i * stride - padding, lambda i: i * stride - padding + extent - 1,
-                          self.stride * stride, self.period)
+        return self._then(
+            lambda i: i * stride - padding,
+            lambda i: i * stride - padding + extent - 1,
+            self.stride * stride,
+            self.period,
+        )
 
     def transposed(self, extent: int, stride: int, padding: int) -> "Axis":
         """After a transposed convolution: cell i gets what the cells j with j · stride - padding ≤ i scatter."""
-        return self._then(lambda i: -((extent - 1 - i - padding) // stride), lambda i: (i + padding) // stride,
-                          self.stride / stride, self.period * stride)
+        return self._then(
+            lambda i: -((extent - 1 - i - padding) // stride),
+            lambda i: (i + padding) // stride,
+            self.stride / stride,
+            self.period * stride,
+        )
 
     def resized(self, old: int, new: int, *, align_corners: bool, nearest: bool) -> "Axis":
         """After interpolation from `old` to `new` cells."""
@@ -57,13 +65,18 @@ class Axis:
         def source(i: int) -> Fraction:
             return min(max(i * ratio + shift, Fraction(0)), Fraction(old - 1))
 
-        return self._then(lambda i: floor(source(i)), lambda i: (floor if nearest else ceil)(source(i)),
-                          self.stride * ratio, max(new, 1))
+        return self._then(
+            lambda i: floor(source(i)),
+            lambda i: (floor if nearest else ceil)(source(i)),
+            self.stride * ratio,
+            max(new, 1),
+        )
 
     def pooled_to(self, old: int, new: int) -> "Axis":
         """After adaptive pooling from `old` to `new` cells."""
-        return self._then(lambda i: i * old // new, lambda i: -(-(i + 1) * old // new) - 1,
-                          self.stride * Fraction(old, new), new)
+        return self._then(
+            lambda i: i * old // new, lambda i: -(-(i + 1) * old // new) - 1, self.stride * Fraction(old, new), new
+        )
 
     def cut(self, start: int, step: int = 1) -> "Axis":
         """After taking every `step`-th cell from `start` on; a negative start is padding in front."""

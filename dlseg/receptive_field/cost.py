@@ -54,10 +54,15 @@ class Cost:
 
     def __str__(self) -> str:
         head = f"{'layer':<24}{'map':>16}{'parameters':>14}{'MACs':>18}{'memory':>12}"
-        rows = [f"{c.name:<24}{'×'.join(map(str, c.size)):>16}{c.parameters:>14,}{c.macs:>18,}"
-                f"{c.activations * BYTES / 2**20:>9.1f} MB" for c in self.layers if c.parameters or c.activations]
-        total = (f"{'total':<24}{'':>16}{self.parameters:>14,}{self.macs:>18,}"
-                 f"{self.activation_bytes / 2**20:>9.1f} MB")
+        rows = [
+            f"{c.name:<24}{'×'.join(map(str, c.size)):>16}{c.parameters:>14,}{c.macs:>18,}"
+            f"{c.activations * BYTES / 2**20:>9.1f} MB"
+            for c in self.layers
+            if c.parameters or c.activations
+        ]
+        total = (
+            f"{'total':<24}{'':>16}{self.parameters:>14,}{self.macs:>18,}{self.activation_bytes / 2**20:>9.1f} MB"
+        )
         return "\n".join([head, *rows, total])
 
 
@@ -75,8 +80,11 @@ def cost(net: nn.Module, input_size: Pair) -> Cost:
         if isinstance(result, Tensor):
             rows.append(_row(name, module, inputs[0], result))
 
-    hooks = [module.register_forward_hook(lambda m, i, result, name=name: note(name, m, i, result))
-             for name, module in net.named_modules() if not list(module.children())]
+    hooks = [
+        module.register_forward_hook(lambda m, i, result, name=name: note(name, m, i, result))
+        for name, module in net.named_modules()
+        if not list(module.children())
+    ]
     try:
         with torch.no_grad():
             functional_call(net, meta(net), (blank(net, input_size),))

@@ -32,9 +32,12 @@ def effective_field(
 def _score(scores: Tensor, unit: tuple[int, ...]) -> Tensor:
     full = unit if len(unit) == scores.ndim else (None, *unit)
     if len(full) != scores.ndim or any(
-            u is not None and not -n <= u < n for u, n in zip(full, scores.shape, strict=True)):
-        raise ValueError(f"unit must lie in the scores {tuple(scores.shape)}, as (row, column) or "
-                         f"(class, row, column); got {unit}")
+        u is not None and not -n <= u < n for u, n in zip(full, scores.shape, strict=True)
+    ):
+        raise ValueError(
+            f"unit must lie in the scores {tuple(scores.shape)}, as (row, column) or "
+            f"(class, row, column); got {unit}"
+        )
     return scores[tuple(slice(None) if u is None else u for u in full)].sum()
 
 

@@ -58,8 +58,11 @@ def receptive_field(net: nn.Module, image: Pair | None = None) -> list[LayerFiel
             rows.append(_layer(name, seen))
             last[0] = result
 
-    hooks = [module.register_forward_hook(lambda _m, _i, result, name=name: note(name, result))
-             for name, module in net.named_modules() if not list(module.children())]
+    hooks = [
+        module.register_forward_hook(lambda _m, _i, result, name=name: note(name, result))
+        for name, module in net.named_modules()
+        if not list(module.children())
+    ]
     try:
         with follow, torch.no_grad():
             result = functional_call(net, meta(net), (pixels,))
@@ -72,8 +75,13 @@ def receptive_field(net: nn.Module, image: Pair | None = None) -> list[LayerFiel
 
 
 def _layer(name: str, axes: tuple[Axis, Axis]) -> LayerField:
-    return LayerField(name, (axes[0].size, axes[1].size), (float(axes[0].stride), float(axes[1].stride)),
-                      (float(axes[0].centre), float(axes[1].centre)), axes)
+    return LayerField(
+        name,
+        (axes[0].size, axes[1].size),
+        (float(axes[0].stride), float(axes[1].stride)),
+        (float(axes[0].centre), float(axes[1].centre)),
+        axes,
+    )
 
 
 def blank(net: nn.Module, size: Pair) -> Tensor:
@@ -91,5 +99,3 @@ def classifier_view(kernel: int, rate: int, stride: int, block: int = 32) -> int
         if value < 1:
             raise ValueError(f"{name} must be at least 1; got {value}")
     return (kernel - 1) * rate * stride + block
-
-

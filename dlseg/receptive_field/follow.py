@@ -13,11 +13,56 @@ from dlseg.receptive_field.axis import Axis, union
 Field = tuple[Axis, Axis]
 
 POINTWISE = {
-    "add", "add_", "sub", "sub_", "mul", "mul_", "div", "div_", "neg", "abs", "exp", "log", "sqrt", "square", "pow",
-    "clamp", "clamp_", "maximum", "minimum", "relu", "relu_", "relu6", "leaky_relu", "prelu", "elu", "celu", "selu",
-    "gelu", "silu", "mish", "sigmoid", "tanh", "softplus", "hardtanh", "hardswish", "hardsigmoid",
-    "threshold", "dropout", "dropout2d", "alpha_dropout", "feature_alpha_dropout", "batch_norm",
-    "local_response_norm", "contiguous", "clone", "detach", "to", "float", "double", "half",
+    "add",
+    "add_",
+    "sub",
+    "sub_",
+    "mul",
+    "mul_",
+    "div",
+    "div_",
+    "neg",
+    "abs",
+    "exp",
+    "log",
+    "sqrt",
+    "square",
+    "pow",
+    "clamp",
+    "clamp_",
+    "maximum",
+    "minimum",
+    "relu",
+    "relu_",
+    "relu6",
+    "leaky_relu",
+    "prelu",
+    "elu",
+    "celu",
+    "selu",
+    "gelu",
+    "silu",
+    "mish",
+    "sigmoid",
+    "tanh",
+    "softplus",
+    "hardtanh",
+    "hardswish",
+    "hardsigmoid",
+    "threshold",
+    "dropout",
+    "dropout2d",
+    "alpha_dropout",
+    "feature_alpha_dropout",
+    "batch_norm",
+    "local_response_norm",
+    "contiguous",
+    "clone",
+    "detach",
+    "to",
+    "float",
+    "double",
+    "half",
     *(f"__{side}{name}__" for side in ("", "r", "i") for name in ("add", "sub", "mul", "truediv", "pow")),
 }
 CONSTANT = {"ones_like", "zeros_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty"}
@@ -59,8 +104,10 @@ class Follow(TorchFunctionMode):
             return _together(given, fields, result)
         rule = RULES.get(name)
         if rule is None or given[0].ndim != 4:
-            raise ValueError(f"cannot follow {name} from {tuple(given[0].shape)} to {tuple(result.shape)}: "
-                             "what a cell of its result sees is not known here")
+            raise ValueError(
+                f"cannot follow {name} from {tuple(given[0].shape)} to {tuple(result.shape)}: "
+                "what a cell of its result sees is not known here"
+            )
         return rule(fields[0], given[0], result, args, kwargs)
 
 
@@ -80,10 +127,14 @@ def _argument(name: str, place: int, default: Any, args: Any, kwargs: Any) -> An
 
 def _together(given: list[Tensor], fields: list[Field], result: Tensor) -> Field:
     """All at once; a map of one cell, broadcast over a larger one, shows that cell everywhere."""
+
     def axis(a: int) -> Axis:
-        spread = [f[a].whole(1) if t.ndim == result.ndim == 4 and t.shape[2 + a] < result.shape[2 + a] else f[a]
-                  for t, f in zip(given, fields, strict=True)]
+        spread = [
+            f[a].whole(1) if t.ndim == result.ndim == 4 and t.shape[2 + a] < result.shape[2 + a] else f[a]
+            for t, f in zip(given, fields, strict=True)
+        ]
         return spread[0] if len(spread) == 1 else union(spread)
+
     return axis(0), axis(1)
 
 
@@ -102,9 +153,12 @@ def _conv2d(field: Field, x: Tensor, result: Tensor, args: Any, kwargs: Any) -> 
 
 
 def _conv_transpose2d(field: Field, x: Tensor, result: Tensor, args: Any, kwargs: Any) -> Field:
-    w = Window(pair(_argument("weight", 1, None, args, kwargs).shape[2:]),
-               pair(_argument("stride", 3, 1, args, kwargs)), pair(_argument("padding", 4, 0, args, kwargs)),
-               pair(_argument("dilation", 7, 1, args, kwargs)))
+    w = Window(
+        pair(_argument("weight", 1, None, args, kwargs).shape[2:]),
+        pair(_argument("stride", 3, 1, args, kwargs)),
+        pair(_argument("padding", 4, 0, args, kwargs)),
+        pair(_argument("dilation", 7, 1, args, kwargs)),
+    )
     first, second = (field[a].transposed(w.extent[a], w.stride[a], w.padding[a]) for a in (0, 1))
     return first, second
 
@@ -132,8 +186,10 @@ def _interpolate(field: Field, x: Tensor, result: Tensor, args: Any, kwargs: Any
     if mode not in ("nearest", "bilinear"):
         raise ValueError(f"cannot follow interpolate with mode={mode!r}")
     align = bool(_argument("align_corners", 4, None, args, kwargs))
-    first, second = (field[a].resized(x.shape[2 + a], result.shape[2 + a], align_corners=align,
-                                      nearest=mode == "nearest") for a in (0, 1))
+    first, second = (
+        field[a].resized(x.shape[2 + a], result.shape[2 + a], align_corners=align, nearest=mode == "nearest")
+        for a in (0, 1)
+    )
     return first, second
 
 
@@ -146,7 +202,7 @@ def _getitem(field: Field, x: Tensor, result: Tensor, args: Any, kwargs: Any) ->
     index = args[1] if isinstance(args[1], tuple) else (args[1],)
     missing = x.ndim - sum(i is not Ellipsis for i in index)
     at = index.index(Ellipsis) if Ellipsis in index else len(index)
-    full = (*index[:at], *[slice(None)] * missing, *index[at + 1:])
+    full = (*index[:at], *[slice(None)] * missing, *index[at + 1 :])
     if result.ndim != 4 or not all(isinstance(i, slice) for i in full[2:]):
         raise ValueError(f"cannot follow indexing with {args[1]}: only slices of rows and columns keep a map")
     first, second = (field[a].cut(*_start_step(full[2 + a], x.shape[2 + a])) for a in (0, 1))
@@ -167,9 +223,19 @@ def _global(field: Field, x: Tensor, result: Tensor, args: Any, kwargs: Any) -> 
 
 Rule = Callable[[Field, Tensor, Tensor, Any, Any], Field]
 RULES: dict[str, Rule] = {
-    "conv2d": _conv2d, "conv_transpose2d": _conv_transpose2d, "avg_pool2d": _pool2d, "max_pool2d": _max_pool2d,
-    "adaptive_avg_pool2d": _adaptive, "adaptive_max_pool2d": _adaptive, "interpolate": _interpolate, "pad": _pad,
-    "__getitem__": _getitem, "flatten": _global, "view": _global, "reshape": _global, "mean": _global,
+    "conv2d": _conv2d,
+    "conv_transpose2d": _conv_transpose2d,
+    "avg_pool2d": _pool2d,
+    "max_pool2d": _max_pool2d,
+    "adaptive_avg_pool2d": _adaptive,
+    "adaptive_max_pool2d": _adaptive,
+    "interpolate": _interpolate,
+    "pad": _pad,
+    "__getitem__": _getitem,
+    "flatten": _global,
+    "view": _global,
+    "reshape": _global,
+    "mean": _global,
 }
 
 

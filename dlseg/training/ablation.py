@@ -78,17 +78,20 @@ def _result(
         trained = path.with_suffix(".json").exists()
         net = open_weights(path)[0] if trained else _train(plan, path, name, seed, data, watch)
         found = evaluate(net, val, plan.crf)
-        document = {"variant": name, "seed": seed, "parameters": sum(p.numel() for p in net.parameters()),
-                    "net": found["net"].summary(), "crf": found["crf"].summary() if "crf" in found else None}
+        document = {
+            "variant": name,
+            "seed": seed,
+            "parameters": sum(p.numel() for p in net.parameters()),
+            "net": found["net"].summary(),
+            "crf": found["crf"].summary() if "crf" in found else None,
+        }
         draft = scores.with_name(scores.name + ".tmp")
         draft.write_text(json.dumps(document, indent=1), encoding="utf-8")
         draft.replace(scores)
     return Result(**json.loads(scores.read_text(encoding="utf-8")))
 
 
-def _train(
-    plan: Plan, path: Path, name: str, seed: int, data: LabelledImages, watch: Watch | None
-) -> Network:
+def _train(plan: Plan, path: Path, name: str, seed: int, data: LabelledImages, watch: Watch | None) -> Network:
     torch.manual_seed(seed)
     net = create(name, data.num_classes, plan.width, plan.geometry)
     recipe = dataclasses.replace(plan.recipe, seed=seed)

@@ -16,9 +16,14 @@ PAPER: dict[str, tuple[float | None, float]] = {
     "deeplab-largefov": (62.25, 67.64),
     "deeplab-msc-largefov": (64.21, 68.70),
 }
-WORDS = {"deeplab": "DeepLab{}", "deeplab-msc": "DeepLab-MSc{}", "deeplab-4x4": "DeepLab{}-4x4",
-         "deeplab-7x7": "DeepLab{}-7x7", "deeplab-largefov": "DeepLab{}-LargeFOV",
-         "deeplab-msc-largefov": "DeepLab-MSc{}-LargeFOV"}
+WORDS = {
+    "deeplab": "DeepLab{}",
+    "deeplab-msc": "DeepLab-MSc{}",
+    "deeplab-4x4": "DeepLab{}-4x4",
+    "deeplab-7x7": "DeepLab{}-7x7",
+    "deeplab-largefov": "DeepLab{}-LargeFOV",
+    "deeplab-msc-largefov": "DeepLab-MSc{}-LargeFOV",
+}
 
 
 def table1(results: Sequence[Result]) -> str:
@@ -48,4 +53,3 @@ def spread(shares: Sequence[float]) -> str:
     """Mean, in per cent, ± standard deviation where there are several."""
     text = f"{100 * mean(shares):.2f}"
     return f"{text} ± {100 * stdev(shares):.2f}" if len(shares) > 1 else text
-

@@ -52,7 +52,11 @@ class Samples(Dataset):
 
 
 def batches(
-    data: LabelledImages, recipe: Recipe, first: int = 0, workers: int = 0, share: Sequence[int] | None = None,
+    data: LabelledImages,
+    recipe: Recipe,
+    first: int = 0,
+    workers: int = 0,
+    share: Sequence[int] | None = None,
     pin_memory: bool = False,
 ) -> Iterator[Pair]:
     """The batches of iterations `first` to the recipe's last: inputs (B, 3, S, S) and labels (B, S, S).
@@ -71,8 +75,12 @@ def batches(
     mine = range(recipe.batch) if share is None else share
     numbers = [[i * recipe.batch + j for j in mine] for i in range(first, recipe.iterations)]
     loader: DataLoader = DataLoader(
-        Samples(data, recipe), batch_sampler=numbers, num_workers=workers, collate_fn=_collate,
-        pin_memory=pin_memory, generator=torch.Generator(),  # of its own: the global one is the network's
+        Samples(data, recipe),
+        batch_sampler=numbers,
+        num_workers=workers,
+        collate_fn=_collate,
+        pin_memory=pin_memory,
+        generator=torch.Generator(),  # of its own: the global one is the network's
     )
     for batch in loader:
         if isinstance(batch, Exception):

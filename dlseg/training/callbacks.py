@@ -62,8 +62,12 @@ class JsonLog:
     def __call__(self, step: Step) -> None:
         if not self.opened:
             self._keep_before(step.iteration)
-        line = {"iteration": step.iteration, "loss": step.loss, "rate": step.rate,
-                "seconds": round(time.perf_counter() - self.start, 3)}
+        line = {
+            "iteration": step.iteration,
+            "loss": step.loss,
+            "rate": step.rate,
+            "seconds": round(time.perf_counter() - self.start, 3),
+        }
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
@@ -71,8 +75,10 @@ class JsonLog:
         self.opened = True
         self.path.parent.mkdir(parents=True, exist_ok=True)
         draft = self.path.with_name(self.path.name + ".tmp")
-        draft.write_text("".join(json.dumps(entry) + "\n" for entry in read_log(self.path)
-                                 if entry["iteration"] < iteration), encoding="utf-8")
+        draft.write_text(
+            "".join(json.dumps(entry) + "\n" for entry in read_log(self.path) if entry["iteration"] < iteration),
+            encoding="utf-8",
+        )
         draft.replace(self.path)
 
 

@@ -39,8 +39,10 @@ class Stateful(Protocol):
 def fingerprint(net: Network, data: LabelledImages) -> str:
     """What a run must have in common with the checkpoint it goes on from: the network and the data's names."""
     digest = hashlib.sha256("\n".join(names_of(data)).encode()).hexdigest()[:16]
-    return json.dumps(dataclasses.asdict(net.spec) | {
-        "images": len(data), "names": digest, "classes": list(data.classes)}, sort_keys=True)
+    return json.dumps(
+        dataclasses.asdict(net.spec) | {"images": len(data), "names": digest, "classes": list(data.classes)},
+        sort_keys=True,
+    )
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,14 @@ class Run:
         if team().rank:
             return
         state = {
-            "format": FORMAT, "iteration": iteration, "recipe": self.recipe.to_json(), "run": self.fingerprint,
+            "format": FORMAT,
+            "iteration": iteration,
+            "recipe": self.recipe.to_json(),
+            "run": self.fingerprint,
             "classes": list(self.classes),
-            "net": self.net.state_dict(), "optimiser": self.optimiser.state_dict(), "rng": torch.get_rng_state(),
+            "net": self.net.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "rng": torch.get_rng_state(),
             "callbacks": [c.state_dict() for c in self._stateful()],
         }
         draft = path.with_name(path.name + ".tmp")
@@ -101,14 +108,20 @@ class Run:
         fixed = [{k: v for k, v in each.items() if k not in SOLVER} for each in (recipe, wanted)]
         for theirs, ours in (fixed, (json.loads(state["run"]), json.loads(self.fingerprint))):
             if theirs != ours:
-                raise ValueError(f"checkpoint: {str(path)!r} belongs to another run "
-                                 f"({_differences(theirs, ours)}); name another file, or remove it to start afresh")
+                raise ValueError(
+                    f"checkpoint: {str(path)!r} belongs to another run "
+                    f"({_differences(theirs, ours)}); name another file, or remove it to start afresh"
+                )
         if state["iteration"] > self.recipe.iterations:
-            raise ValueError(f"iterations: got {self.recipe.iterations}, expected at least {state['iteration']}, "
-                             f"which are done in {str(path)!r}; remove it to start afresh")
+            raise ValueError(
+                f"iterations: got {self.recipe.iterations}, expected at least {state['iteration']}, "
+                f"which are done in {str(path)!r}; remove it to start afresh"
+            )
         if len(state["callbacks"]) != len(self._stateful()):
-            raise ValueError(f"checkpoint: {str(path)!r} holds the state of {len(state['callbacks'])} callbacks, "
-                             f"expected that of {len(self._stateful())}; give the same ones, or remove it")
+            raise ValueError(
+                f"checkpoint: {str(path)!r} holds the state of {len(state['callbacks'])} callbacks, "
+                f"expected that of {len(self._stateful())}; give the same ones, or remove it"
+            )
         self.net.load_state_dict(state["net"])
         self._load_optimiser(state["optimiser"])
         torch.set_rng_state(state["rng"])

@@ -43,8 +43,12 @@ class SampleDropout(nn.Dropout):
 @contextmanager
 def drawn_by_sample(net: nn.Module, p: float, seed: int) -> Iterator[list[SampleDropout]]:
     """For a while, every dropout in `net` is a `SampleDropout` of probability `p`; then the old ones are back."""
-    places = [(parent, name, child) for parent in net.modules() for name, child in parent.named_children()
-              if isinstance(child, nn.Dropout)]
+    places = [
+        (parent, name, child)
+        for parent in net.modules()
+        for name, child in parent.named_children()
+        if isinstance(child, nn.Dropout)
+    ]
     drawn = [SampleDropout(p, seed, layer) for layer in range(len(places))]
     try:
         for (parent, name, _), dropout in zip(places, drawn, strict=True):

@@ -42,7 +42,8 @@ class StopTraining(Exception):
 
 
 def loss_at_stride(
-    scores: Float[Tensor, "B C h w"], labels: Integer[Tensor, "B h w"],
+    scores: Float[Tensor, "B C h w"],
+    labels: Integer[Tensor, "B h w"],
     reduction: Literal["mean", "sum"] = "mean",
 ) -> Float[Tensor, ""]:
     """Cross-entropy over the positions of the score map that are not void, mean or sum; 0 where all are void."""
@@ -122,7 +123,12 @@ def train(
 
 
 def _add_gradients(
-    model: nn.Module, images: Tensor, targets: Tensor, numbers: Sequence[int], recipe: Recipe, parts: int,
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    numbers: Sequence[int],
+    recipe: Recipe,
+    parts: int,
     expect: Callable[[Sequence[int]], None],
 ) -> float:
     """Forward and backward through each part of a batch; returns the loss over all parts and processes."""

@@ -65,8 +65,14 @@ class Plan:
     def small(cls, **changes: Any) -> Plan:
         """Two variants, half the iterations, half of the pictures: five to ten minutes on two cores."""
         return dataclasses.replace(
-            cls(variants=("deeplab", "deeplab-largefov"), images=120, recipe=Recipe.shapes(iterations=400),
-                branch_recipe=Recipe.shapes(iterations=200)), **changes)
+            cls(
+                variants=("deeplab", "deeplab-largefov"),
+                images=120,
+                recipe=Recipe.shapes(iterations=400),
+                branch_recipe=Recipe.shapes(iterations=200),
+            ),
+            **changes,
+        )
 
     def to_json(self) -> str:
         """One JSON object; `from_json` reads it back."""

@@ -28,17 +28,22 @@ def refuse(net: Network, data: LabelledImages, recipe: Recipe, accumulate: int) 
     if net.spec.num_classes != data.num_classes:
         raise ValueError(f"net: has {net.spec.num_classes} classes, expected the data's {data.num_classes}")
     if recipe.label_offset not in (None, net.grid.offset):
-        raise ValueError(f"label_offset: got {recipe.label_offset}, expected {net.grid.offset}, where the scores "
-                         f"of {net.spec.variant} with geometry {net.spec.geometry!r} are (Recipe.paper and "
-                         "Recipe.release go with the geometry of that name)")
+        raise ValueError(
+            f"label_offset: got {recipe.label_offset}, expected {net.grid.offset}, where the scores "
+            f"of {net.spec.variant} with geometry {net.spec.geometry!r} are (Recipe.paper and "
+            "Recipe.release go with the geometry of that name)"
+        )
     check_crop(recipe.crop, net.grid.stride, net.grid.offset)
     if not 1 <= accumulate <= recipe.batch:
         near = min(max(accumulate, 1), recipe.batch)
-        raise ValueError(f"accumulate: got {accumulate}, expected 1 to {recipe.batch} parts of a batch; "
-                         f"nearest: {near}")
+        raise ValueError(
+            f"accumulate: got {accumulate}, expected 1 to {recipe.batch} parts of a batch; nearest: {near}"
+        )
     if accumulate > 1 and recipe.batch_norm:
-        raise ValueError("accumulate: got more than 1 with batch_norm, whose statistics need the whole batch at "
-                         "once; switch one of them off")
+        raise ValueError(
+            "accumulate: got more than 1 with batch_norm, whose statistics need the whole batch at "
+            "once; switch one of them off"
+        )
     return net.grid
 
 
@@ -55,8 +60,10 @@ def resolve(device: str | torch.device) -> torch.device:
         there = _devices()
         if found.type not in there or (found.index or 0) >= there[found.type]:
             names = [f"{kind}:0 to {kind}:{n - 1}" if n > 1 else kind for kind, n in there.items() if n]
-            raise ValueError(f"device: got {str(device)!r}, which torch {torch.__version__} does not find on this "
-                             f"machine, expected 'auto' or one of what is there: {', '.join(names)}")
+            raise ValueError(
+                f"device: got {str(device)!r}, which torch {torch.__version__} does not find on this "
+                f"machine, expected 'auto' or one of what is there: {', '.join(names)}"
+            )
         return found
     if not torch.cuda.is_available():
         return torch.device("cpu")
@@ -115,6 +122,7 @@ def prepared(
             share_statistics(net)
     try:
         with drawn_by_sample(net, recipe.dropout, recipe.seed) as layers:
+
             def expect(numbers: Sequence[int]) -> None:
                 for layer in layers:
                     layer.numbers = numbers

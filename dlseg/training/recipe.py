@@ -91,8 +91,13 @@ class Recipe:
         if stage not in (1, 2):
             raise ValueError(f"stage: got {stage!r}, expected 1 or 2")
         geometry = _labeller(variant).release
-        said = cls(crop=geometry.crop, label_offset=_offset(geometry),
-                   batch=30 if variant.endswith("largefov") else 20, bias_lr_factor=2.0, decay_biases=False)
+        said = cls(
+            crop=geometry.crop,
+            label_offset=_offset(geometry),
+            batch=30 if variant.endswith("largefov") else 20,
+            bias_lr_factor=2.0,
+            decay_biases=False,
+        )
         if stage == 2:
             said = dataclasses.replace(said, lr=1e-2, step_size=3000, iterations=12_000)
         return dataclasses.replace(said, **changes)
@@ -132,5 +137,13 @@ def _offset(geometry: Geometry) -> Literal[0, 1]:
     return 1 if geometry.offset else 0
 
 
-SHAPES = Recipe(crop=130, batch=16, iterations=800, lr=0.05, classifier_lr_factor=1.0, schedule="poly",
-                dropout=0.1, batch_norm=True)
+SHAPES = Recipe(
+    crop=130,
+    batch=16,
+    iterations=800,
+    lr=0.05,
+    classifier_lr_factor=1.0,
+    schedule="poly",
+    dropout=0.1,
+    batch_norm=True,
+)

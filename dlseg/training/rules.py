@@ -14,8 +14,17 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get
 if TYPE_CHECKING:
     from dlseg.training.recipe import Recipe
 
-POSITIVE = ("crop", "batch", "iterations", "lr", "classifier_lr_factor", "bias_lr_factor", "step_size", "gamma",
-            "power")
+POSITIVE = (
+    "crop",
+    "batch",
+    "iterations",
+    "lr",
+    "classifier_lr_factor",
+    "bias_lr_factor",
+    "step_size",
+    "gamma",
+    "power",
+)
 SHARES = ("momentum", "dropout")  # 0 ≤ x < 1
 NOT_NEGATIVE = ("weight_decay", "classifier_std", "seed")
 
@@ -65,8 +74,10 @@ def check_crop(crop: int, stride: int, offset: int) -> None:
     if too_much:
         below, above = crop - too_much, crop - too_much + stride
         near = below if below > 0 and too_much <= stride // 2 else above
-        raise ValueError(f"crop: got {crop}, expected {stride}k + {offset + 1}, so that labels decimated as "
-                         f"[{offset or ''}::{stride}] meet the score positions; nearest: {near}")
+        raise ValueError(
+            f"crop: got {crop}, expected {stride}k + {offset + 1}, so that labels decimated as "
+            f"[{offset or ''}::{stride}] meet the score positions; nearest: {near}"
+        )
 
 
 def read_object(text: str, known: Sequence[str], what: str = "recipe") -> dict[str, Any]:
@@ -84,10 +95,9 @@ def read_object(text: str, known: Sequence[str], what: str = "recipe") -> dict[s
 
 
 def nearest(value: Any, known: Sequence[Any]) -> str:
-    """"; nearest: …" where one of the known words is like the one that came, else nothing."""
+    """ "; nearest: …" where one of the known words is like the one that came, else nothing."""
     words = [word for word in known if isinstance(word, str)]
     found = difflib.get_close_matches(str(value), words, 1, 0.5)
     if not found:  # "learning_rate" is not spelled like "lr", but abbreviated so
         found = [w for w in words if w == "".join(part[:1] for part in str(value).split("_"))]
     return f"; nearest: {found[0]}" if found else ""
-

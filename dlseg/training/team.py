@@ -24,8 +24,10 @@ class Team:
     def share(self, batch: int) -> range:
         """Which samples of a batch are this process's; ValueError where some process would get none."""
         if batch < self.size:
-            raise ValueError(f"batch: got {batch}, expected at least one image for each of {self.size} processes; "
-                             f"nearest: {self.size}")
+            raise ValueError(
+                f"batch: got {batch}, expected at least one image for each of {self.size} processes; "
+                f"nearest: {self.size}"
+            )
         return range(batch * self.rank // self.size, batch * (self.rank + 1) // self.size)
 
     def total(self, x: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:

@@ -7,6 +7,14 @@ from dlseg.widgets.pooling_explorer import PoolingExplorer, pooling_explorer
 from dlseg.widgets.training_explorer import TrainingExplorer, training_explorer
 
 __all__ = [
-    "AtrousExplorer", "CRFStudio", "FieldExplorer", "PoolingExplorer", "TrainingExplorer", "atrous_explorer",
-    "crf_studio", "field_explorer", "pooling_explorer", "training_explorer",
+    "AtrousExplorer",
+    "CRFStudio",
+    "FieldExplorer",
+    "PoolingExplorer",
+    "TrainingExplorer",
+    "atrous_explorer",
+    "crf_studio",
+    "field_explorer",
+    "pooling_explorer",
+    "training_explorer",
 ]

@@ -91,14 +91,25 @@ class AtrousExplorer(Explorer[Filter, Filtered]):
     def __init__(self, features: Float[np.ndarray, "h w"], image: UInt8[np.ndarray, "H W 3"]) -> None:
         self._features, self._image = features, image
         begin = Filter()
-        self.start(begin, {
-            "kernel": whole_slider("kernel (taps)", 3, *KERNELS, "Taps of the filter along an axis"),
-            "rate": whole_slider("rate (cells)", 2, *RATES, "Cells from one tap to the next: 1 is without holes"),
-            "stride": whole_slider("stride (cells)", 1, *STRIDES, "Cells from one output to the next"),
-            "name": choice("filter", begin.name, FILTERS, "What the filter computes", 220),
-            "layer": choice("layer", begin.layer, LAYERS,
-                            "A convolution, or pool5 behind one, which the release left without holes", 180)},
-            width=200)
+        self.start(
+            begin,
+            {
+                "kernel": whole_slider("kernel (taps)", 3, *KERNELS, "Taps of the filter along an axis"),
+                "rate": whole_slider(
+                    "rate (cells)", 2, *RATES, "Cells from one tap to the next: 1 is without holes"
+                ),
+                "stride": whole_slider("stride (cells)", 1, *STRIDES, "Cells from one output to the next"),
+                "name": choice("filter", begin.name, FILTERS, "What the filter computes", 220),
+                "layer": choice(
+                    "layer",
+                    begin.layer,
+                    LAYERS,
+                    "A convolution, or pool5 behind one, which the release left without holes",
+                    180,
+                ),
+            },
+            width=200,
+        )
 
     def _answer(self, state: Filter) -> Filtered:
         taps = filter_taps(state.name, state.kernel)
@@ -126,17 +137,25 @@ class AtrousExplorer(Explorer[Filter, Filtered]):
 
     def _map(self, answer: Filtered) -> Drawing:
         (height, width), size = answer.map.shape, max(1, SIDE // max(answer.map.shape))
-        marks = [Mark("hole", SKY, cell_marks(answer.map.shape, answer.holes, size, 0.36)),
-                 Mark("only the release reads it", PURPLE, cell_marks(answer.map.shape, answer.extra, size, 0.3)),
-                 Mark("", BLACK, cell_marks(answer.map.shape, answer.taps, size, 0.0)),
-                 Mark("tap", ORANGE, cell_marks(answer.map.shape, answer.taps, size, 0.12))]
+        marks = [
+            Mark("hole", SKY, cell_marks(answer.map.shape, answer.holes, size, 0.36)),
+            Mark("only the release reads it", PURPLE, cell_marks(answer.map.shape, answer.extra, size, 0.3)),
+            Mark("", BLACK, cell_marks(answer.map.shape, answer.taps, size, 0.0)),
+            Mark("tap", ORANGE, cell_marks(answer.map.shape, answer.taps, size, 0.12)),
+        ]
         outside = sum(not (0 <= r < height and 0 <= c < width) for r, c in answer.taps)
         note = f" · {outside} of {len(answer.taps)} taps read zeros outside" if outside else ""
         kept = [mark for mark in marks if mark.mask.any()]
         title = "what pool5 reads" if answer.filter.layer == POOL5 else "taps on the map"
-        return Drawing(title, self._image, kept, f"{height} × {width} cells{note}",
-                       values=enlarged(answer.map, size), bar=Bar.over("feature", answer.map, "gray"),
-                       **self._pointer(answer, ring=False))
+        return Drawing(
+            title,
+            self._image,
+            kept,
+            f"{height} × {width} cells{note}",
+            values=enlarged(answer.map, size),
+            bar=Bar.over("feature", answer.map, "gray"),
+            **self._pointer(answer, ring=False),
+        )
 
     def _output(self, answer: Filtered, form: Form, bar: Bar) -> Drawing:
         size = max(1, SIDE // max(form.output.shape))
@@ -145,8 +164,15 @@ class AtrousExplorer(Explorer[Filter, Filtered]):
             words.append(f"{form.macs // form.output.size} multiply-adds an output, {form.macs:,} in all")
         if form is not answer.forms[0]:
             words.append(f"largest difference from {answer.forms[0].name}: {form.difference(answer.forms[0]):.2g}")
-        return Drawing(form.name, self._image, (), "\n".join(words), values=enlarged(form.output, size), bar=bar,
-                       **self._pointer(answer))
+        return Drawing(
+            form.name,
+            self._image,
+            (),
+            "\n".join(words),
+            values=enlarged(form.output, size),
+            bar=bar,
+            **self._pointer(answer),
+        )
 
     def _pointer(self, answer: Filtered, ring: bool = True) -> dict[str, Any]:
         rows, columns = answer.forms[0].output.shape
@@ -156,8 +182,10 @@ class AtrousExplorer(Explorer[Filter, Filtered]):
 
 def reached(window: Window, unit: Cell) -> tuple[Cell, ...]:
     """The cells (row, column) that the taps of an output read; those below 0 or beyond the map are padding."""
-    rows, columns = ([unit[a] * window.stride[a] - window.padding[a] + tap * window.rate[a]
-                      for tap in range(window.kernel[a])] for a in (0, 1))
+    rows, columns = (
+        [unit[a] * window.stride[a] - window.padding[a] + tap * window.rate[a] for tap in range(window.kernel[a])]
+        for a in (0, 1)
+    )
     return tuple(product(rows, columns))
 
 
@@ -169,7 +197,7 @@ def cell_marks(shape: tuple[int, ...], cells: Sequence[Cell], size: int, inset: 
             mask[row, column] = True
     free = max(1, round(inset * size)) if inset else 0
     inside = np.zeros((size, size), dtype=bool)
-    inside[free:size - free, free:size - free] = True
+    inside[free : size - free, free : size - free] = True
     return np.asarray(enlarged(mask, size) & np.tile(inside, mask.shape))
 
 
@@ -194,8 +222,10 @@ def atrous_explorer(image: Any = None) -> AtrousExplorer:
         picture = _middle(as_rgb(given), ENOUGH)
         features = feature_map(picture)
     if min(features.shape) < CELLS or not np.isfinite(features).all():
-        raise ValueError(f"image: expected a map of at least {CELLS}×{CELLS} finite numbers, or at least "
-                         f"{STRIDE * CELLS}×{STRIDE * CELLS} pixels; got {given.shape}")
+        raise ValueError(
+            f"image: expected a map of at least {CELLS}×{CELLS} finite numbers, or at least "
+            f"{STRIDE * CELLS}×{STRIDE * CELLS} pixels; got {given.shape}"
+        )
     middle = _middle(features, CELLS)
     below = heat(middle, scale="gray") if picture is None else _middle(picture, STRIDE * CELLS)
     photo = np.asarray(Image.fromarray(below).resize((SIDE, SIDE), Image.Resampling.NEAREST))
@@ -204,4 +234,4 @@ def atrous_explorer(image: Any = None) -> AtrousExplorer:
 
 def _middle(values: Shaped[np.ndarray, "H W *C"], most: int) -> Shaped[np.ndarray, "h w *C"]:
     top, left = (max(0, (n - most) // 2) for n in values.shape[:2])
-    return np.ascontiguousarray(values[top:top + most, left:left + most])
+    return np.ascontiguousarray(values[top : top + most, left : left + most])

@@ -72,9 +72,15 @@ class Shown(ABC):
         if self._shown_in and self._shown_in == run_number():
             return  # the call showed it already; as the cell's last line it would appear twice
         self._shown_in = run_number()
-        bundle = {"text/plain": repr(self), "image/png": base64.b64encode(self.still().png()).decode(),
-                  "application/vnd.jupyter.widget-view+json": {
-                      "version_major": 2, "version_minor": 0, "model_id": self.box.model_id}}
+        bundle = {
+            "text/plain": repr(self),
+            "image/png": base64.b64encode(self.still().png()).decode(),
+            "application/vnd.jupyter.widget-view+json": {
+                "version_major": 2,
+                "version_minor": 0,
+                "model_id": self.box.model_id,
+            },
+        }
         shell().display_pub.publish(bundle)
 
 

@@ -34,6 +34,8 @@ class Chart(anywidget.AnyWidget):  # type: ignore[misc]
 
     def show(self, curves: Curves) -> None:
         """Draw other curves."""
-        lines = [{"name": name, "values": [float(value) if isfinite(value) else None for value in values]}
-                 for name, values in curves.lines.items()]
+        lines = [
+            {"name": name, "values": [float(value) if isfinite(value) else None for value in values]}
+            for name, values in curves.lines.items()
+        ]
         self.data = {"title": curves.title, "x_label": curves.x_label, "x": list(curves.x), "lines": lines}

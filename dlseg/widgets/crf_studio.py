@@ -24,8 +24,9 @@ from dlseg.widgets.subject import Subject, make_subject
 class CRFStudio(Shown):
     """The explorer that `crf_studio` makes and shows; see there. Safe to read while a slider is being dragged."""
 
-    def __init__(self, subject: Subject, params: CRFParams, sliders: Sequence[str], tools: bool,
-                 kernel: str, **options: Any) -> None:
+    def __init__(
+        self, subject: Subject, params: CRFParams, sliders: Sequence[str], tools: bool, kernel: str, **options: Any
+    ) -> None:
         self._bench = Bench(options)
         self._bench.refiner(subject, kernel)  # the caller's mistakes come out here, before there is a thread
         self._answer: Answer | None = None
@@ -76,17 +77,25 @@ class CRFStudio(Shown):
 
     def still(self) -> Still:
         """Photo, coarse labels and refined labels side by side, as a figure: what a page without widgets shows."""
-        after = "CRF: " + ", ".join(f"{CONTROLS[name].label.split()[0]} {getattr(self.params, name):.3g}"
-                                    for name in self.sliders if name != "iterations")
+        after = "CRF: " + ", ".join(
+            f"{CONTROLS[name].label.split()[0]} {getattr(self.params, name):.3g}"
+            for name in self.sliders
+            if name != "iterations"
+        )
         answer = self._settled()
         subject = answer.asked.subject
         size = shown_size(*subject.size)
         photo = np.moveaxis(decimated(np.moveaxis(subject.image, 2, 0), size), 0, 2)
         by_hand = subject.scribbles is not None
         coarse = decimated(answer.coarse.labels if subject.scribbles is None else subject.scribbles, size)
-        return panels([label_panel("image", photo, coarse, opacity=0.0),
-                       label_panel("scribbles" if by_hand else "coarse", photo, coarse),
-                       label_panel(after, photo, decimated(answer.refined.labels, size))], subject.names)
+        return panels(
+            [
+                label_panel("image", photo, coarse, opacity=0.0),
+                label_panel("scribbles" if by_hand else "coarse", photo, coarse),
+                label_panel(after, photo, decimated(answer.refined.labels, size)),
+            ],
+            subject.names,
+        )
 
     def close(self) -> None:
         """End the explorer's thread and take its controls out of the page."""
@@ -125,9 +134,19 @@ class CRFStudio(Shown):
         return f"CRFStudio({self.params})"
 
 
-def crf_studio(image: Any, probs: Any = None, truth: Any = None, params: CRFParams | None = None, *,
-               scribbles: Any = None, classes: Sequence[str] = (), sliders: Sequence[str] = tuple(CONTROLS),
-               tools: bool = True, kernel: str = "lattice", **options: Any) -> CRFStudio:
+def crf_studio(
+    image: Any,
+    probs: Any = None,
+    truth: Any = None,
+    params: CRFParams | None = None,
+    *,
+    scribbles: Any = None,
+    classes: Sequence[str] = (),
+    sliders: Sequence[str] = tuple(CONTROLS),
+    tools: bool = True,
+    kernel: str = "lattice",
+    **options: Any,
+) -> CRFStudio:
     """Show an image's labels before and after the fully connected CRF, with a slider for each setting.
 
     Args:

@@ -76,8 +76,9 @@ class Explorer(Shown, ABC, Generic[State, Answer]):
     def _boxed(self) -> Any:
         """Controls over pictures."""
         row = {"flex_flow": "row wrap", "overflow": "hidden"}
-        return explorer_box([ipywidgets.HBox(list(self.controls.values()), layout=row),
-                             ipywidgets.HBox(self.pictures, layout=row)])
+        return explorer_box(
+            [ipywidgets.HBox(list(self.controls.values()), layout=row), ipywidgets.HBox(self.pictures, layout=row)]
+        )
 
     @property
     def state(self) -> State:
@@ -166,12 +167,25 @@ def _point(picture: LabelCanvas, drawing: Drawing) -> None:
 
 def whole_slider(label: str, value: int, low: int, high: int, meaning: str) -> Any:
     """A labelled slider over whole numbers."""
-    return ipywidgets.IntSlider(value, low, high, description=label, tooltip=meaning, continuous_update=True,
-                                style={"description_width": "initial"},
-                                layout={"width": "auto", "flex": "1 1 220px"})
+    return ipywidgets.IntSlider(
+        value,
+        low,
+        high,
+        description=label,
+        tooltip=meaning,
+        continuous_update=True,
+        style={"description_width": "initial"},
+        layout={"width": "auto", "flex": "1 1 220px"},
+    )
 
 
 def choice(label: str, value: Any, options: Any, meaning: str, width: int = 230) -> Any:
     """A labelled drop-down list."""
-    return ipywidgets.Dropdown(options=options, value=value, description=label, tooltip=meaning,
-                               style={"description_width": "initial"}, layout={"width": f"{width}px"})
+    return ipywidgets.Dropdown(
+        options=options,
+        value=value,
+        description=label,
+        tooltip=meaning,
+        style={"description_width": "initial"},
+        layout={"width": f"{width}px"},
+    )

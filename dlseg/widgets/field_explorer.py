@@ -51,18 +51,29 @@ class FieldExplorer(Explorer[Unit, Seen]):
         self.numbers = ipywidgets.HTML()
         self.chart = ipywidgets.HTML()
         self._charted = ""
-        self.start(begin, {
-            "net": choice("network", net, NETS, "Variants of fc6: its taps and their rate", 230),
-            "geometry": choice("geometry", "paper", get_args(GeometryName),
-                               "Pools as the paper's text has them, or as the released files do", 180),
-            "layer": choice("layer", "fc6", layers(net, "paper"), "Whose unit is looked at", 150)})
+        self.start(
+            begin,
+            {
+                "net": choice("network", net, NETS, "Variants of fc6: its taps and their rate", 230),
+                "geometry": choice(
+                    "geometry",
+                    "paper",
+                    get_args(GeometryName),
+                    "Pools as the paper's text has them, or as the released files do",
+                    180,
+                ),
+                "layer": choice("layer", "fc6", layers(net, "paper"), "Whose unit is looked at", 150),
+            },
+        )
 
     def _answer(self, state: Unit) -> Seen:
         return seen(state.net, state.geometry, state.layer, self._image, (state.row, state.column))
 
     def _picked(self, index: int, row: float, column: float) -> dict[str, Any]:
-        shares = [min(max((share * (n + 2 * MARGIN) - MARGIN) / n, 0.0), 1.0)
-                  for share, n in zip((row, column), self._image.shape[:2], strict=True)]
+        shares = [
+            min(max((share * (n + 2 * MARGIN) - MARGIN) / n, 0.0), 1.0)
+            for share, n in zip((row, column), self._image.shape[:2], strict=True)
+        ]
         return {"row": shares[0], "column": shares[1]}
 
     def _fitted(self, state: Unit) -> Unit:
@@ -78,8 +89,13 @@ class FieldExplorer(Explorer[Unit, Seen]):
 
     def _boxed(self) -> Any:
         row = {"flex_flow": "row wrap", "overflow": "hidden"}
-        return explorer_box([ipywidgets.HBox(list(self.controls.values()), layout=row),
-                             ipywidgets.HBox([*self.pictures, self.numbers], layout=row), self.chart])
+        return explorer_box(
+            [
+                ipywidgets.HBox(list(self.controls.values()), layout=row),
+                ipywidgets.HBox([*self.pictures, self.numbers], layout=row),
+                self.chart,
+            ]
+        )
 
     def _drawings(self, answer: Seen) -> Sequence[Drawing]:
         size = self._framed.shape[:2]
@@ -89,18 +105,30 @@ class FieldExplorer(Explorer[Unit, Seen]):
         pointer = self._pointer(answer)
         height, width = answer.layer.size
         return [
-            Drawing(f"{answer.layer.name} sees {height} × {width} px", self._framed, marks,
-                    f"unit ({answer.unit[0]}, {answer.unit[1]}) of {answer.units[0]} × {answer.units[1]}",
-                    **pointer),
-            Drawing("How much each pixel counts", self._framed, marks[:1],
-                    f"half of it lies within {answer.radius:.0f} px", values=smoothed(answer.field, MARGIN),
-                    bar=field_bar(), **pointer),
+            Drawing(
+                f"{answer.layer.name} sees {height} × {width} px",
+                self._framed,
+                marks,
+                f"unit ({answer.unit[0]}, {answer.unit[1]}) of {answer.units[0]} × {answer.units[1]}",
+                **pointer,
+            ),
+            Drawing(
+                "How much each pixel counts",
+                self._framed,
+                marks[:1],
+                f"half of it lies within {answer.radius:.0f} px",
+                values=smoothed(answer.field, MARGIN),
+                bar=field_bar(),
+                **pointer,
+            ),
         ]
 
     def _pointer(self, answer: Seen) -> dict[str, Any]:
         whole = self._framed.shape[:2]
-        middle = [centre + stride * n + MARGIN for centre, stride, n
-                  in zip(answer.layer.centre, answer.layer.stride, answer.unit, strict=True)]
+        middle = [
+            centre + stride * n + MARGIN
+            for centre, stride, n in zip(answer.layer.centre, answer.layer.stride, answer.unit, strict=True)
+        ]
         steps = [max(stride, 1.0) / n for stride, n in zip(answer.layer.stride, whole, strict=True)]
         return {"ring": ((middle[0] + 0.5) / whole[0], (middle[1] + 0.5) / whole[1]), "steps": (steps[0], steps[1])}
 
@@ -116,8 +144,10 @@ class FieldExplorer(Explorer[Unit, Seen]):
     def still(self) -> Still:
         """The unit, its field, and two columns of Table 2: what a page without widgets shows."""
         drawings, table = self._drawings(self.answer), rows(self.state.geometry, _size(self._image))
-        charts = [Chart("fc6 sees (px)", partial(draw_fields, rows=table)),
-                  Chart("parameters (millions)", partial(draw_parameters, rows=table))]
+        charts = [
+            Chart("fc6 sees (px)", partial(draw_fields, rows=table)),
+            Chart("parameters (millions)", partial(draw_parameters, rows=table)),
+        ]
         return panels([*(drawing.panel() for drawing in drawings), *charts])
 
     def close(self) -> None:
@@ -130,17 +160,29 @@ class FieldExplorer(Explorer[Unit, Seen]):
 def numbers(state: Unit, answer: Seen) -> str:
     """The layer's and the network's sizes and costs as an HTML table."""
     field, cost = answer.layer, answer.cost
-    facts = [("field", f"{field.size[0]} px"), ("stride", f"{field.stride[0]:g} px"),
-             ("map", f"{answer.units[0]} × {answer.units[1]}"), ("parameters", f"{cost.parameters / 1e6:.2f} M"),
-             ("multiply-adds", f"{cost.macs / 1e9:.2f} · 10⁹")]
-    whole = [("parameters", f"{answer.parameters / 1e6:.1f} M"),
-             ("multiply-adds", f"{answer.macs / 1e9:.1f} · 10⁹")]
+    facts = [
+        ("field", f"{field.size[0]} px"),
+        ("stride", f"{field.stride[0]:g} px"),
+        ("map", f"{answer.units[0]} × {answer.units[1]}"),
+        ("parameters", f"{cost.parameters / 1e6:.2f} M"),
+        ("multiply-adds", f"{cost.macs / 1e9:.2f} · 10⁹"),
+    ]
+    whole = [
+        ("parameters", f"{answer.parameters / 1e6:.1f} M"),
+        ("multiply-adds", f"{answer.macs / 1e9:.1f} · 10⁹"),
+    ]
     weights = narrow_net(state.net, state.geometry)[1]
-    cells = [f"<tr><th colspan=2>{state.layer}</th></tr>", *(_cells(*fact) for fact in facts),
-             "<tr><th colspan=2>the whole network</th></tr>", *(_cells(*fact) for fact in whole)]
-    return (f"<table style='line-height:1.5'>{''.join(cells)}</table>"
-            "<p style='line-height:1.4;max-width:190px'>"
-            f"Numbers: full width, 21 classes, this image. Gradients: an eighth as wide, {weights}.</p>")
+    cells = [
+        f"<tr><th colspan=2>{state.layer}</th></tr>",
+        *(_cells(*fact) for fact in facts),
+        "<tr><th colspan=2>the whole network</th></tr>",
+        *(_cells(*fact) for fact in whole),
+    ]
+    return (
+        f"<table style='line-height:1.5'>{''.join(cells)}</table>"
+        "<p style='line-height:1.4;max-width:190px'>"
+        f"Numbers: full width, 21 classes, this image. Gradients: an eighth as wide, {weights}.</p>"
+    )
 
 
 def _picture(figure: Still, words: str) -> str:
@@ -181,7 +223,7 @@ def _size(image: UInt8[np.ndarray, "H W 3"]) -> tuple[int, int]:
 def _square(image: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "S S 3"]:
     side = min(image.shape[:2])
     top, left = ((n - side) // 2 for n in image.shape[:2])
-    square = Image.fromarray(image[top:top + side, left:left + side])
+    square = Image.fromarray(image[top : top + side, left : left + side])
     return np.asarray(square.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
 
 

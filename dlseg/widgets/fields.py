@@ -92,8 +92,9 @@ def layers(name: str, geometry: GeometryName) -> tuple[str, ...]:
     return tuple(n for n, layer in full_net(name, geometry).named_children() if Window.of(layer) is not None)
 
 
-def seen(name: str, geometry: GeometryName, layer: str, image: UInt8[np.ndarray, "H W 3"],
-         place: tuple[float, float]) -> Seen:
+def seen(
+    name: str, geometry: GeometryName, layer: str, image: UInt8[np.ndarray, "H W 3"], place: tuple[float, float]
+) -> Seen:
     """What the unit of `layer` nearest to `place` (shares of height and width) sees.
 
     Raises ValueError for an image that is too small for the network.
@@ -104,20 +105,30 @@ def seen(name: str, geometry: GeometryName, layer: str, image: UInt8[np.ndarray,
     fields = {f.name: f for f in receptive_field(full_net(name, geometry), size)}
     mine, found = spent[layer], fields[layer]
     units = (mine.size[1], mine.size[2])
-    row, column = (min(max(round((share * n - centre) / stride), 0), count - 1) for share, n, centre, stride, count
-                   in zip(place, size, found.centre, found.stride, units, strict=True))
+    row, column = (
+        min(max(round((share * n - centre) / stride), 0), count - 1)
+        for share, n, centre, stride, count in zip(place, size, found.centre, found.stride, units, strict=True)
+    )
     names = [child for child, _ in net.main.named_children()]
-    upto = nn.Sequential(OrderedDict(list(net.main.named_children())[:names.index(layer) + 1]))
+    upto = nn.Sequential(OrderedDict(list(net.main.named_children())[: names.index(layer) + 1]))
     gradient = effective_field(upto, to_input(image), (row, column)).numpy()
-    before = names[:names.index(layer)]
+    before = names[: names.index(layer)]
     previous = next((fields[n] for n in reversed(before) if n in fields), None)
     share = gradient / max(float(gradient.max()), 1e-30)
-    return Seen(found, found.box(row, column), _taps(net.main.get_submodule(layer), previous, (row, column)), share,
-                (row, column), units, mine, spent.parameters, spent.macs)
+    return Seen(
+        found,
+        found.box(row, column),
+        _taps(net.main.get_submodule(layer), previous, (row, column)),
+        share,
+        (row, column),
+        units,
+        mine,
+        spent.parameters,
+        spent.macs,
+    )
 
 
-def _taps(layer: nn.Module, previous: LayerField | None,
-          unit: tuple[int, int]) -> tuple[tuple[float, float], ...]:
+def _taps(layer: nn.Module, previous: LayerField | None, unit: tuple[int, int]) -> tuple[tuple[float, float], ...]:
     window = Window.of(layer)
     if window is None:
         raise ValueError(f"{layer} has no window")

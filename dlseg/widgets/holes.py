@@ -40,7 +40,7 @@ class Form:
 def _trunk() -> nn.Sequential:
     net, _ = open_weights("shapes")
     names = [name for name, _ in net.main.named_children()]
-    return nn.Sequential(OrderedDict(list(net.main.named_children())[:names.index(MAP_LAYER) + 1])).eval()
+    return nn.Sequential(OrderedDict(list(net.main.named_children())[: names.index(MAP_LAYER) + 1])).eval()
 
 
 @torch.inference_mode()
@@ -60,7 +60,7 @@ def filter_taps(name: str, kernel: int) -> Float[np.ndarray, "k k"]:
         taps[:] = -1 / (kernel**2 - 1)
         taps[half, half] = 1
     else:
-        taps[:, :half], taps[:, kernel - half:] = 1 / (kernel * half), -1 / (kernel * half)
+        taps[:, :half], taps[:, kernel - half :] = 1 / (kernel * half), -1 / (kernel * half)
     return taps.T.copy() if name == "upper less lower" else taps
 
 
@@ -70,8 +70,9 @@ def window(kernel: int, rate: int, stride: int) -> Window:
     return Window((kernel, kernel), (stride, stride), (padding, padding), (rate, rate))
 
 
-def convolutions(features: Float[np.ndarray, "h w"], taps: Float[np.ndarray, "k k"], rate: int,
-                 stride: int) -> tuple[Form, Form, Form]:
+def convolutions(
+    features: Float[np.ndarray, "h w"], taps: Float[np.ndarray, "k k"], rate: int, stride: int
+) -> tuple[Form, Form, Form]:
     """The same output three ways: torch's dilation, sampling the map, a filter with zeros."""
     x, weight = torch.from_numpy(features)[None, None], torch.from_numpy(taps)[None, None]
     padding = window(len(taps), rate, stride).padding[0]
@@ -82,16 +83,22 @@ def convolutions(features: Float[np.ndarray, "h w"], taps: Float[np.ndarray, "k 
 
     native = output("native")
     each, with_zeros = taps.size, insert_holes(weight, rate).numel()
-    return (Form("native", "torch's dilation", native, native.size * each),
-            Form("sample", f"filter left intact, map read every {rate}" if rate > 1 else "filter left intact",
-                 output("sample"), native.size * each),
-            Form("zeros", f"{with_zeros - each} zeros put between the taps", output("zeros"),
-                 native.size * with_zeros))
+    return (
+        Form("native", "torch's dilation", native, native.size * each),
+        Form(
+            "sample",
+            f"filter left intact, map read every {rate}" if rate > 1 else "filter left intact",
+            output("sample"),
+            native.size * each,
+        ),
+        Form("zeros", f"{with_zeros - each} zeros put between the taps", output("zeros"), native.size * with_zeros),
+    )
 
 
 @torch.inference_mode()
-def pools(features: Float[np.ndarray, "h w"],
-          taps: Float[np.ndarray, "k k"]) -> tuple[np.ndarray, tuple[Form, Form, Form]]:
+def pools(
+    features: Float[np.ndarray, "h w"], taps: Float[np.ndarray, "k k"]
+) -> tuple[np.ndarray, tuple[Form, Form, Form]]:
     """pool4, conv5 with this filter, ReLU and pool5 at every position: the map that pool5 reads, and its output as
     the slow truth, with holes, and as DeepLab released it, laid where it differs least.
 
@@ -99,12 +106,15 @@ def pools(features: Float[np.ndarray, "h w"],
     """
     x, conv5 = torch.from_numpy(features)[None, None], nn.Conv2d(1, 1, len(taps), bias=False)
     conv5.weight = nn.Parameter(torch.from_numpy(taps)[None, None])
-    net = nn.Sequential(OrderedDict(pool4=nn.MaxPool2d(2, 2), conv5=conv5, relu5=nn.ReLU(),
-                                    pool5=nn.MaxPool2d(2, 2)))
+    net = nn.Sequential(
+        OrderedDict(pool4=nn.MaxPool2d(2, 2), conv5=conv5, relu5=nn.ReLU(), pool5=nn.MaxPool2d(2, 2))
+    )
     truth = shift_and_stitch(net, x, 1)[0, 0].numpy()
     dense = densify(net, 1)
     exact, before = dense(x)[0, 0].numpy(), dense[:-1](x)[0, 0].numpy()
-    released = densify(net, 1, pools="released")(x)[0, 0].numpy()[1:, 1:][:len(truth), :truth.shape[1]]
-    return before, (Form("shift and stitch", "the strided net, run on 16 shifted maps", truth, 0),
-                    Form("with holes", "2×2, its taps 2 apart", exact, 0),
-                    Form("as released", "3×3, no holes", released, 0))
+    released = densify(net, 1, pools="released")(x)[0, 0].numpy()[1:, 1:][: len(truth), : truth.shape[1]]
+    return before, (
+        Form("shift and stitch", "the strided net, run on 16 shifted maps", truth, 0),
+        Form("with holes", "2×2, its taps 2 apart", exact, 0),
+        Form("as released", "3×3, no holes", released, 0),
+    )

@@ -24,9 +24,13 @@ class Live(Generic[State, Picture]):
     only when the work takes more than 0.2 s.
     """
 
-    def __init__(self, compute: Callable[[State, Callable[[], bool]], Iterator[Picture]],
-                 show: Callable[[Picture], None], fail: Callable[[Exception], None],
-                 busy: Callable[[bool], None] = lambda working: None) -> None:
+    def __init__(
+        self,
+        compute: Callable[[State, Callable[[], bool]], Iterator[Picture]],
+        show: Callable[[Picture], None],
+        fail: Callable[[Exception], None],
+        busy: Callable[[bool], None] = lambda working: None,
+    ) -> None:
         self._compute, self._show, self._fail, self._busy = compute, show, fail, busy
         self._change = threading.Condition()
         self._waiting: list[State] = []  # none or one: a newer state replaces the one that waits

@@ -23,8 +23,10 @@ PING = 30_000  # milliseconds
 SHORT = 35  # a socket's path holds about 100 letters, of which Jupyter takes 65
 EXTENSIONS = ("@voila-dashboards/widgets-manager8", "@jupyter-widgets/jupyterlab-manager", "anywidget")  # no others
 # The page's template asks a font server for icons that the studio does not use; nothing may leave the computer.
-POLICY = ("default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'none'; "
-          f"form-action 'self'; connect-src 'self' data: blob: ws://{HERE_ONLY}:*")
+POLICY = (
+    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'none'; "
+    f"form-action 'self'; connect-src 'self' data: blob: ws://{HERE_ONLY}:*"
+)
 CELL = """
 import os
 import numpy as np
@@ -62,8 +64,17 @@ class Page(Voila):  # type: ignore[misc]
         webbrowser.open(file.as_uri())
 
 
-def serve(image: np.ndarray, params: str, classes: list[str], kernel: str, arrays: dict[str, np.ndarray], *,
-          port: int, browser: bool, said: Said) -> None:
+def serve(
+    image: np.ndarray,
+    params: str,
+    classes: list[str],
+    kernel: str,
+    arrays: dict[str, np.ndarray],
+    *,
+    port: int,
+    browser: bool,
+    said: Said,
+) -> None:
     """Serve the studio of an image until the process is told to end (Ctrl+C or SIGTERM).
 
     Args:
@@ -81,9 +92,20 @@ def serve(image: np.ndarray, params: str, classes: list[str], kernel: str, array
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
         notebook.metadata["title"] = "CRF studio"
         nbformat.write(notebook, folder / "studio.ipynb")
-        page = Page(ip=HERE_ONLY, port=port, notebook_path=str(folder / "studio.ipynb"), root_dir=str(folder),
-                    connection_dir_root=str(folder), auto_token=True, config_file_paths=[], log_level="ERROR",
-                    config=_config(folder), tornado_settings=_settings(), said=said, opens=browser)
+        page = Page(
+            ip=HERE_ONLY,
+            port=port,
+            notebook_path=str(folder / "studio.ipynb"),
+            root_dir=str(folder),
+            connection_dir_root=str(folder),
+            auto_token=True,
+            config_file_paths=[],
+            log_level="ERROR",
+            config=_config(folder),
+            tornado_settings=_settings(),
+            said=said,
+            opens=browser,
+        )
         page.initialize([])
         page.start()
 

@@ -70,8 +70,9 @@ DIFFERENCE_NAMES = ("as before", "right before and wrong now", "wrong before and
 DIFFERENCE_COLOURS = ((0, 0, 0, 0), (213, 94, 0, 255), (0, 114, 178, 255), (204, 121, 167, 255))  # Okabe and Ito's
 
 
-def difference_plane(labels: Integer[np.ndarray, "h w"], before: Integer[np.ndarray, "h w"],
-                     truth: Integer[np.ndarray, "h w"] | None) -> Plane:
+def difference_plane(
+    labels: Integer[np.ndarray, "h w"], before: Integer[np.ndarray, "h w"], truth: Integer[np.ndarray, "h w"] | None
+) -> Plane:
     """Where two labellings differ, and with a truth, to whose good: in colours that no colour vision confuses."""
     table = np.full((256, 4), 255, dtype=np.uint8)
     table[:4] = DIFFERENCE_COLOURS

@@ -86,14 +86,27 @@ class PoolingExplorer(Explorer[Shift, Shifted]):
         begin = Shift(index=1 + int(counts[1:].argmax()))
         dense = [scores_at(image, 8)[v] for v in range(len(self._names) - 1)]
         self._bars = [Bar.over("score: more is more likely", scores) for scores in dense]
-        self.start(begin, {
-            "right": whole_slider("right (px)", 0, -FARTHEST, FARTHEST, "Move the image to the right"),
-            "down": whole_slider("down (px)", 0, -FARTHEST, FARTHEST, "Move the image down"),
-            "stride": choice("stride", 32, [(f"{s} px", s) for s in STRIDES],
-                             "Pixels from one score to the next: 32 in VGG-16; less where poolings do not skip",
-                             140),
-            "index": choice("scores for", begin.index, [(name, v) for v, name in enumerate(self._names) if v],
-                            "The class whose scores are shown", 200)})
+        self.start(
+            begin,
+            {
+                "right": whole_slider("right (px)", 0, -FARTHEST, FARTHEST, "Move the image to the right"),
+                "down": whole_slider("down (px)", 0, -FARTHEST, FARTHEST, "Move the image down"),
+                "stride": choice(
+                    "stride",
+                    32,
+                    [(f"{s} px", s) for s in STRIDES],
+                    "Pixels from one score to the next: 32 in VGG-16; less where poolings do not skip",
+                    140,
+                ),
+                "index": choice(
+                    "scores for",
+                    begin.index,
+                    [(name, v) for v, name in enumerate(self._names) if v],
+                    "The class whose scores are shown",
+                    200,
+                ),
+            },
+        )
 
     def _answer(self, state: Shift) -> Shifted:
         image = moved(self._image, state.down, state.right)
@@ -110,14 +123,27 @@ class PoolingExplorer(Explorer[Shift, Shifted]):
         winner = self._names[1 + int(answer.answer.argmax())]
         rows, columns = answer.scores.shape
         return [
-            Drawing("The image", image, cells,
-                    status=f"{way(shift.down, shift.right)}; taken as a whole it is a “{winner}”"),
-            Drawing(f"{rows} × {columns} scores for “{name}”", image, cells[1:],
-                    values=enlarged(scores, self._times), bar=self._bars[shift.index - 1],
-                    status=f"the highest score: {way(*answer.peak_moved)}"),
-            Drawing(f"A perfect {rows} × {columns} map's cut", image,
-                    labels=enlarged(answer.best, self._times), names=self._names,
-                    status=f"mean IoU {100 * answer.best_iou:.1f} %, at best"),
+            Drawing(
+                "The image",
+                image,
+                cells,
+                status=f"{way(shift.down, shift.right)}; taken as a whole it is a “{winner}”",
+            ),
+            Drawing(
+                f"{rows} × {columns} scores for “{name}”",
+                image,
+                cells[1:],
+                values=enlarged(scores, self._times),
+                bar=self._bars[shift.index - 1],
+                status=f"the highest score: {way(*answer.peak_moved)}",
+            ),
+            Drawing(
+                f"A perfect {rows} × {columns} map's cut",
+                image,
+                labels=enlarged(answer.best, self._times),
+                names=self._names,
+                status=f"mean IoU {100 * answer.best_iou:.1f} %, at best",
+            ),
         ]
 
     def _cells(self, answer: Shifted) -> list[Mark]:
@@ -127,8 +153,10 @@ class PoolingExplorer(Explorer[Shift, Shifted]):
         top, left = (first + n * stride for n in answer.peak)
         rim = outline((height, width), (top, left, top + stride - 1, left + stride - 1), 5)
         lines = grid_lines((height, width), stride, first, 2)
-        return [Mark(f"cells of {answer.shift.stride} px, a score each", SKY, lines),
-                Mark("the highest score", ORANGE, rim)]
+        return [
+            Mark(f"cells of {answer.shift.stride} px, a score each", SKY, lines),
+            Mark("the highest score", ORANGE, rim),
+        ]
 
 
 def _peak(scores: Float[np.ndarray, "h w"]) -> tuple[int, int]:
@@ -176,5 +204,7 @@ def _at_most(side: int, image: np.ndarray, label: np.ndarray) -> tuple[np.ndarra
     if max(height, width) <= side:
         return image, label
     size = round(width * side / max(height, width)), round(height * side / max(height, width))
-    return (np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX)),
-            np.asarray(Image.fromarray(label).resize(size, Image.Resampling.NEAREST)))
+    return (
+        np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX)),
+        np.asarray(Image.fromarray(label).resize(size, Image.Resampling.NEAREST)),
+    )

@@ -52,8 +52,13 @@ class Refiner:
         kernel, options: as for `DenseCRF`.
     """
 
-    def __init__(self, image: UInt8[np.ndarray, "H W 3"], probs: Float[np.ndarray, "C H W"],
-                 kernel: str = "lattice", **options: Any) -> None:
+    def __init__(
+        self,
+        image: UInt8[np.ndarray, "H W 3"],
+        probs: Float[np.ndarray, "C H W"],
+        kernel: str = "lattice",
+        **options: Any,
+    ) -> None:
         self.size: Size = (image.shape[0], image.shape[1])
         probs = checked_scores("probs", probs, self.size)
         self._scale, most = 1, EXACT_PIXELS if kernel == "exact" else WHOLE_PIXELS
@@ -120,8 +125,10 @@ class Refiner:
 def smaller(image: np.ndarray, probs: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
     """Image (H, W, 3) and probabilities (C, H, W) averaged to about a `factor`th of their sides."""
     size = -(-image.shape[1] // factor), -(-image.shape[0] // factor)
-    photo, *maps = (np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BOX))
-                    for plane in (image, *probs.astype(np.float32, copy=False)))
+    photo, *maps = (
+        np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BOX))
+        for plane in (image, *probs.astype(np.float32, copy=False))
+    )
     return photo, np.stack(maps) / np.sum(maps, axis=0)
 
 

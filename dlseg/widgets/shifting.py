@@ -23,7 +23,7 @@ def moved(values: np.ndarray, down: int, right: int, mode: Any = "reflect", **fi
     (height, width), rest = values.shape[:2], [(0, 0)] * (values.ndim - 2)
     wide = np.pad(values, [(abs(down),) * 2, (abs(right),) * 2, *rest], mode=mode, **fill)
     top, left = abs(down) - down, abs(right) - right
-    return np.asarray(wide[top:top + height, left:left + width])
+    return np.asarray(wide[top : top + height, left : left + width])
 
 
 @cache
@@ -65,8 +65,9 @@ def between(pixels: int, cells: int, stride: int, centre: float) -> Float[np.nda
     return np.maximum(0, 1 - np.abs(at[:, None] - np.arange(cells)))
 
 
-def best_labels(label: UInt8[np.ndarray, "H W"], cells: tuple[int, int], stride: int,
-                centre: float) -> UInt8[np.ndarray, "H W"]:
+def best_labels(
+    label: UInt8[np.ndarray, "H W"], cells: tuple[int, int], stride: int, centre: float
+) -> UInt8[np.ndarray, "H W"]:
     """What a perfect score map of `cells` (h, w) could say: each cell knows the shares of the classes in its own
     pixels, void aside, and bilinear upsampling does the rest, as in DeepLab. Labels (H, W).
     """

@@ -12,8 +12,9 @@ from dlseg.widgets.refiner import Refined, Trace
 WIDTHS = (1, 2, 4, 7, 10, 15, 20)  # pixels beside the void ring
 
 
-def curves(trace: Trace, before: Refined, titles: tuple[str, str], truth: np.ndarray | None,
-           num_classes: int) -> list[Curves]:
+def curves(
+    trace: Trace, before: Refined, titles: tuple[str, str], truth: np.ndarray | None, num_classes: int
+) -> list[Curves]:
     """Free energy by iteration; with a truth (H, W), mean IoU by iteration and near edges, else how far Q moved.
 
     Args:
@@ -22,11 +23,19 @@ def curves(trace: Trace, before: Refined, titles: tuple[str, str], truth: np.nda
     """
     pixels = trace.labels[0].size
     steps = list(range(len(trace.labels)))
-    energy = Curves("Free energy, nats per pixel", "after iteration", steps,
-                    {titles[1]: [value / pixels for value in trace.free_energy]})
+    energy = Curves(
+        "Free energy, nats per pixel",
+        "after iteration",
+        steps,
+        {titles[1]: [value / pixels for value in trace.free_energy]},
+    )
     if truth is None:
-        return [energy, Curves("Largest change of a probability", "in iteration", steps[1:],
-                               {titles[1]: list(trace.change[1:])})]
+        return [
+            energy,
+            Curves(
+                "Largest change of a probability", "in iteration", steps[1:], {titles[1]: list(trace.change[1:])}
+            ),
+        ]
     score = [mean_iou(labels, truth, num_classes) for labels in trace.labels]
     rows = {titles[1]: score, titles[0]: [mean_iou(before.labels, truth, num_classes)] * len(steps)}
     found = [energy, Curves("Mean IoU, %", "after iteration", steps, rows)]
@@ -41,8 +50,9 @@ def mean_iou(labels: np.ndarray, truth: np.ndarray, num_classes: int) -> float:
     return 100 * matrix.mean_iou("nan")
 
 
-def _near_edges(after: np.ndarray, before: np.ndarray, titles: tuple[str, str], truth: np.ndarray,
-                num_classes: int) -> Curves:
+def _near_edges(
+    after: np.ndarray, before: np.ndarray, titles: tuple[str, str], truth: np.ndarray, num_classes: int
+) -> Curves:
     size = (truth.shape[0], truth.shape[1])
     lines = {}
     for title, labels in ((titles[1], after), (titles[0], before)):

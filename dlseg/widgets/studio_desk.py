@@ -33,8 +33,14 @@ class Desk:
         whole: the full answer on show, or None: what can be pinned.
     """
 
-    def __init__(self, asked: Asked, sliders: Sequence[str], tools: bool, submit: Callable[[Asked], None],
-                 whole: Callable[[], Refined | None]) -> None:
+    def __init__(
+        self,
+        asked: Asked,
+        sliders: Sequence[str],
+        tools: bool,
+        submit: Callable[[Asked], None],
+        whole: Callable[[], Refined | None],
+    ) -> None:
         self.asked, self._submit, self._whole = asked, submit, whole
         self._drawn: Subject | None = None  # what was scribbled on, while the net's scores are looked at
         self._first, self._lock, self._setting = asked.subject, threading.RLock(), False
@@ -142,8 +148,11 @@ class Desk:
             self.after.error = f"{self.inputs.photo.name} is not a picture that can be read ({error})"
             return
         names = SCRIBBLE_NAMES if self._first.probs is not None else self._first.names
-        note = "" if image.shape[:2] == (height, width) else (
-            f"{width} × {height} pixels, used at {image.shape[1]} × {image.shape[0]}")
+        note = (
+            ""
+            if image.shape[:2] == (height, width)
+            else (f"{width} × {height} pixels, used at {image.shape[1]} × {image.shape[0]}")
+        )
         self.place(Subject(image, names, None, blank(image), None, note))
         self.inputs.source.value = HAND
 

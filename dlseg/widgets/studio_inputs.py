@@ -12,8 +12,12 @@ from dlseg.widgets.planes import UNSAID
 from dlseg.widgets.studio_tools import ROW, look, put_options
 
 NET, HAND = "the net's scores", "my scribbles"
-KERNELS = {"lattice": "lattice (fast)", "exact": "exact (small picture)", "local": "local (touching pixels)",
-           "pydensecrf": "pydensecrf"}
+KERNELS = {
+    "lattice": "lattice (fast)",
+    "exact": "exact (small picture)",
+    "local": "local (touching pixels)",
+    "pydensecrf": "pydensecrf",
+}
 ERASER = ("eraser", UNSAID)
 
 
@@ -28,16 +32,25 @@ class StudioInputs:
 
     def __init__(self, names: Sequence[str], has_net: bool, kernel: str) -> None:
         self.source = ipywidgets.Dropdown(
-            options=[NET, HAND] if has_net else [HAND], value=NET if has_net else HAND, description="start from",
-            tooltip="The unary: what the CRF is told of each pixel", **look(300, 75))
+            options=[NET, HAND] if has_net else [HAND],
+            value=NET if has_net else HAND,
+            description="start from",
+            tooltip="The unary: what the CRF is told of each pixel",
+            **look(300, 75),
+        )
         self.source.layout.display = None if has_net else "none"
         self.photo = PhotoButton(layout={"width": "110px"})
         there = [name for name in KERNELS if name != "pydensecrf" or find_spec("pydensecrf") or name == kernel]
-        self.kernel = ipywidgets.Dropdown(options=[(KERNELS[name], name) for name in there], value=kernel,
-                                          description="kernel", **look(240, 50),
-                                          tooltip="How the pairwise terms are computed")
-        self.label = ipywidgets.Dropdown(description="brush", tooltip="The label that the mouse paints",
-                                         **look(300, 75))
+        self.kernel = ipywidgets.Dropdown(
+            options=[(KERNELS[name], name) for name in there],
+            value=kernel,
+            description="kernel",
+            **look(240, 50),
+            tooltip="How the pairwise terms are computed",
+        )
+        self.label = ipywidgets.Dropdown(
+            description="brush", tooltip="The label that the mouse paints", **look(300, 75)
+        )
         self.radius = ipywidgets.IntSlider(4, 1, 20, description="width (px)", **look(260, 75))
         self.clear = ipywidgets.Button(description="clear", tooltip="Take all scribbles away", **look(65))
         self.brushes = (self.label, self.radius, self.clear)
@@ -58,8 +71,14 @@ class StudioInputs:
         """The label that the mouse paints, and its radius in pixels."""
         return [self.label.value, self.radius.value]
 
-    def connect(self, sourced: Callable[[str], None], loaded: Callable[[], None], cleared: Callable[[], None],
-                kerneled: Callable[[str], None], brushed: Callable[[], None]) -> None:
+    def connect(
+        self,
+        sourced: Callable[[str], None],
+        loaded: Callable[[], None],
+        cleared: Callable[[], None],
+        kerneled: Callable[[str], None],
+        brushed: Callable[[], None],
+    ) -> None:
         """Call for another unary, a loaded photo, no scribbles, another kernel, another brush."""
         self.source.observe(lambda change: sourced(change["new"]), "value")
         self.photo.observe(lambda _: loaded(), "count")

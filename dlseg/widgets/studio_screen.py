@@ -17,8 +17,14 @@ from dlseg.widgets.subject import Subject
 BEFORE, SCRIBBLES, PINNED = "Before: the net's coarse scores", "Before: your scribbles", "A: pinned"
 AFTER, LOCAL, AGAIN = "After: the fully connected CRF", "After: the local CRF", "B: as set now"
 DRAW = "Drag on this picture to scribble; each label needs a stroke"
-SHORT = {BEFORE: "net alone", SCRIBBLES: "scribbles alone", PINNED: "A", AFTER: "CRF", LOCAL: "local CRF",
-         AGAIN: "B"}
+SHORT = {
+    BEFORE: "net alone",
+    SCRIBBLES: "scribbles alone",
+    PINNED: "A",
+    AFTER: "CRF",
+    LOCAL: "local CRF",
+    AGAIN: "B",
+}
 ROW = {"flex_flow": "row wrap", "overflow": "hidden"}
 
 
@@ -47,8 +53,17 @@ class StudioScreen:
         asked, subject, refined = answer.asked, answer.asked.subject, answer.refined
         before, titles = answer.before, _titles(answer)
         scribbles = None if asked.pinned else subject.scribbles
-        shown = pair(asked.view, before, refined, titles, subject.names, subject.truth, affinity=answer.affinity,
-                     trace=answer.trace, scribbles=scribbles)
+        shown = pair(
+            asked.view,
+            before,
+            refined,
+            titles,
+            subject.names,
+            subject.truth,
+            affinity=answer.affinity,
+            trace=answer.trace,
+            scribbles=scribbles,
+        )
         words = _words(answer, scribbles)
         settled = refined.full and (answer.trace is not None or not asked.traced)
         self.before.show(shown.left, title=shown.left_title, status=words[0], settled=settled)
@@ -63,11 +78,12 @@ class StudioScreen:
         subject = asked.subject
         key = id(trace), id(answer.before)
         if self._drawn != key:
-            found = curves(trace, answer.before, (SHORT[titles[0]], SHORT[titles[1]]), subject.truth,
-                           len(subject.names))
+            found = curves(
+                trace, answer.before, (SHORT[titles[0]], SHORT[titles[1]]), subject.truth, len(subject.names)
+            )
             for chart, one in zip(self._charts, found, strict=False):
                 chart.show(one)
-            for chart in self._charts[len(found):]:
+            for chart in self._charts[len(found) :]:
                 chart.data = {}
             self._drawn = key
         for chart in self._charts[:2]:
@@ -117,7 +133,8 @@ def _words(answer: Answer, scribbles: np.ndarray | None) -> tuple[str, str]:
 def _step_words(trace: Trace, step: int, subject: Subject) -> tuple[str, str]:
     at = min(step, len(trace.labels) - 1)
     return _counted(trace.labels[at], subject), (
-        f"{_share(trace.labels[at] != trace.labels[at - 1])} relabelled by it" if at else "")
+        f"{_share(trace.labels[at] != trace.labels[at - 1])} relabelled by it" if at else ""
+    )
 
 
 def _share(which: np.ndarray) -> str:

@@ -31,13 +31,19 @@ class StudioTools:
         self.step = ipywidgets.IntSlider(0, 0, start.iterations, description="iteration", **look(270, 60))
         self.play = ipywidgets.Play(0, 0, start.iterations, interval=700, **look(150))
         ipywidgets.jslink((self.play, "value"), (self.step, "value"))
-        self.curves = ipywidgets.ToggleButton(description="curves", **look(80),
-                                              tooltip="Free energy and mean IoU by iteration; takes a second more")
-        self.preset = ipywidgets.Dropdown(options=list(self.presets), description="settings of", **look(300, 75),
-                                          tooltip="The authors' chosen settings, by model")
+        self.curves = ipywidgets.ToggleButton(
+            description="curves", **look(80), tooltip="Free energy and mean IoU by iteration; takes a second more"
+        )
+        self.preset = ipywidgets.Dropdown(
+            options=list(self.presets),
+            description="settings of",
+            **look(300, 75),
+            tooltip="The authors' chosen settings, by model",
+        )
         self.reset = ipywidgets.Button(description="reset", tooltip="Back to how it began", **look(70))
-        self.pin = ipywidgets.ToggleButton(description="pin as A", **look(85),
-                                           tooltip="Keep this answer on the left, to compare others with it")
+        self.pin = ipywidgets.ToggleButton(
+            description="pin as A", **look(85), tooltip="Keep this answer on the left, to compare others with it"
+        )
         self.code = CopyButton(label="copy as code", layout={"width": "115px"})
         self.json = CopyButton(label="copy as JSON", layout={"width": "115px"})
         self.looks = ipywidgets.HBox([self.view, self.index, self.play, self.step, self.curves], layout=ROW)
@@ -51,8 +57,9 @@ class StudioTools:
         put_options(self.index, [(name, number) for number, name in enumerate(names)])
         self.reveal()
 
-    def connect(self, looked: Callable[[], None], chosen: Callable[[CRFParams], None],
-                pinned: Callable[[bool], None]) -> None:
+    def connect(
+        self, looked: Callable[[], None], chosen: Callable[[CRFParams], None], pinned: Callable[[bool], None]
+    ) -> None:
         """Call `looked()` for another view, `chosen(params)` for other settings, `pinned(on)` for the pin."""
         for widget in (self.view, self.index, self.step, self.curves):
             widget.observe(lambda _: self._looked(looked), "value")

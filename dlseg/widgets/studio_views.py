@@ -23,8 +23,14 @@ from dlseg.widgets.planes import (
 from dlseg.widgets.refiner import Refined, Trace
 
 LABELS, TRUTH, DIFFERENCE, PROBABILITY, ENTROPY, STEPS, AFFINITY = VIEWS = (
-    "labels", "labels beside the truth", "what changed", "probability of a class", "entropy", "step by step",
-    "affinity of a pixel")
+    "labels",
+    "labels beside the truth",
+    "what changed",
+    "probability of a class",
+    "entropy",
+    "step by step",
+    "affinity of a pixel",
+)
 
 
 @dataclass(frozen=True)
@@ -47,9 +53,17 @@ class Pair:
     right_title: str
 
 
-def pair(view: View, before: Refined, after: Refined, titles: tuple[str, str], names: Sequence[str],
-         truth: np.ndarray | None, affinity: Affinity | None, trace: Trace | None = None,
-         scribbles: np.ndarray | None = None) -> Pair:
+def pair(
+    view: View,
+    before: Refined,
+    after: Refined,
+    titles: tuple[str, str],
+    names: Sequence[str],
+    truth: np.ndarray | None,
+    affinity: Affinity | None,
+    trace: Trace | None = None,
+    scribbles: np.ndarray | None = None,
+) -> Pair:
     """The two pictures of a view. Where it lacks what it needs, both labellings.
 
     Args:
@@ -86,8 +100,9 @@ def _numbers(view: View, refined: Refined, names: Sequence[str]) -> Plane:
 def _changed(before: Refined, after: Refined, title: str, names: Sequence[str], truth: np.ndarray | None) -> Pair:
     """The labels before, and where those after differ."""
     size = (after.labels.shape[0], after.labels.shape[1])
-    right = difference_plane(after.labels, decimated(before.labels, size),
-                             None if truth is None else decimated(truth, size))
+    right = difference_plane(
+        after.labels, decimated(before.labels, size), None if truth is None else decimated(truth, size)
+    )
     return Pair(label_plane(before.labels, names), right, title, "What changed")
 
 
@@ -104,8 +119,12 @@ def _step(trace: Trace, step: int, names: Sequence[str], truth: np.ndarray | Non
 
 
 def _listeners(affinity: Affinity) -> Pair:
-    return Pair(_weights(affinity.appearance), _weights(affinity.smoothness),
-                "Appearance: who the ringed pixel listens to", "Smoothness: who the ringed pixel listens to")
+    return Pair(
+        _weights(affinity.appearance),
+        _weights(affinity.smoothness),
+        "Appearance: who the ringed pixel listens to",
+        "Smoothness: who the ringed pixel listens to",
+    )
 
 
 def _weights(values: np.ndarray) -> Plane:

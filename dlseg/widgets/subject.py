@@ -77,8 +77,9 @@ def _checked(scribbles: Any, image: np.ndarray, count: int) -> np.ndarray:
         return blank(image)
     array = np.asarray(scribbles)
     if array.shape != image.shape[:2] or array.dtype.kind not in "iu":
-        raise ValueError(f"scribbles: expected whole numbers of shape {image.shape[:2]}, "
-                         f"got {array.dtype} {array.shape}")
+        raise ValueError(
+            f"scribbles: expected whole numbers of shape {image.shape[:2]}, got {array.dtype} {array.shape}"
+        )
     wrong = array[(array != UNSAID) & ((array < 0) | (array >= count))]
     if wrong.size:
         raise ValueError(f"scribbles: got label {wrong[0]}, expected 0 … {count - 1}, or {UNSAID} for nothing said")

@@ -43,8 +43,14 @@ class Trainer:
     generator: while other code draws from it too, the run is as good a one, but not the same to the bit.
     """
 
-    def __init__(self, make_net: Callable[[], Network], data: LabelledImages, held_out: Sequence[Sample],
-                 recipe: Recipe, every: int = 10) -> None:
+    def __init__(
+        self,
+        make_net: Callable[[], Network],
+        data: LabelledImages,
+        held_out: Sequence[Sample],
+        recipe: Recipe,
+        every: int = 10,
+    ) -> None:
         self._make, self._data, self._held_out = make_net, data, tuple(held_out)
         self.recipe, self.every = recipe, every
         self.changed: Callable[[], None] = lambda: None

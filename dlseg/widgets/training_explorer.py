@@ -58,26 +58,49 @@ class Learned:
 class TrainingExplorer(Explorer[Moment, Learned]):
     """The explorer that `training_explorer` makes and shows; see there."""
 
-    def __init__(self, make_net: Callable[[], Network], data: LabelledImages, held_out: Sequence[Sample],
-                 recipe: Recipe, first: int) -> None:
+    def __init__(
+        self,
+        make_net: Callable[[], Network],
+        data: LabelledImages,
+        held_out: Sequence[Sample],
+        recipe: Recipe,
+        first: int,
+    ) -> None:
         self.recipe, self._held_out, self._names = recipe, tuple(held_out), tuple(data.classes)
         self.trainer = Trainer(make_net, data, held_out, recipe, EVERY)
         if first:
             self.trainer.go(first)
             self.trainer.wait()
         self.buttons = _buttons()
-        for name, act in (("train", self.trainer.go), ("pause", self.trainer.pause), ("stop", self.trainer.stop),
-                          ("start again", self.trainer.reset)):
+        for name, act in (
+            ("train", self.trainer.go),
+            ("pause", self.trainer.pause),
+            ("stop", self.trainer.stop),
+            ("start again", self.trainer.reset),
+        ):
             self.buttons[name].on_click(partial(self._pressed, act))
         self.charts = [Graph() for _ in range(3)]
         last = self.trainer.snapshots[-1].iteration
-        self.start(Moment(last), {
-            "iteration": ipywidgets.SelectionSlider(
-                options=sorted({*range(0, recipe.iterations, EVERY), recipe.iterations, last}), value=last,
-                description="after iteration", tooltip="Look back at what the network said then",
-                style={"description_width": "110px"}, layout={"width": "auto", "flex": "1 1 260px"}),
-            "image": choice("held-out image", 0, [(f"{n + 1}", n) for n in range(len(self._held_out))],
-                            "One of the images that are never trained on", 170)})
+        self.start(
+            Moment(last),
+            {
+                "iteration": ipywidgets.SelectionSlider(
+                    options=sorted({*range(0, recipe.iterations, EVERY), recipe.iterations, last}),
+                    value=last,
+                    description="after iteration",
+                    tooltip="Look back at what the network said then",
+                    style={"description_width": "110px"},
+                    layout={"width": "auto", "flex": "1 1 260px"},
+                ),
+                "image": choice(
+                    "held-out image",
+                    0,
+                    [(f"{n + 1}", n) for n in range(len(self._held_out))],
+                    "One of the images that are never trained on",
+                    170,
+                ),
+            },
+        )
         self.trainer.changed = self._changed
 
     @property
@@ -98,8 +121,10 @@ class TrainingExplorer(Explorer[Moment, Learned]):
     def still(self) -> Still:
         """Truth, prediction, loss and mean IoU as a figure: what a page without widgets shows."""
         answer = self.answer
-        charts = [Chart("the loss", partial(draw_loss, losses=answer.losses)),
-                  Chart(f"{len(self._held_out)} held-out images", partial(draw_score, scores=answer.scores))]
+        charts = [
+            Chart("the loss", partial(draw_loss, losses=answer.losses)),
+            Chart(f"{len(self._held_out)} held-out images", partial(draw_score, scores=answer.scores)),
+        ]
         return panels([*(drawing.panel() for drawing in self._drawings(answer)), *charts], self._names)
 
     def close(self) -> None:
@@ -113,18 +138,29 @@ class TrainingExplorer(Explorer[Moment, Learned]):
         steps, snapshots, recipe = self.trainer.steps, self.trainer.snapshots, self.recipe
         snapshot = [s for s in snapshots if s.iteration <= state.iteration][-1]
         status = f"{self.trainer.status}: {len(steps)} of {recipe.iterations} iterations"
-        return Learned(state, self._held_out[state.image], snapshot, status, tuple(step.loss for step in steps),
-                       tuple(recipe.lr * step.rate for step in steps), {s.iteration: s.mean_iou for s in snapshots})
+        return Learned(
+            state,
+            self._held_out[state.image],
+            snapshot,
+            status,
+            tuple(step.loss for step in steps),
+            tuple(recipe.lr * step.rate for step in steps),
+            {s.iteration: s.mean_iou for s in snapshots},
+        )
 
     def _drawings(self, answer: Learned) -> Sequence[Drawing]:
         sample, snapshot = answer.sample, answer.snapshot
         title = f"After {snapshot.iteration} iterations" if snapshot.iteration else "Before training"
         words = f"mean IoU {100 * snapshot.mean_iou:.1f} % on {len(self._held_out)} held-out images"
-        drawings = [Drawing(title, sample.image, labels=snapshot.labels[answer.moment.image], names=self._names,
-                            status=words)]
+        drawings = [
+            Drawing(
+                title, sample.image, labels=snapshot.labels[answer.moment.image], names=self._names, status=words
+            )
+        ]
         if sample.label is not None:
-            drawings.insert(0, Drawing("The truth", sample.image, labels=sample.label, names=self._names,
-                                       status=answer.status))
+            drawings.insert(
+                0, Drawing("The truth", sample.image, labels=sample.label, names=self._names, status=answer.status)
+            )
         return drawings
 
     def _fitted(self, state: Moment) -> Moment:
@@ -134,8 +170,12 @@ class TrainingExplorer(Explorer[Moment, Learned]):
     def _boxed(self) -> Any:
         row = {"flex_flow": "row wrap", "overflow": "hidden"}
         charts = ipywidgets.VBox(self.charts, layout={"flex": "1 1 230px", "min_width": "0", "max_width": "300px"})
-        return explorer_box([ipywidgets.HBox([*self.buttons.values(), *self.controls.values()], layout=row),
-                             ipywidgets.HBox([*self.pictures, charts], layout=row)])
+        return explorer_box(
+            [
+                ipywidgets.HBox([*self.buttons.values(), *self.controls.values()], layout=row),
+                ipywidgets.HBox([*self.pictures, charts], layout=row),
+            ]
+        )
 
     def _pressed(self, act: Callable[[], None], button: Any) -> None:
         act()
@@ -166,13 +206,19 @@ class TrainingExplorer(Explorer[Moment, Learned]):
 def graphs(answer: Learned, recipe: Recipe) -> tuple[Curves, Curves, Curves]:
     """Loss and the held-out images' mean IoU so far, and the whole schedule; at fifty iterations or fewer."""
     chosen, planned = _fifty(len(answer.losses)), _fifty(recipe.iterations)
-    means = [float(np.mean(answer.losses[max(0, n - SMOOTH):n])) for n in chosen]
+    means = [float(np.mean(answer.losses[max(0, n - SMOOTH) : n])) for n in chosen]
     losses = {f"mean of {SMOOTH}": means, "one batch": [answer.losses[n - 1] for n in chosen]}
     scores = {"mean IoU": [100 * score for score in answer.scores.values()]}
-    return (Curves("loss (nats)", "iteration", chosen, losses),
-            Curves("mean IoU (%), held-out images", "iteration", list(answer.scores), scores),
-            Curves("learning rate (thousandths)", "iteration", planned,
-                   {"learning rate": [1000 * recipe.lr * recipe.rate(n - 1) for n in planned]}))
+    return (
+        Curves("loss (nats)", "iteration", chosen, losses),
+        Curves("mean IoU (%), held-out images", "iteration", list(answer.scores), scores),
+        Curves(
+            "learning rate (thousandths)",
+            "iteration",
+            planned,
+            {"learning rate": [1000 * recipe.lr * recipe.rate(n - 1) for n in planned]},
+        ),
+    )
 
 
 def _fifty(count: int) -> list[int]:
@@ -181,11 +227,16 @@ def _fifty(count: int) -> list[int]:
 
 
 def _buttons() -> dict[str, Any]:
-    words = {"train": ("Start, or go on where it is", 110), "pause": ("Wait; the whole state stays in memory", 80),
-             "stop": ("End it as a crash would: what is left is the last checkpoint", 80),
-             "start again": ("Throw everything away", 100)}
-    return {name: ipywidgets.Button(description=name, tooltip=tip, layout={"width": f"{width}px"})
-            for name, (tip, width) in words.items()}
+    words = {
+        "train": ("Start, or go on where it is", 110),
+        "pause": ("Wait; the whole state stays in memory", 80),
+        "stop": ("End it as a crash would: what is left is the last checkpoint", 80),
+        "start again": ("Throw everything away", 100),
+    }
+    return {
+        name: ipywidgets.Button(description=name, tooltip=tip, layout={"width": f"{width}px"})
+        for name, (tip, width) in words.items()
+    }
 
 
 def _data(name: str | Path) -> tuple[LabelledImages, Dataset]:
@@ -207,8 +258,9 @@ def _labeller(classes: int, seed: int, shapes: bool) -> Network:
     return net
 
 
-def training_explorer(recipe: Recipe | None = None, data: str | Path = "shapes", *,
-                      first: int = 10) -> TrainingExplorer:
+def training_explorer(
+    recipe: Recipe | None = None, data: str | Path = "shapes", *, first: int = 10
+) -> TrainingExplorer:
     """Train a labeller live: loss and learning rate, and what it makes of held-out images as it learns.
 
     Pause it, stop it as a crash would and take it up from its checkpoint, or look back at any tenth iteration.

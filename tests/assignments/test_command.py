@@ -20,11 +20,31 @@ def solved(solutions: dict[str, str]) -> str:
 
 
 def pytest_on(repo: Path, submission: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "tests/assignments/test_submission.py", "-q",
-               "-p", "no:cacheprovider", "--submission", str(submission),
-               "--exercises", POOLING, "--seed", "3", *more]
-    return subprocess.run(command, cwd=repo, env={**os.environ, "PYTHONPATH": str(repo)}, capture_output=True,
-                          text=True, timeout=300, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "tests/assignments/test_submission.py",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--submission",
+        str(submission),
+        "--exercises",
+        POOLING,
+        "--seed",
+        "3",
+        *more,
+    ]
+    return subprocess.run(
+        command,
+        cwd=repo,
+        env={**os.environ, "PYTHONPATH": str(repo)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
 
 
 def test_a_solved_file(repo: Path, solutions: dict[str, str], tmp_path: Path) -> None:
@@ -50,22 +70,42 @@ def test_a_missing_file(repo: Path, tmp_path: Path) -> None:
 
 def test_grade(repo: Path, solutions: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "hw.py").write_text(solved(solutions))
-    arguments = ["grade", str(tmp_path / "hw.py"), "--out", str(tmp_path / "out"), "--tests", str(repo / POOLING),
-                 "--report", "json,gradescope,classroom,nbgrader,csv,html", "--seed", "3"]
+    arguments = [
+        "grade",
+        str(tmp_path / "hw.py"),
+        "--out",
+        str(tmp_path / "out"),
+        "--tests",
+        str(repo / POOLING),
+        "--report",
+        "json,gradescope,classroom,nbgrader,csv,html",
+        "--seed",
+        "3",
+    ]
     said = CliRunner().invoke(main, arguments)
     assert said.exit_code == 0, said.output
     assert "hw: 18/18" in said.output and "1 graded" in said.output
     names = {p.name for p in (tmp_path / "out").iterdir() if not p.name.startswith(".")}
-    assert names == {"hw.json", "hw.gradescope.json", "hw.classroom.txt", "hw.nbgrader.json", "hw.html",
-                     "grades.csv", "index.html"}
+    assert names == {
+        "hw.json",
+        "hw.gradescope.json",
+        "hw.classroom.txt",
+        "hw.nbgrader.json",
+        "hw.html",
+        "grades.csv",
+        "index.html",
+    }
 
 
-@pytest.mark.parametrize(("more", "words"), [
-    (["--report", "pdf"], "unknown: pdf; choose from json"),
-    (["--jobs", "0"], "0 is not in the range"),
-    (["--isolation", "hope"], "'hope' is not one of"),
-    (["--tests", "empty"], "no exercises in"),
-])
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--report", "pdf"], "unknown: pdf; choose from json"),
+        (["--jobs", "0"], "0 is not in the range"),
+        (["--isolation", "hope"], "'hope' is not one of"),
+        (["--tests", "empty"], "no exercises in"),
+    ],
+)
 def test_mistakes_are_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: list[str], words: str
 ) -> None:

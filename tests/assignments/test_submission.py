@@ -45,8 +45,10 @@ def graded(request: pytest.FixtureRequest, sandbox: Sandbox) -> Result:
 
 def summary(result: Result) -> list[str]:
     """What a student reads at the end: points, words, time and reasons."""
-    lines = [f"{result.submission}: {result.score:g} of {result.max_score:g} points"
-             f"  (seed {result.seed}, isolation {result.isolation})"]
+    lines = [
+        f"{result.submission}: {result.score:g} of {result.max_score:g} points"
+        f"  (seed {result.seed}, isolation {result.isolation})"
+    ]
     for e in result.exercises:
         lines.append(f"  {e.id:28} {e.points:4g}/{e.max_points:<4g} {WORDS[e.status]:24} {e.seconds:6.2f} s")
         if e.status == "missing":
@@ -61,5 +63,6 @@ def test_exercise(graded: Result, graded_id: str) -> None:
     if found.status == "grader_error":
         pytest.skip(f"{WORDS['grader_error']}: {found.reason}")
     if found.points < found.max_points:
-        pytest.fail(f"{found.points:g}/{found.max_points:g} points: {WORDS[found.status]}: {found.reason}",
-                    pytrace=False)
+        pytest.fail(
+            f"{found.points:g}/{found.max_points:g} points: {WORDS[found.status]}: {found.reason}", pytrace=False
+        )

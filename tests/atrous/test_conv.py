@@ -15,8 +15,9 @@ METHODS = ("native", "sample", "zeros")
 def slow(x: Tensor, weight: Tensor, bias: Tensor | None, *, rate: int, stride: int, padding: int) -> Tensor:
     """Every output by hand: sum over taps of filter × map, the map zero outside."""
     kh, kw = weight.shape[2:]
-    height, width = ((n + 2 * padding - (k - 1) * rate - 1) // stride + 1
-                     for n, k in ((x.shape[2], kh), (x.shape[3], kw)))
+    height, width = (
+        (n + 2 * padding - (k - 1) * rate - 1) // stride + 1 for n, k in ((x.shape[2], kh), (x.shape[3], kw))
+    )
     out = x.new_zeros(x.shape[0], weight.shape[0], height, width)
     for i in range(height):
         for j in range(width):
@@ -85,14 +86,17 @@ def test_inputs_stay_as_they_were() -> None:
 
 
 @pytest.mark.usefixtures("as_users_see_it")
-@pytest.mark.parametrize("change, words", [
-    ({"rate": 0}, "rate must be a whole number of at least 1; got 0"),
-    ({"stride": 0}, "stride must be a whole number of at least 1; got 0"),
-    ({"padding": -1}, "padding must be a whole number of at least 0; got -1"),
-    ({"x": torch.zeros(1, 3, 8, 8)}, r"same I; got \(1, 3, 8, 8\) and \(4, 2, 3, 3\)"),
-    ({"bias": torch.zeros(3)}, r"bias must be \(4,\), one per filter; got \(3,\)"),
-    ({"rate": 4}, r"x of 8×8 with padding 0 is smaller than the filter, which covers 9×9 at rate 4"),
-])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"rate": 0}, "rate must be a whole number of at least 1; got 0"),
+        ({"stride": 0}, "stride must be a whole number of at least 1; got 0"),
+        ({"padding": -1}, "padding must be a whole number of at least 0; got -1"),
+        ({"x": torch.zeros(1, 3, 8, 8)}, r"same I; got \(1, 3, 8, 8\) and \(4, 2, 3, 3\)"),
+        ({"bias": torch.zeros(3)}, r"bias must be \(4,\), one per filter; got \(3,\)"),
+        ({"rate": 4}, r"x of 8×8 with padding 0 is smaller than the filter, which covers 9×9 at rate 4"),
+    ],
+)
 def test_mistakes_are_named(change: dict, words: str) -> None:
     arguments = {"x": torch.zeros(1, 2, 8, 8), "weight": torch.zeros(4, 2, 3, 3), **change}
     for method in METHODS:

@@ -20,7 +20,7 @@ from dlseg.networks import create
 def shifted_images(net: nn.Module, image: Tensor, stride: int, output_stride: int) -> Tensor:
     """The textbook: crop the image by every shift, run, interlace. Right everywhere without padding."""
     n = stride // output_stride
-    maps = [[net(image[..., y * output_stride:, x * output_stride:]) for x in range(n)] for y in range(n)]
+    maps = [[net(image[..., y * output_stride :, x * output_stride :]) for x in range(n)] for y in range(n)]
     size = sum(m.shape[2] for m in (row[0] for row in maps)), sum(m.shape[3] for m in maps[0])
     out = image.new_zeros(*maps[0][0].shape[:2], *size)
     for y in range(n):
@@ -31,10 +31,24 @@ def shifted_images(net: nn.Module, image: Tensor, stride: int, output_stride: in
 
 def valid_vgg_tail() -> nn.Sequential:
     """Two stages and a tail as VGG's, without padding."""
-    return nn.Sequential(
-        nn.Conv2d(3, 5, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(5, 6, 3), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(6, 6, 2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 4, 2), nn.Dropout(), nn.Conv2d(4, 3, 1),
-    ).double().eval()
+    return (
+        nn.Sequential(
+            nn.Conv2d(3, 5, 3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(5, 6, 3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(6, 6, 2),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(6, 4, 2),
+            nn.Dropout(),
+            nn.Conv2d(4, 3, 1),
+        )
+        .double()
+        .eval()
+    )
 
 
 def close(ours: Tensor, truth: Tensor) -> None:
@@ -60,8 +74,10 @@ def spread(net: nn.Module) -> nn.Module:
     return net.double().eval()
 
 
-@pytest.mark.parametrize("output_stride, size", [
-    (32, (97, 66)), (16, (97, 130)), (16, (64, 101)), (8, (97, 130)), (8, (64, 65)), (4, (40, 37))])
+@pytest.mark.parametrize(
+    "output_stride, size",
+    [(32, (97, 66)), (16, (97, 130)), (16, (64, 101)), (8, (97, 130)), (8, (64, 65)), (4, (40, 37))],
+)
 def test_narrow_vgg_with_its_padding(output_stride: int, size: tuple[int, int]) -> None:
     net = spread(create("vgg16-20m", 4, width=1 / 32))
     image = torch.randn(1, 3, *size).double()
@@ -88,8 +104,12 @@ def test_the_released_pool5_is_not_exact() -> None:
     assert (released.pool5.kernel_size, released.pool5.padding, released.pool5.dilation) == ((3, 3), (1, 1), (1, 1))
     scores = released(image)
     height, width = truth.shape[2:]
-    aligned = [scores[..., y:y + height, x:x + width] for y in (0, 1, 2) for x in (0, 1, 2)
-               if y + height <= scores.shape[2] and x + width <= scores.shape[3]]
+    aligned = [
+        scores[..., y : y + height, x : x + width]
+        for y in (0, 1, 2)
+        for x in (0, 1, 2)
+        if y + height <= scores.shape[2] and x + width <= scores.shape[3]
+    ]
     off = min(float((a - truth).detach().abs().max()) for a in aligned)
     assert off > 0.1 * float(truth.detach().std())
 
@@ -139,8 +159,11 @@ def test_in_two_steps() -> None:
 
 
 def test_names_weights_and_nesting_stay() -> None:
-    net = nn.Sequential(OrderedDict(
-        block=nn.Sequential(OrderedDict(conv=nn.Conv2d(3, 4, 3, 2), relu=nn.ReLU())), last=nn.Conv2d(4, 2, 3)))
+    net = nn.Sequential(
+        OrderedDict(
+            block=nn.Sequential(OrderedDict(conv=nn.Conv2d(3, 4, 3, 2), relu=nn.ReLU())), last=nn.Conv2d(4, 2, 3)
+        )
+    )
     dense = densify(net, 1)
     assert dense.state_dict().keys() == net.state_dict().keys()
     assert all(torch.equal(v, dense.state_dict()[k]) for k, v in net.state_dict().items())
@@ -165,16 +188,19 @@ def test_a_layer_used_twice_counts_twice() -> None:
     close(densify(net, 1)(image), shift_and_stitch(net, image, 1))
 
 
-@pytest.mark.parametrize("layers, stride, words", [
-    ([nn.Conv2d(3, 3, 3, 2)], 3, "output_stride must divide the network's stride 2×2; got 3"),
-    ([nn.Conv2d(3, 3, 3, 2)], 0, "output_stride must be a whole number of at least 1; got 0"),
-    ([nn.MaxPool2d(2, ceil_mode=True)], 1, "cannot make 0 dense: ceil_mode"),
-    ([nn.MaxPool2d(2, return_indices=True)], 1, "cannot make 0 dense: return_indices"),
-    ([nn.MaxPool2d(2), nn.Conv2d(3, 3, 3, padding=1, padding_mode="reflect")], 1, "1 dense: padding_mode"),
-    ([nn.MaxPool2d(2), nn.Conv2d(3, 3, 2, padding="same")], 1, "padding='same' of .* is lopsided"),
-    ([nn.Flatten(), nn.Linear(3, 3)], 1, r"0 \(Flatten\) is neither .* convolutionalize"),
-    ([nn.Upsample(scale_factor=2)], 1, r"0 \(Upsample\) is neither"),
-])
+@pytest.mark.parametrize(
+    "layers, stride, words",
+    [
+        ([nn.Conv2d(3, 3, 3, 2)], 3, "output_stride must divide the network's stride 2×2; got 3"),
+        ([nn.Conv2d(3, 3, 3, 2)], 0, "output_stride must be a whole number of at least 1; got 0"),
+        ([nn.MaxPool2d(2, ceil_mode=True)], 1, "cannot make 0 dense: ceil_mode"),
+        ([nn.MaxPool2d(2, return_indices=True)], 1, "cannot make 0 dense: return_indices"),
+        ([nn.MaxPool2d(2), nn.Conv2d(3, 3, 3, padding=1, padding_mode="reflect")], 1, "1 dense: padding_mode"),
+        ([nn.MaxPool2d(2), nn.Conv2d(3, 3, 2, padding="same")], 1, "padding='same' of .* is lopsided"),
+        ([nn.Flatten(), nn.Linear(3, 3)], 1, r"0 \(Flatten\) is neither .* convolutionalize"),
+        ([nn.Upsample(scale_factor=2)], 1, r"0 \(Upsample\) is neither"),
+    ],
+)
 def test_what_cannot_be_dense_says_why(layers: list, stride: int, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         densify(nn.Sequential(*layers), stride)

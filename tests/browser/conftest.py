@@ -25,8 +25,15 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 OUTPUT = HERE / "output"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def missing(what: str) -> None:
@@ -51,13 +58,15 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def serve(tmp_path_factory: pytest.TempPathFactory, repo: Path,
-          chromium: Browser) -> Iterator[Callable[..., LabServer]]:
+def serve(
+    tmp_path_factory: pytest.TempPathFactory, repo: Path, chromium: Browser
+) -> Iterator[Callable[..., LabServer]]:
     """`serve(settings)`: the JupyterLab with these settings, started when first asked for."""
     from labdriver import LabServer
 
     running: dict[Settings, LabServer] = {}
     with ExitStack() as stack:
+
         def get(settings: Settings, notebooks: Path = repo / "notebooks") -> LabServer:
             if settings not in running:
                 server = LabServer(tmp_path_factory.mktemp("lab"), notebooks, settings)
@@ -84,8 +93,9 @@ def pages(chromium: Browser) -> Iterator[Callable[[LabServer], Page]]:
 
 
 @pytest.fixture
-def open_notebook(serve: Callable[..., LabServer], pages: Callable[[LabServer], Page],
-                  request: pytest.FixtureRequest) -> Iterator[Callable[..., Notebook]]:
+def open_notebook(
+    serve: Callable[..., LabServer], pages: Callable[[LabServer], Page], request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Notebook]]:
     """`open_notebook(name, settings, cells)`: the notebook in a fresh page with a fresh kernel.
 
     With `cells`, a notebook of these code cells is made; without, it is one of the course's.
@@ -96,6 +106,7 @@ def open_notebook(serve: Callable[..., LabServer], pages: Callable[[LabServer], 
     opened: list[Notebook] = []
     stem = re.sub(r"[^\w-]+", "-", request.node.name).strip("-")
     with ExitStack() as stack:
+
         def get(name: str, settings: Settings | None = None, cells: Sequence[str] = ()) -> Notebook:
             server = serve(settings or Settings())
             if cells:

@@ -11,19 +11,22 @@ from labdriver.layout import faint, faults
 
 pytestmark = pytest.mark.browser
 
-CELLS = ["""
+CELLS = [
+    """
 import numpy as np
 from dlseg.widgets import crf_studio
 image = np.zeros((60, 80, 3), np.uint8)
 image[:, 40:] = 200
 truth = (image[..., 0] > 0).astype(np.uint8)
 truth[:3] = 255
-""", """
+""",
+    """
 studio = crf_studio(image, truth=truth, scribbles=np.where(np.indices((60, 80))[1] % 40 == 20, truth, 255),
                     classes=["background", "bright"])
 studio.tools.curves.value = True
 studio.tools.view.value = "step by step"
-"""]
+""",
+]
 OUTPUT = "document.querySelector('.dlseg-explorer')"
 
 # What can be reached by Tab: its name, and where it is.
@@ -48,8 +51,9 @@ def tabbed(notebook: Notebook) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("settings", [Settings(), Settings(subshells=False, dark=True)],
-                         ids=["subshells-light", "no_subshells-dark"])
+@pytest.mark.parametrize(
+    "settings", [Settings(), Settings(subshells=False, dark=True)], ids=["subshells-light", "no_subshells-dark"]
+)
 def test_the_studio_is_for_everybody(open_notebook: Callable[..., Notebook], settings: Settings) -> None:
     notebook = open_notebook("access.ipynb", settings, CELLS).run_all()
     page = notebook.page
@@ -65,8 +69,23 @@ def test_the_studio_is_for_everybody(open_notebook: Callable[..., Notebook], set
     reached = tabbed(notebook)
     names = [stop["name"] for stop in reached]
     assert all(names) and names[0] == "w₁ appearance weight", names
-    for wanted in ("σα appearance reach (px)", "settings of", "reset", "pin as A", "copy as code", "view", "play",
-                   "iteration", "curves", "own photo …", "kernel", "brush", "width (px)", "clear", "photo"):
+    for wanted in (
+        "σα appearance reach (px)",
+        "settings of",
+        "reset",
+        "pin as A",
+        "copy as code",
+        "view",
+        "play",
+        "iteration",
+        "curves",
+        "own photo …",
+        "kernel",
+        "brush",
+        "width (px)",
+        "clear",
+        "photo",
+    ):
         assert wanted in names, (wanted, names)
     rows = [round(stop["y"] / 24) for stop in reached if stop["tag"] != "CANVAS"]  # 24 px: less than a row's height
     jumps = [names[i] for i in range(1, len(rows)) if rows[i] < rows[i - 1] - 1 and names[i] != "photo"]

@@ -48,12 +48,25 @@ def page(chromium: "Browser", site: str) -> Iterator["Page"]:
     page = context.new_page()
     page.failed = []  # type: ignore[attr-defined]
     # what is still loading when the page is left is aborted, and no failure
-    page.on("requestfailed", lambda request: page.failed.append(request.url)  # type: ignore[attr-defined]
-            if request.failure != "net::ERR_ABORTED" else None)
-    page.on("response", lambda answer: page.failed.append(answer.url)  # type: ignore[attr-defined]
-            if answer.status >= 400 and "favicon" not in answer.url else None)
-    context.route(lambda url: not url.startswith((site, "data:", "blob:")),
-                  lambda route: route.abort("internetdisconnected"))
+    page.on(
+        "requestfailed",
+        lambda request: (
+            page.failed.append(request.url)  # type: ignore[attr-defined]
+            if request.failure != "net::ERR_ABORTED"
+            else None
+        ),
+    )
+    page.on(
+        "response",
+        lambda answer: (
+            page.failed.append(answer.url)  # type: ignore[attr-defined]
+            if answer.status >= 400 and "favicon" not in answer.url
+            else None
+        ),
+    )
+    context.route(
+        lambda url: not url.startswith((site, "data:", "blob:")), lambda route: route.abort("internetdisconnected")
+    )
     yield page
     context.close()
 
@@ -66,8 +79,11 @@ def visit(page: "Page", site: str) -> dict[str, list[str]]:
         page.goto(address, wait_until="load")
         seen[address] = page.evaluate(BROKEN)
         links = {link.partition("#")[0] for link in page.evaluate(LINKS)}
-        waiting += [link for link in sorted(links)
-                    if link.startswith(site) and link.endswith(".html") and link not in {*seen, *waiting}]
+        waiting += [
+            link
+            for link in sorted(links)
+            if link.startswith(site) and link.endswith(".html") and link not in {*seen, *waiting}
+        ]
     return seen
 
 
@@ -75,8 +91,14 @@ def visit(page: "Page", site: str) -> dict[str, list[str]]:
 def test_no_dead_link_and_no_missing_image(page: "Page", site: str) -> None:
     seen = visit(page, site)
     names = {address.removeprefix(site) for address in seen}
-    assert {"student-guide.html", "teacher-guide.html", "paper-vs-release.html", "api.html",
-            "notebooks/00_tour.html", "notebooks/06_capstone.html"} <= names
+    assert {
+        "student-guide.html",
+        "teacher-guide.html",
+        "paper-vs-release.html",
+        "api.html",
+        "notebooks/00_tour.html",
+        "notebooks/06_capstone.html",
+    } <= names
     assert {address: broken for address, broken in seen.items() if broken} == {}
     assert page.failed == []  # type: ignore[attr-defined]
 

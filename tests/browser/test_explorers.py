@@ -44,7 +44,8 @@ REACHED = (
     ["right (px)", "down (px)", "stride", "scores for", "photo", "the highest score"],
     ["kernel (taps)", "rate (cells)", "stride (cells)", "filter", "layer", "photo", "taps on the map", "native"],
     ["network", "geometry", "layer", "photo", "fc6 sees", "field in theory", "How much"],
-    ["go on", "stop", "start again", "after iteration", "held-out image", "photo", "chair"])
+    ["go on", "stop", "start again", "after iteration", "held-out image", "photo", "chair"],
+)
 
 
 @pytest.fixture

@@ -55,14 +55,28 @@ def tune(files: dict[str, np.ndarray], tmp_path: Path, repo: Path) -> Iterator[t
     own = {name: str(tmp_path / "own" / name) for name in names}
     for folder in own.values():
         Path(folder).mkdir(parents=True)
-    command = [sys.executable, "-m", "dlseg", "crf", "tune", "photo.png", "--scores", "scores.npz", "--truth",
-               "truth.png", "--classes", "background, crate, ball"]
+    command = [
+        sys.executable,
+        "-m",
+        "dlseg",
+        "crf",
+        "tune",
+        "photo.png",
+        "--scores",
+        "scores.npz",
+        "--truth",
+        "truth.png",
+        "--classes",
+        "background, crate, ball",
+    ]
     opener = tmp_path / "opener"  # stands for the user's browser
     opener.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened.txt\n')
     opener.chmod(0o700)
     environment = {**os.environ, **own, "PYTHONPATH": str(repo), "PYTHONUNBUFFERED": "1", "BROWSER": str(opener)}
-    with (tmp_path / "said.txt").open("wb") as said, subprocess.Popen(
-            command, cwd=tmp_path, env=environment, stdout=said, stderr=subprocess.STDOUT) as process:
+    with (
+        (tmp_path / "said.txt").open("wb") as said,
+        subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=said, stderr=subprocess.STDOUT) as process,
+    ):
         try:
             yield psutil.Process(process.pid), _address(process, tmp_path / "said.txt")
         finally:
@@ -85,7 +99,10 @@ def page(chromium: Browser) -> Iterator[Page]:
 
 
 def test_a_page_with_a_slider_that_moves_the_picture(
-    files: dict[str, np.ndarray], tune: tuple[psutil.Process, str], page: Page, tmp_path: Path,
+    files: dict[str, np.ndarray],
+    tune: tuple[psutil.Process, str],
+    page: Page,
+    tmp_path: Path,
 ) -> None:
     process, address = tune
     asked: list[str] = []

@@ -48,8 +48,9 @@ def scene() -> dict[str, np.ndarray]:
     return space
 
 
-@pytest.mark.parametrize("settings", [Settings(), Settings(subshells=False, dark=True)],
-                         ids=["subshells-light", "no_subshells-dark"])
+@pytest.mark.parametrize(
+    "settings", [Settings(), Settings(subshells=False, dark=True)], ids=["subshells-light", "no_subshells-dark"]
+)
 def test_every_view_and_tool(open_notebook: Callable[..., Notebook], settings: Settings) -> None:
     notebook, made = open_notebook("studio.ipynb", settings, [SCENE, STUDIO]).run_all(), scene()
     left, right = notebook.picture("Before"), notebook.picture("After")
@@ -207,8 +208,9 @@ DenseCRF.infer = infer
 """
 
 
-@pytest.mark.parametrize("settings", [Settings(), Settings(subshells=False, dark=True)],
-                         ids=["subshells-light", "no_subshells-dark"])
+@pytest.mark.parametrize(
+    "settings", [Settings(), Settings(subshells=False, dark=True)], ids=["subshells-light", "no_subshells-dark"]
+)
 def test_dragged_broken_and_twice(open_notebook: Callable[..., Notebook], settings: Settings) -> None:
     """On a picture so large that previews come first: after a drag it is the direct answer, pixel for pixel; an
     error shows in place and the next move works; a second studio beside it minds its own business."""
@@ -252,8 +254,11 @@ if (drawn < 255).any():  # not yet when all cells are run
     notebook = open_notebook("scribble.ipynb", Settings(), [SCENE, make, check]).run_all()
     left, right = notebook.picture("Before"), notebook.picture("After")
     start = right.settled()
-    for label, place in [("stool", [(0.15, 0.3), (0.6, 0.45)]), ("cup", [(0.8, 0.4), (0.88, 0.7)]),
-                         ("background", [(0.02, 0.15), (0.98, 0.15), (0.97, 0.95), (0.3, 0.95)])]:
+    for label, place in [
+        ("stool", [(0.15, 0.3), (0.6, 0.45)]),
+        ("cup", [(0.8, 0.4), (0.88, 0.7)]),
+        ("background", [(0.02, 0.15), (0.98, 0.15), (0.97, 0.95), (0.3, 0.95)]),
+    ]:
         notebook.choose("brush", label)
         left.stroke(*place)
     right.changed_from(start)

@@ -9,8 +9,11 @@ pytestmark = pytest.mark.browser
 AFTER, BEFORE, W1 = "After", "Before", "appearance weight"
 
 
-@pytest.mark.parametrize("settings", [Settings(subshells=True), Settings(subshells=False, dark=True)],
-                         ids=["subshells-light", "no_subshells-dark"])
+@pytest.mark.parametrize(
+    "settings",
+    [Settings(subshells=True), Settings(subshells=False, dark=True)],
+    ids=["subshells-light", "no_subshells-dark"],
+)
 def test_the_slider_sharpens_the_cut(open_notebook: Callable[..., Notebook], settings: Settings) -> None:
     notebook = open_notebook("00_tour.ipynb", settings).run_all()
     slider, after, before = notebook.slider(W1), notebook.picture(AFTER), notebook.picture(BEFORE)

@@ -105,12 +105,24 @@ def test_evaluate_reports_both(small_set: Callable[[int], Path]) -> None:
     assert "mean IoU" in text and "with CRF" in text and "background" in text
 
 
-def test_train_from_the_classifier_and_use_what_it_wrote(
-    small_set: Callable[[int], Path], tmp_path: Path
-) -> None:
+def test_train_from_the_classifier_and_use_what_it_wrote(small_set: Callable[[int], Path], tmp_path: Path) -> None:
     root, out = small_set(4), tmp_path / "runs" / "net.safetensors"
-    result = run("train", "--data", root, "--iterations", 2, "--lr", 0.001, "--batch", 2, "--crop", 130,
-                 "--out", out, "--json")
+    result = run(
+        "train",
+        "--data",
+        root,
+        "--iterations",
+        2,
+        "--lr",
+        0.001,
+        "--batch",
+        2,
+        "--crop",
+        130,
+        "--out",
+        out,
+        "--json",
+    )
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert "copied conv1_1" in report["init"] and "new fc8" in report["init"]

@@ -19,8 +19,15 @@ def run(*args: object) -> Result:
 
 
 def test_a_search_is_written_down_and_goes_on_from_its_log(tmp_path: Path) -> None:
-    files = {option: tmp_path / name for option, name in
-             (("--table", "t.csv"), ("--figure", "f.png"), ("--best", "b.json"), ("--log", "log.jsonl"))}
+    files = {
+        option: tmp_path / name
+        for option, name in (
+            ("--table", "t.csv"),
+            ("--figure", "f.png"),
+            ("--best", "b.json"),
+            ("--log", "log.jsonl"),
+        )
+    }
     arguments = [*BOX, *(word for pair in files.items() for word in pair), "--json"]
     first = run(*arguments)
     assert first.exit_code == 0, first.output
@@ -55,11 +62,20 @@ def test_score_maps_from_a_folder(tmp_path: Path) -> None:
     assert "no CRF" in result.stdout and "no setting does better" in result.stdout
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (["--table", "t.doc"], "--table: got 't.doc'"), (["--figure", "no/such/f.png"], "--figure: no folder"),
-    (["--sigma-alpha", "a"], "expected numbers as 5,10"), (["--sigma-beta", "0"], "sigma_beta: got"),
-    (["--data", "nowhere"], "nowhere"), (["--kernel", "no"], "kernel: got 'no'"), (["--jobs", "0"], "jobs: got 0"),
-    (["--w1", "5,5"], "w1: got"), (["--scheduler", "tcp://127.0.0.1:1"], "127.0.0.1:1")])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--table", "t.doc"], "--table: got 't.doc'"),
+        (["--figure", "no/such/f.png"], "--figure: no folder"),
+        (["--sigma-alpha", "a"], "expected numbers as 5,10"),
+        (["--sigma-beta", "0"], "sigma_beta: got"),
+        (["--data", "nowhere"], "nowhere"),
+        (["--kernel", "no"], "kernel: got 'no'"),
+        (["--jobs", "0"], "jobs: got 0"),
+        (["--w1", "5,5"], "w1: got"),
+        (["--scheduler", "tcp://127.0.0.1:1"], "127.0.0.1:1"),
+    ],
+)
 def test_mistakes_are_one_line(arguments: list[str], words: str) -> None:
     if "--scheduler" in arguments:
         pytest.importorskip("distributed", reason="dask and distributed are not installed")

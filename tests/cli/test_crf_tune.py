@@ -15,9 +15,16 @@ from dlseg.widgets import page
 from dlseg.widgets.subject import SCRIBBLE_NAMES
 
 LOGITS = np.random.default_rng(0).normal(size=(3, 5, 6)).astype(np.float16)
-LARGE = torch.nn.functional.interpolate(
-    torch.from_numpy(LOGITS.astype(np.float32))[None], (20, 24), mode="bilinear", align_corners=False,
-)[0].softmax(0).numpy()
+LARGE = (
+    torch.nn.functional.interpolate(
+        torch.from_numpy(LOGITS.astype(np.float32))[None],
+        (20, 24),
+        mode="bilinear",
+        align_corners=False,
+    )[0]
+    .softmax(0)
+    .numpy()
+)
 
 
 @pytest.fixture
@@ -25,8 +32,14 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What would be served."""
     calls: list[dict[str, Any]] = []
 
-    def serve(image: np.ndarray, params: str, classes: list[str], kernel: str, arrays: dict[str, np.ndarray],
-              **options: Any) -> None:
+    def serve(
+        image: np.ndarray,
+        params: str,
+        classes: list[str],
+        kernel: str,
+        arrays: dict[str, np.ndarray],
+        **options: Any,
+    ) -> None:
         calls.append({"image": image, "params": params, "classes": classes, "kernel": kernel, **arrays, **options})
 
     monkeypatch.setattr(page, "serve", serve)
@@ -43,12 +56,26 @@ def tune(*arguments: object) -> str:
     return CliRunner().invoke(main, ["crf", "tune", *map(str, arguments)], catch_exceptions=False).output
 
 
-def test_logits_are_enlarged_and_named_files_are_read(photo: Path, tmp_path: Path,
-                                                      served: list[dict[str, Any]]) -> None:
+def test_logits_are_enlarged_and_named_files_are_read(
+    photo: Path, tmp_path: Path, served: list[dict[str, Any]]
+) -> None:
     np.savez(tmp_path / "s.npz", logits=LOGITS, size=(20, 24))
     (tmp_path / "p.json").write_text('{"w1": 7}')
-    assert tune(photo, "--scores", tmp_path / "s.npz", "--crf-params", tmp_path / "p.json", "--classes", "a, b,c",
-                "--kernel", "local", "--no-browser") == ""
+    assert (
+        tune(
+            photo,
+            "--scores",
+            tmp_path / "s.npz",
+            "--crf-params",
+            tmp_path / "p.json",
+            "--classes",
+            "a, b,c",
+            "--kernel",
+            "local",
+            "--no-browser",
+        )
+        == ""
+    )
     (given,) = served
     assert np.allclose(given["probs"], LARGE, atol=1e-6)  # rounding of one bilinear sum and softmax
     assert given["classes"] == ["a", "b", "c"] and '"w1": 7' in given["params"]
@@ -62,8 +89,9 @@ def test_probabilities_of_full_size_are_taken_as_they_are(tmp_path: Path) -> Non
     assert np.allclose(read_scores(tmp_path / "s.npy", (20, 24)), LARGE, atol=1e-6)
 
 
-def test_twenty_one_classes_are_vocs_and_a_network_brings_its_own(photo: Path, tmp_path: Path,
-                                                                 served: list[dict[str, Any]]) -> None:
+def test_twenty_one_classes_are_vocs_and_a_network_brings_its_own(
+    photo: Path, tmp_path: Path, served: list[dict[str, Any]]
+) -> None:
     np.savez(tmp_path / "s.npz", logits=np.zeros((21, 3, 3), np.float32))
     tune(photo, "--scores", tmp_path / "s.npz")
     tune(photo, "--weights", "shapes")
@@ -71,8 +99,9 @@ def test_twenty_one_classes_are_vocs_and_a_network_brings_its_own(photo: Path, t
     assert served[1]["probs"].shape == (len(served[1]["classes"]), 20, 24)
 
 
-def test_without_scores_there_are_scribbles_to_draw_or_to_read(photo: Path, tmp_path: Path,
-                                                               served: list[dict[str, Any]]) -> None:
+def test_without_scores_there_are_scribbles_to_draw_or_to_read(
+    photo: Path, tmp_path: Path, served: list[dict[str, Any]]
+) -> None:
     tune(photo)
     drawn = np.full((20, 24), 255, np.uint8)
     drawn[3], drawn[9] = 0, 1

@@ -24,8 +24,17 @@ def test_json_says_the_same() -> None:
     report = json.loads(text)
     assert code == 0 and report["ok"]
     names = {f["name"] for f in report["findings"]}
-    assert {"Python", "torch", "jupyterlab", "ipywidgets", "pydensecrf", "data", "weights", "browser",
-            "disk"} <= names
+    assert {
+        "Python",
+        "torch",
+        "jupyterlab",
+        "ipywidgets",
+        "pydensecrf",
+        "data",
+        "weights",
+        "browser",
+        "disk",
+    } <= names
 
 
 def test_a_needed_package_that_does_not_import(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,8 +64,11 @@ def test_from_the_net_to_a_training_set(tmp_path: Path, address: str, monkeypatc
     told = run("download", "voc2012", *mirrors, "--hash", right)
     assert told.exit_code == 0, told.output
     assert not list((tmp_path / "cache" / "downloads").glob("VOC*"))
-    theirs = {"benchmark_RELEASE/dataset/cls/c.png": png(label * 2, tmp_path),
-              "benchmark_RELEASE/dataset/train.txt": b"c\n", "benchmark_RELEASE/dataset/val.txt": b""}
+    theirs = {
+        "benchmark_RELEASE/dataset/cls/c.png": png(label * 2, tmp_path),
+        "benchmark_RELEASE/dataset/train.txt": b"c\n",
+        "benchmark_RELEASE/dataset/val.txt": b"",
+    }
     right = pack(tmp_path / "served" / "sbd.tgz", theirs, "w:gz")
     assert run("download", "sbd", "--mirror", f"{address}/sbd.tgz", "--hash", right).exit_code == 0
     merged = run("merge", "--jobs", 1)
@@ -77,8 +80,11 @@ def test_from_the_net_to_a_training_set(tmp_path: Path, address: str, monkeypatc
 
 def test_what_is_known_is_shown_and_nothing_fetched() -> None:
     shown = run("download", "voc2012", "--list").stdout.splitlines()
-    assert shown[:3] == ["VOCtrainval_11-May-2012.tar, 1,999,639,040 bytes",
-                         "sha1:4e443f8a2eca6b1dac8a6c57641b67dd40621a49", "md5:6cd6e144f989b92b3379bac3b3de84fd"]
+    assert shown[:3] == [
+        "VOCtrainval_11-May-2012.tar, 1,999,639,040 bytes",
+        "sha1:4e443f8a2eca6b1dac8a6c57641b67dd40621a49",
+        "md5:6cd6e144f989b92b3379bac3b3de84fd",
+    ]
     assert len(shown) == 6 and all(line.startswith("http") for line in shown[3:])
 
 

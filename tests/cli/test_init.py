@@ -48,8 +48,9 @@ def test_a_new_classifier_is_as_the_release_has_it() -> None:
 
 
 def test_as_many_classes_but_others(tmp_path: Path) -> None:
-    source = save_weights(create("deeplab-largefov", 3, WIDTH), tmp_path / "a.safetensors",
-                          {"classes": ["sky", "road", "tree"]})
+    source = save_weights(
+        create("deeplab-largefov", 3, WIDTH), tmp_path / "a.safetensors", {"classes": ["sky", "road", "tree"]}
+    )
     kept = open_weights(source)[0].fc8.weight
     net, words = start_network("deeplab-largefov", ["sky", "road", "tree"], WIDTH, "paper", str(source))
     assert torch.equal(net.fc8.weight, kept) and words.endswith("new nothing")
@@ -57,10 +58,13 @@ def test_as_many_classes_but_others(tmp_path: Path) -> None:
     assert not torch.equal(net.fc8.weight, kept) and words.endswith("new fc8 (its classes have other names)")
 
 
-@pytest.mark.parametrize(("width", "variant", "difference"), [
-    (0.125, "deeplab-largefov", r"conv1_1.weight is \(8, 3, 3, 3\) there, \(4, 3, 3, 3\) here"),
-    (WIDTH, "alexnet", "the first layer is conv1.weight there, conv1_1.weight here"),
-])
+@pytest.mark.parametrize(
+    ("width", "variant", "difference"),
+    [
+        (0.125, "deeplab-largefov", r"conv1_1.weight is \(8, 3, 3, 3\) there, \(4, 3, 3, 3\) here"),
+        (WIDTH, "alexnet", "the first layer is conv1.weight there, conv1_1.weight here"),
+    ],
+)
 def test_nothing_copied_is_an_error(
     small_set: Callable[[int], Path], tmp_path: Path, width: float, variant: str, difference: str
 ) -> None:

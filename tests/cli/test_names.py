@@ -22,8 +22,25 @@ def run(*arguments: object) -> Result:
 
 
 def train_small(root: Path, *more: object) -> Result:
-    return run("train", "--data", root, "--init", "none", "--width", WIDTH, "--recipe", "shapes", "--crop", 66,
-               "--batch", 2, "--iterations", 1, "--no-evaluate", *more)
+    return run(
+        "train",
+        "--data",
+        root,
+        "--init",
+        "none",
+        "--width",
+        WIDTH,
+        "--recipe",
+        "shapes",
+        "--crop",
+        66,
+        "--batch",
+        2,
+        "--iterations",
+        1,
+        "--no-evaluate",
+        *more,
+    )
 
 
 def test_classes_are_compared_by_name(small_set: Callable[[int], Path], tmp_path: Path) -> None:
@@ -50,10 +67,13 @@ def test_a_run_goes_on_with_its_own_classes_only(small_set: Callable[[int], Path
         train(create("deeplab-largefov", 13, WIDTH), load(root, "train"), recipe, checkpoint=path)
 
 
-@pytest.mark.parametrize(("value", "message"), [
-    (255, "got the values [255], expected a class from 0 to 12 for every pixel (255, void, is allowed"),
-    (200, "got the values [200], expected a class from 0 to 12 for every pixel"),
-])
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (255, "got the values [255], expected a class from 0 to 12 for every pixel (255, void, is allowed"),
+        (200, "got the values [200], expected a class from 0 to 12 for every pixel"),
+    ],
+)
 def test_a_stray_value_in_results_names_its_file(
     small_set: Callable[[int], Path], tmp_path: Path, value: int, message: str
 ) -> None:

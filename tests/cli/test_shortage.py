@@ -45,10 +45,16 @@ def test_a_gpu_that_is_not_there_beside_others(monkeypatch: pytest.MonkeyPatch) 
 
 
 SHORTAGES = [
-    (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nSee documentation"),
-     "memory: there is not enough (CUDA out of memory. Tried to allocate 2.00 GiB.). Less is needed by a"),
-    (RuntimeError("[enforce fail at alloc.cpp:124] DefaultCPUAllocator: can't allocate memory: you tried 8 bytes"),
-     "DefaultCPUAllocator: can't allocate memory: you tried 8 bytes). Less is needed by"),
+    (
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nSee documentation"),
+        "memory: there is not enough (CUDA out of memory. Tried to allocate 2.00 GiB.). Less is needed by a",
+    ),
+    (
+        RuntimeError(
+            "[enforce fail at alloc.cpp:124] DefaultCPUAllocator: can't allocate memory: you tried 8 bytes"
+        ),
+        "DefaultCPUAllocator: can't allocate memory: you tried 8 bytes). Less is needed by",
+    ),
     (MemoryError(), "memory: there is not enough (MemoryError)"),
     (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."), "--workers 0 needs none"),
 ]
@@ -56,7 +62,10 @@ SHORTAGES = [
 
 @pytest.mark.parametrize(("error", "message"), SHORTAGES, ids=range(len(SHORTAGES)))
 def test_out_of_memory(
-    small_set: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception,
+    small_set: Callable[[int], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
     message: str,
 ) -> None:
     def fail(*_: object, **__: object) -> None:

@@ -48,16 +48,19 @@ def test_patience_ends_it_early(small_set: Callable[[int], Path], tmp_path: Path
     assert told.exit_code == 0 and out.exists() and 2 < len(read_log(log)) < 50
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["--crop", 320], "crop: got 320, expected 8k + 2, so that labels decimated as [1::8] meet"),
-    (["--geometry", "release", "--crop", 320], "meet the score positions; nearest: 321"),
-    (["--recipe", "release"], "label_offset: got 0, expected 1, where the scores of deeplab-largefov"),
-    (["--recipe", "release", "--variant", "deeplab-huge"], "variant: got 'deeplab-huge', expected"),
-    (["--lr", -0.001], "lr: got -0.001, expected more than 0; nearest: 0.001"),
-    (["--accumulate", 3], "accumulate: got 3, expected 1 to 2 parts of a batch; nearest: 2"),
-    (["--device", "gpu"], "device: got 'gpu', expected 'auto'"),
-    (["--init", "imagenet"], "--init imagenet: VGG-16's weights need --width 1; got 0.0625"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--crop", 320], "crop: got 320, expected 8k + 2, so that labels decimated as [1::8] meet"),
+        (["--geometry", "release", "--crop", 320], "meet the score positions; nearest: 321"),
+        (["--recipe", "release"], "label_offset: got 0, expected 1, where the scores of deeplab-largefov"),
+        (["--recipe", "release", "--variant", "deeplab-huge"], "variant: got 'deeplab-huge', expected"),
+        (["--lr", -0.001], "lr: got -0.001, expected more than 0; nearest: 0.001"),
+        (["--accumulate", 3], "accumulate: got 3, expected 1 to 2 parts of a batch; nearest: 2"),
+        (["--device", "gpu"], "device: got 'gpu', expected 'auto'"),
+        (["--init", "imagenet"], "--init imagenet: VGG-16's weights need --width 1; got 0.0625"),
+    ],
+)
 def test_what_cannot_be_followed(
     small_set: Callable[[int], Path], tmp_path: Path, arguments: list[object], message: str
 ) -> None:

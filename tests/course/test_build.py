@@ -68,12 +68,20 @@ def double(x: int) -> int:
 '''
 # nbgrader's metadata, version 3: what its own schema demands of a cell
 NBGRADER = {
-    "type": "object", "additionalProperties": False, "required": ["schema_version", "grade", "locked", "solution"],
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["schema_version", "grade", "locked", "solution"],
     "properties": {
-        "schema_version": {"const": 3}, "grade": {"type": "boolean"}, "solution": {"type": "boolean"},
-        "locked": {"type": "boolean"}, "task": {"type": "boolean"}, "points": {"type": "number", "minimum": 0},
+        "schema_version": {"const": 3},
+        "grade": {"type": "boolean"},
+        "solution": {"type": "boolean"},
+        "locked": {"type": "boolean"},
+        "task": {"type": "boolean"},
+        "points": {"type": "number", "minimum": 0},
         "grade_id": {"type": "string", "pattern": "^[a-zA-Z0-9_\\-]+$"},
-        "checksum": {"type": "string"}, "cell_type": {"enum": ["code", "markdown"]}},
+        "checksum": {"type": "string"},
+        "cell_type": {"enum": ["code", "markdown"]},
+    },
 }
 
 
@@ -109,8 +117,10 @@ def cells_of(path: Path) -> list[nbformat.NotebookNode]:
 def test_cells_kernel_and_ids(course: Path) -> None:
     notebook = nbformat.read(course / "00_first.ipynb", as_version=4)
     assert [cell.cell_type[0] for cell in notebook.cells] == list("mccmccm")
-    assert notebook.metadata == {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python",
-                                                "name": "python3"}, "language_info": {"name": "python"}}
+    assert notebook.metadata == {
+        "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
     assert all(not c.outputs and c.execution_count is None for c in notebook.cells if c.cell_type == "code")
 
@@ -118,8 +128,9 @@ def test_cells_kernel_and_ids(course: Path) -> None:
 def test_an_exercise_becomes_heading_stub_and_check(course: Path) -> None:
     *_, words, stub, test, manual = cells_of(course / "00_first.ipynb")
     assert words.source.startswith('### Exercise 1 · Twice\n*3 points · easy · stuck? `hint("first.double")`')
-    assert stub.source == ('def double(x: int) -> int:\n    """Twice x."""\n'
-                           "    raise NotImplementedError  # your code goes here")
+    assert stub.source == (
+        'def double(x: int) -> int:\n    """Twice x."""\n    raise NotImplementedError  # your code goes here'
+    )
     assert test.source == 'check("first.double")'
     assert [c.id for c in (stub, test, manual)] == ["first-double", "first-double-check", "defence"]
     assert test.metadata.nbgrader.points == 3 and manual.metadata.nbgrader.points == 10
@@ -128,8 +139,10 @@ def test_an_exercise_becomes_heading_stub_and_check(course: Path) -> None:
 
 
 def test_nbgrader_accepts_the_metadata(course: Path) -> None:
-    cells = [*cells_of(course / "00_first.ipynb"),
-             *nbformat.reads(solved_notebook(course / "source" / "00_first.py", own(course)), as_version=4).cells]
+    cells = [
+        *cells_of(course / "00_first.ipynb"),
+        *nbformat.reads(solved_notebook(course / "source" / "00_first.py", own(course)), as_version=4).cells,
+    ]
     marked = [dict(cell.metadata.nbgrader) for cell in cells if "nbgrader" in cell.metadata]
     assert len(marked) == 6
     for metadata in marked:
@@ -167,8 +180,13 @@ def test_the_teachers_folder(course: Path, tmp_path: Path) -> None:
     out = tmp_path / "teacher"
     written = build_teacher(course, out, own(course))
     files = {path.relative_to(out).as_posix(): path.read_bytes() for path in written}
-    assert set(files) == {"solved/00_first.ipynb", "solutions/00_first.html", "gradescope/00_first.zip",
-                          "classroom/00_first.yml", "solved/01_second.ipynb"}
+    assert set(files) == {
+        "solved/00_first.ipynb",
+        "solutions/00_first.html",
+        "gradescope/00_first.zip",
+        "classroom/00_first.yml",
+        "solved/01_second.ipynb",
+    }
     page = files["solutions/00_first.html"].decode()
     for said in ("Add it.", "x + x", "return sum([x, x])", "twice_as_much", "numeric: whole", "(hidden)"):
         assert said in page
@@ -185,6 +203,7 @@ def with_cells(change: Callable[[list], object]) -> Callable[[Path], object]:
         notebook = json.loads(path.read_text())
         change(notebook["cells"])
         path.write_text(json.dumps(notebook, indent=1) + "\n")
+
     return mutate
 
 
@@ -192,18 +211,28 @@ MUTANTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "stale: a cell edited by hand": (with_cells(lambda c: c[1].update(source=["x = 2"])), "is not what"),
     "stale: a cell removed": (with_cells(lambda c: c.pop()), "is not what"),
     "stale: other metadata": (with_cells(lambda c: c[1]["metadata"].update(tags=["mine"])), "is not what"),
-    "an output": (with_cells(lambda c: c[1].update(outputs=[
-        {"output_type": "stream", "name": "stdout", "text": ["1"]}])), "cell 2 holds an output"),
+    "an output": (
+        with_cells(lambda c: c[1].update(outputs=[{"output_type": "stream", "name": "stdout", "text": ["1"]}])),
+        "cell 2 holds an output",
+    ),
     "a run number": (with_cells(lambda c: c[2].update(execution_count=4)), "cell 3 holds an output or"),
-    "a solution left in": (with_cells(lambda c: c[4].update(source=[
-        "def double(x):\n", "    return twice_as_much_as_before\n"])), "cell 5 gives a solution away"),
+    "a solution left in": (
+        with_cells(lambda c: c[4].update(source=["def double(x):\n", "    return twice_as_much_as_before\n"])),
+        "cell 5 gives a solution away",
+    ),
     "a mark left in": (with_cells(lambda c: c[4].update(source=["### END SOLUTION"])), "cell 5 shows a mark"),
-    "a dead link": (with_cells(lambda c: c[0].update(source=["[gone](99_gone.ipynb)"])),
-                    "cell 1 links to 99_gone.ipynb, which does not exist"),
-    "a dead module": (with_cells(lambda c: c[1].update(source=["import dlseg.nowhere"])),
-                      "cell 2 imports dlseg.nowhere, which does not exist"),
-    "a dead name": (with_cells(lambda c: c[1].update(source=["from dlseg.crf import nothing"])),
-                    "cell 2 imports nothing from dlseg.crf"),
+    "a dead link": (
+        with_cells(lambda c: c[0].update(source=["[gone](99_gone.ipynb)"])),
+        "cell 1 links to 99_gone.ipynb, which does not exist",
+    ),
+    "a dead module": (
+        with_cells(lambda c: c[1].update(source=["import dlseg.nowhere"])),
+        "cell 2 imports dlseg.nowhere, which does not exist",
+    ),
+    "a dead name": (
+        with_cells(lambda c: c[1].update(source=["from dlseg.crf import nothing"])),
+        "cell 2 imports nothing from dlseg.crf",
+    ),
     "not Python": (with_cells(lambda c: c[1].update(source=["x = ("])), "cell 2 is not Python"),
     "missing": (Path.unlink, "is missing"),
     "empty": (lambda path: path.write_text(""), "is no notebook"),
@@ -228,13 +257,17 @@ def test_check_fails_on_a_mutant_and_build_heals_it(course: Path, name: str) -> 
 
 # a source that is itself wrong makes a notebook that agrees with it and is still a fault
 WRONG_SOURCES = {
-    "the answer in the text": (("Double a number.", "`twice_as_much_as_before = x * 2`, then return it."),
-                               "gives a solution away"),
+    "the answer in the text": (
+        ("Double a number.", "`twice_as_much_as_before = x * 2`, then return it."),
+        "gives a solution away",
+    ),
     "an end too few": (("    ### END SOLUTION\n", ""), "has no ### BEGIN SOLUTION"),
     "a second end": (("    ### END SOLUTION\n", "    ### END SOLUTION\n    ### END SOLUTION\n"), "shows a mark"),
     "a dead link": (("01_second.ipynb", "02_third.ipynb"), "links to 02_third.ipynb"),
-    "an exercise that is not there": (('"first.double"\ndef', '"first.triple"\ndef'),
-                                      "'first.triple' is in no file"),
+    "an exercise that is not there": (
+        ('"first.double"\ndef', '"first.triple"\ndef'),
+        "'first.triple' is in no file",
+    ),
     "an exercise left out": (('# %% exercise="first.double"\ndef', "# %%\ndef"), "has 0 cells for exercise"),
 }
 
@@ -253,8 +286,11 @@ def test_a_wrong_source_is_a_fault(course: Path, name: str) -> None:
 
 
 WEAK = {
-    "no points": (('Test("small", 2,', 'Test("small", 0,'), ('Test("large", 1,', 'Test("large", 0,'),
-                  "worth no points"),
+    "no points": (
+        ('Test("small", 2,', 'Test("small", 0,'),
+        ('Test("large", 1,', 'Test("large", 0,'),
+        "worth no points",
+    ),
     "no hints": (('"One number.", ', ""), ("", ""), "has 2 hints"),
     "an empty hint": (('"Add it."', '""'), ("", ""), "has 3 hints, expected an idea"),
     "no open test": (('exact("whole")),\n', 'exact("whole"), hidden=True),\n'), ("", ""), "has no open test"),
@@ -285,7 +321,8 @@ def test_a_notebook_without_a_source_is_a_fault(course: Path) -> None:
     (course / "00_first.ipynb").write_text((course / "00_first.ipynb").read_text())
     (course / "02_stray.ipynb").write_text("{}")
     assert [str(fault) for fault in check(course, own(course))] == [
-        f"{course / '02_stray.ipynb'}: has no source {course / 'source' / '02_stray'}.py"]
+        f"{course / '02_stray.ipynb'}: has no source {course / 'source' / '02_stray'}.py"
+    ]
 
 
 def test_the_commands(course: Path, tmp_path: Path) -> None:

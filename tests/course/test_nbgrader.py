@@ -47,8 +47,14 @@ def nbgrader(root: Path, *words: str) -> str:
     homes = {name: str(root / "home") for name in own}
     here = str(Path(__file__).parents[2])
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # it calls alembic by name
-    run = subprocess.run([sys.executable, "-m", "nbgrader", *words], cwd=root, capture_output=True, text=True,
-                         env={**os.environ, **homes, "PYTHONPATH": here, "PATH": path}, check=False)
+    run = subprocess.run(
+        [sys.executable, "-m", "nbgrader", *words],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **homes, "PYTHONPATH": here, "PATH": path},
+        check=False,
+    )
     assert run.returncode == 0, run.stdout + run.stderr
     return run.stdout
 

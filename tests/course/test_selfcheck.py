@@ -104,8 +104,11 @@ def test_the_ladder(own_folder: Path) -> None:
     found = catalogue()[NAME]
     texts = [str(hint(NAME)) for _ in range(4)]
     assert [text.split(":")[0] for text in texts] == [
-        "Hint 1 of 4, an idea", "Hint 2 of 4, the shape of it", "Hint 3 of 4, pseudo-code",
-        "Hint 4 of 4, a worked solution"]
+        "Hint 1 of 4, an idea",
+        "Hint 2 of 4, the shape of it",
+        "Hint 3 of 4, pseudo-code",
+        "Hint 4 of 4, a worked solution",
+    ]
     assert found.hints[0] in texts[0] and "def insert_holes" in texts[3] and "One more" not in texts[3]
     assert json.loads((own_folder / "hints.json").read_text()) == {NAME: 4}
     assert hint(NAME).rung == 4 and hint(NAME, 1).text == found.hints[0]
@@ -128,12 +131,15 @@ def test_hints_cost_nothing_unless_the_teacher_says_so(own_folder: Path) -> None
     assert check(NAME, stub).points == 0, "never less than nothing"
 
 
-@pytest.mark.parametrize(("file", "text", "words"), [
-    ("course.json", '{"hint_prices": [1, 2]}', "hint_prices must be 4 numbers"),
-    ("course.json", '{"hint_prices": [1, 2, -3, 0]}', "hint_prices must be 4 numbers"),
-    ("hints.json", "{", "hints.json is not JSON"),
-    ("hints.json", "[1]", "hints.json must hold a JSON object"),
-])
+@pytest.mark.parametrize(
+    ("file", "text", "words"),
+    [
+        ("course.json", '{"hint_prices": [1, 2]}', "hint_prices must be 4 numbers"),
+        ("course.json", '{"hint_prices": [1, 2, -3, 0]}', "hint_prices must be 4 numbers"),
+        ("hints.json", "{", "hints.json is not JSON"),
+        ("hints.json", "[1]", "hints.json must hold a JSON object"),
+    ],
+)
 def test_damaged_files_are_named(own_folder: Path, file: str, text: str, words: str) -> None:
     (own_folder / file).write_text(text)
     with pytest.raises(ValueError, match=words):
@@ -157,5 +163,3 @@ def test_standing() -> None:
     assert "5 of 20" in standing("atrous")._repr_html_()
     with pytest.raises(ValueError, match="topic: no exercise's id begins with 'holes'"):
         standing("holes")
-
-

@@ -42,6 +42,7 @@ def alike():
 @pytest.fixture(scope="session")
 def voc(samples):
     """The real images that have scores: [(name, image uint8 (H, W, 3), probabilities float32 (21, H, W)), …]."""
+
     def load(path):
         with Image.open(samples / "voc" / "JPEGImages" / f"{path.stem}.jpg") as picture:
             image = np.asarray(picture.convert("RGB"))

@@ -41,8 +41,9 @@ def draw_case(seed: int) -> Case:
     iterations = int(rng.choice([1, 2, 5, 10, 20, 100], p=[0.1, 0.1, 0.2, 0.4, 0.15, 0.05]))
     relax = float(rng.choice([1.0, 0.5, 0.1, 0.001], p=[0.7, 0.15, 0.1, 0.05]))
     params = CRFParams(w1, alpha, beta, w2, gamma, iterations, normalization)
-    name = (f"{seed}: {kind_of_unary} on {kind_of_image}, {classes} labels, {height}x{width}, {params}, "
-            f"relax {relax}")
+    name = (
+        f"{seed}: {kind_of_unary} on {kind_of_image}, {classes} labels, {height}x{width}, {params}, relax {relax}"
+    )
     return Case(name, image, probs, params, relax)
 
 
@@ -95,8 +96,9 @@ def _faint(kind: str, rng: np.random.Generator, shape: tuple[int, ...]) -> np.nd
     return logits
 
 
-def _clear(kind: str, rng: np.random.Generator, shape: tuple[int, ...], guess: np.ndarray,
-           labels: np.ndarray) -> np.ndarray:
+def _clear(
+    kind: str, rng: np.random.Generator, shape: tuple[int, ...], guess: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
     """Logits that decide most pixels; guess: a label for each, labels: all labels, (C, 1, 1)."""
     if kind == "soft":
         return 24 * gaussian_filter(rng.normal(0, 1, shape), (0, 4, 4))

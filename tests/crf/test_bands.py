@@ -32,17 +32,29 @@ def bands_of(scene, seed, height, width, classes, bands, noise, wrong):
 
 
 @settings(max_examples=24, deadline=None, derandomize=True)
-@given(st.integers(0, 2**32 - 1), st.tuples(st.integers(24, 48), st.integers(24, 48), st.integers(2, 4)),
-       st.integers(1, 6), st.sampled_from(["after", "symmetric"]))
+@given(
+    st.integers(0, 2**32 - 1),
+    st.tuples(st.integers(24, 48), st.integers(24, 48), st.integers(2, 4)),
+    st.integers(1, 6),
+    st.sampled_from(["after", "symmetric"]),
+)
 def test_near_the_exact_crf(scene, alike, seed, shape, bands, normalization):
     """As test_inference holds RGB images to it."""
     rng = np.random.default_rng(seed)
     noise = rng.uniform(0, 10)
     image, _, probs = bands_of(scene, seed, *shape, bands, noise, rng.uniform(0, 0.2))
-    p = CRFParams(rng.uniform(3, 10), rng.uniform(20, 120), rng.uniform(max(5, 1.5 * noise), 20), rng.uniform(0, 3),
-                  rng.uniform(1, 3), 10, normalization)
-    agreement, difference = alike(DenseCRF(image, probs=probs, kernel="exact").infer(p),
-                                  DenseCRF(image, probs=probs, threads=1).infer(p))
+    p = CRFParams(
+        rng.uniform(3, 10),
+        rng.uniform(20, 120),
+        rng.uniform(max(5, 1.5 * noise), 20),
+        rng.uniform(0, 3),
+        rng.uniform(1, 3),
+        10,
+        normalization,
+    )
+    agreement, difference = alike(
+        DenseCRF(image, probs=probs, kernel="exact").infer(p), DenseCRF(image, probs=probs, threads=1).infer(p)
+    )
     assert agreement >= 0.99
     assert difference <= 5e-3
 
@@ -58,8 +70,9 @@ def test_the_compiled_lattice_is_torchs(bands, threads):
     lattice, other = Lattice(colours, 31, sigmas, threads), SparseLattice(torch.from_numpy(features))
     assert lattice.points == other.count
     field = rng.random(len(colours)).astype(np.float32)
-    np.testing.assert_allclose(lattice.filter(field), other.filter(torch.from_numpy(field)[:, None])[:, 0],
-                               rtol=2e-3, atol=1e-5)
+    np.testing.assert_allclose(
+        lattice.filter(field), other.filter(torch.from_numpy(field)[:, None])[:, 0], rtol=2e-3, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("kernel", ALL)
@@ -70,7 +83,8 @@ def test_the_ways_to_give_a_grey_image_are_one(scene, kernel):
     q = DenseCRF(grey, probs=probs, kernel=kernel).infer(P)
     np.testing.assert_array_equal(DenseCRF(grey[..., None], probs=probs, kernel=kernel).infer(P), q)
     stacked = DenseCRF(np.stack([grey] * 3, -1), probs=probs, kernel="exact").infer(
-        replace(P, sigma_beta=P.sigma_beta * 3**0.5))
+        replace(P, sigma_beta=P.sigma_beta * 3**0.5)
+    )
     np.testing.assert_allclose(DenseCRF(grey, probs=probs, kernel="exact").infer(P), stacked, atol=1e-5)
 
 
@@ -117,15 +131,18 @@ def test_two_sigmas_are_down_and_across(scene, alike, kernel):
     p = replace(P, sigma_alpha=(4, 20), sigma_gamma=(1, 3))
     q = DenseCRF(image, probs=probs, kernel=kernel).infer(p)
     turned = DenseCRF(image.transpose(1, 0, 2), probs=probs.transpose(0, 2, 1), kernel=kernel).infer(
-        replace(p, sigma_alpha=(20, 4), sigma_gamma=(3, 1)))
+        replace(p, sigma_alpha=(20, 4), sigma_gamma=(3, 1))
+    )
     agreement, difference = alike(q, turned.transpose(0, 2, 1))
     assert agreement >= 0.99 and difference <= 5e-3
     if kernel != "local":
         agreement, difference = alike(q, DenseCRF(image, probs=probs, kernel="exact").infer(p))
         assert agreement >= 0.99 and difference <= 5e-3
     same = replace(P, sigma_alpha=(12, 12))
-    np.testing.assert_array_equal(DenseCRF(image, probs=probs, kernel=kernel).infer(same),
-                                  DenseCRF(image, probs=probs, kernel=kernel).infer(P))
+    np.testing.assert_array_equal(
+        DenseCRF(image, probs=probs, kernel=kernel).infer(same),
+        DenseCRF(image, probs=probs, kernel=kernel).infer(P),
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -151,14 +168,22 @@ def test_the_exact_kernel_tells_sigmas_apart_where_the_last_pixel_is_black(scene
 FLAT, EVEN = np.full((8, 9), 50, np.uint8), np.full((2, 8, 9), 0.5)
 
 
-@pytest.mark.parametrize(("features", "words"), [
-    (FLAT, "features: got ndarray, expected a list of"), ([FLAT], r"features\[0\]: got ndarray, expected a list"),
-    ([(FLAT, 1), (FLAT[:5], 1)], r"features\[1\]: got shape \(5, 9, 1\), expected \(8, 9\)"),
-    ([(FLAT, 0)], r"features\[0\]: got sigma 0, expected a number from 0.001"),
-    ([(FLAT, (1, 2))], r"features\[0\]: got sigma \(1, 2\), expected a number"),
-    ([(FLAT / np.nan, 1)], r"features\[0\]: got NaN or infinity"),
-    ([(np.eye(8, 9) * 1e9, 1)], r"features\[0\]: got values 1e\+09 sigmas apart"),
-    ([(np.zeros((8, 9, 13)), 1)], "features: got 13 numbers a pixel beside 1 of the image, expected at most 13")])
+@pytest.mark.parametrize(
+    ("features", "words"),
+    [
+        (FLAT, "features: got ndarray, expected a list of"),
+        ([FLAT], r"features\[0\]: got ndarray, expected a list"),
+        ([(FLAT, 1), (FLAT[:5], 1)], r"features\[1\]: got shape \(5, 9, 1\), expected \(8, 9\)"),
+        ([(FLAT, 0)], r"features\[0\]: got sigma 0, expected a number from 0.001"),
+        ([(FLAT, (1, 2))], r"features\[0\]: got sigma \(1, 2\), expected a number"),
+        ([(FLAT / np.nan, 1)], r"features\[0\]: got NaN or infinity"),
+        ([(np.eye(8, 9) * 1e9, 1)], r"features\[0\]: got values 1e\+09 sigmas apart"),
+        (
+            [(np.zeros((8, 9, 13)), 1)],
+            "features: got 13 numbers a pixel beside 1 of the image, expected at most 13",
+        ),
+    ],
+)
 def test_bad_features_are_named(features, words):
     with pytest.raises((TypeError, ValueError), match=f"^{words}"):
         DenseCRF(FLAT, probs=EVEN, features=features)

@@ -56,16 +56,21 @@ def test_a_gradient_flows_to_the_maps():
     assert got.dtype == torch.float32 and (maps.grad != 0).any()
 
 
-@pytest.mark.parametrize(("cams", "options", "words"), [
-    (CAMS * 3, {"power": 2}, "cams: got values from .*expected 0..1: cut off"),
-    (-CAMS, {"power": 2}, "cams: got values"), (CAMS * np.nan, {"power": 2}, "cams: got values from nan"),
-    (CAMS[0], {"power": 2}, r"cams: got shape \(5, 6\)"),
-    (CAMS, {}, "threshold, power: got none, expected one"),
-    (CAMS, {"power": 2, "threshold": 0.3}, "threshold, power: got both, expected one"),
-    (CAMS, {"power": 0}, "power: got 0, expected more than 0"),
-    (CAMS, {"threshold": 1}, "threshold: got 1, expected"),
-    (CAMS, {"threshold": "0.3"}, "threshold: got '0.3', expected a number"),
-    (torch.zeros(2, 3, 4, device="meta"), {"power": 1}, 'cams: got a tensor on "meta"')])
+@pytest.mark.parametrize(
+    ("cams", "options", "words"),
+    [
+        (CAMS * 3, {"power": 2}, "cams: got values from .*expected 0..1: cut off"),
+        (-CAMS, {"power": 2}, "cams: got values"),
+        (CAMS * np.nan, {"power": 2}, "cams: got values from nan"),
+        (CAMS[0], {"power": 2}, r"cams: got shape \(5, 6\)"),
+        (CAMS, {}, "threshold, power: got none, expected one"),
+        (CAMS, {"power": 2, "threshold": 0.3}, "threshold, power: got both, expected one"),
+        (CAMS, {"power": 0}, "power: got 0, expected more than 0"),
+        (CAMS, {"threshold": 1}, "threshold: got 1, expected"),
+        (CAMS, {"threshold": "0.3"}, "threshold: got '0.3', expected a number"),
+        (torch.zeros(2, 3, 4, device="meta"), {"power": 1}, 'cams: got a tensor on "meta"'),
+    ],
+)
 def test_bad_maps_are_named(cams, options, words):
     with pytest.raises((TypeError, ValueError), match=f"^{words}"):
         from_cams(cams, **options)
@@ -79,8 +84,11 @@ def test_soft_and_partial_labels():
     np.testing.assert_allclose(soft_labels(shares > 0)[:, 0, 2], [0.5, 0.5, 0])
     assert isinstance(soft_labels(torch.from_numpy(shares)), torch.Tensor)
     DenseCRF(np.full((1, 4, 3), 90, np.uint8), probs=got).infer(CRFParams())
-    for bad, words in ((shares - 1, "shares: got values from -1"), (shares + np.inf, "shares: got"),
-                       (shares[:1], r"shares: got shape \(1, 1, 4\), expected \(C, H, W\), C at least 2")):
+    for bad, words in (
+        (shares - 1, "shares: got values from -1"),
+        (shares + np.inf, "shares: got"),
+        (shares[:1], r"shares: got shape \(1, 1, 4\), expected \(C, H, W\), C at least 2"),
+    ):
         with pytest.raises(ValueError, match=f"^{words}"):
             soft_labels(bad)
 
@@ -97,13 +105,19 @@ def test_a_confidence_for_each_pixel(scene):
     np.testing.assert_allclose(q[:, 0], 1 / 3, atol=1e-6)
     np.testing.assert_array_equal(
         DenseCRF(image, labels=labels, confidence=np.full(truth.shape, 0.6)).infer(CRFParams()),
-        DenseCRF(image, labels=labels, confidence=0.6).infer(CRFParams()))
+        DenseCRF(image, labels=labels, confidence=0.6).infer(CRFParams()),
+    )
 
 
-@pytest.mark.parametrize(("confidence", "words"), [
-    (np.full((12, 13), 0.7), r"confidence: got shape \(12, 13\), expected a number or \(12, 14\)"),
-    (np.full((12, 14), 0.3), "confidence: got 0.3 to 0.3, expected more than 1/3 and less than 1"),
-    (np.full((12, 14), np.nan), "confidence: got nan"), (1.0, "confidence: got 1")])
+@pytest.mark.parametrize(
+    ("confidence", "words"),
+    [
+        (np.full((12, 13), 0.7), r"confidence: got shape \(12, 13\), expected a number or \(12, 14\)"),
+        (np.full((12, 14), 0.3), "confidence: got 0.3 to 0.3, expected more than 1/3 and less than 1"),
+        (np.full((12, 14), np.nan), "confidence: got nan"),
+        (1.0, "confidence: got 1"),
+    ],
+)
 def test_bad_confidences_are_named(scene, confidence, words):
     image, truth, _ = scene(1, 12, 14, 3)
     with pytest.raises(ValueError, match=f"^{words}"):

@@ -57,8 +57,10 @@ def tug_of_war():
     """Two pixels alike that prefer different labels, each hearing the other only: in parallel they swap."""
     image = np.full((1, 2, 3), 50, np.uint8)
     probs = np.array([[[0.6, 0.3]], [[0.4, 0.7]]])
-    return (DenseCRF(image, probs=probs, kernel="exact", self_term=False),
-            CRFParams(8, 10, 10, 0, 1, 6, "symmetric"))
+    return (
+        DenseCRF(image, probs=probs, kernel="exact", self_term=False),
+        CRFParams(8, 10, 10, 0, 1, 6, "symmetric"),
+    )
 
 
 def test_parallel_updates_may_raise_it_and_damped_or_sequential_ones_do_not():
@@ -92,6 +94,7 @@ def test_equals_the_sum_over_pairs(seed, pixels, classes, potts):
     mu = 1 - np.eye(classes) if potts else rng.random((classes, classes))
     mu = (mu + mu.T) / 2
     expected = sum(q[a, i] * (np.log(q[a, i]) + unary[a, i]) for i in range(pixels) for a in range(classes))
-    expected += sum(k[i, j] * (q[:, i] @ mu @ q[:, j]) * (0.5 if i == j else 1)
-                    for i in range(pixels) for j in range(i, pixels))
+    expected += sum(
+        k[i, j] * (q[:, i] @ mu @ q[:, j]) * (0.5 if i == j else 1) for i in range(pixels) for j in range(i, pixels)
+    )
     assert free_energy(q, unary, pairwise_energy(q, q @ k, None if potts else mu)) == pytest.approx(expected)

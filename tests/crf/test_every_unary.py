@@ -175,8 +175,13 @@ class TestStopping:
                 run.advance()
             bound, q = run.contraction(), run.marginals()
             kernel = DenseCRF(image, probs=probs)
-            rows = np.stack([np.add(*(x.ravel() for x in kernel.affinity(p, row, col)))
-                             for row in range(30) for col in range(30)])
+            rows = np.stack(
+                [
+                    np.add(*(x.ravel() for x in kernel.affinity(p, row, col)))
+                    for row in range(30)
+                    for col in range(30)
+                ]
+            )
             step = rng.normal(0, 1, q.shape)
             step -= step.mean(axis=0)
             for _ in range(30):  # towards the direction that grows most

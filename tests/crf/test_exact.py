@@ -22,15 +22,17 @@ def slow_mean_field(image, probs, p, *, self_term=True, mu=None):
         colour = float(np.sum((image[yi, xi].astype(float) - image[yj, xj].astype(float)) ** 2))
         if i == j and not self_term:
             return np.zeros(2)
-        return np.exp([-place / 2 / p.sigma_alpha**2 - colour / 2 / p.sigma_beta**2,
-                       -place / 2 / p.sigma_gamma**2])
+        return np.exp([-place / 2 / p.sigma_alpha**2 - colour / 2 / p.sigma_beta**2, -place / 2 / p.sigma_gamma**2])
 
     n = len(at)
     k = np.array([[kernels(i, j) for j in range(n)] for i in range(n)])  # (N, N, 2)
     degree = k.sum(axis=1) + 1e-20
-    scale = {"after": lambda i, j: 1 / degree[i], "before": lambda i, j: 1 / degree[j],
-             "symmetric": lambda i, j: 1 / np.sqrt(degree[i] * degree[j]),
-             "none": lambda i, j: 1.0}[p.normalization]
+    scale = {
+        "after": lambda i, j: 1 / degree[i],
+        "before": lambda i, j: 1 / degree[j],
+        "symmetric": lambda i, j: 1 / np.sqrt(degree[i] * degree[j]),
+        "none": lambda i, j: 1.0,
+    }[p.normalization]
     mu = 1 - np.eye(classes) if mu is None else mu
     unary = -np.log(np.maximum(np.array([probs[:, y, x] for y, x in at]), 1e-5))  # (N, C)
     q = np.exp(-unary) / np.exp(-unary).sum(axis=1, keepdims=True)
@@ -52,8 +54,13 @@ def scene(rng, height, width, classes):
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(2, 4)), st.sampled_from(NORMALIZATIONS),
-       st.booleans(), st.booleans(), st.integers(0, 2**32 - 1))
+@given(
+    st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(2, 4)),
+    st.sampled_from(NORMALIZATIONS),
+    st.booleans(),
+    st.booleans(),
+    st.integers(0, 2**32 - 1),
+)
 def test_equals_the_loops(shape, normalization, self_term, potts, seed):
     rng = np.random.default_rng(seed)
     image, probs = scene(rng, *shape)
@@ -93,8 +100,14 @@ def test_affinity_is_the_row_that_makes_the_message(normalization):
 def test_changed_parameters_are_not_answered_from_what_was_kept():
     image, probs = scene(np.random.default_rng(3), 6, 6, 3)
     crf = DenseCRF(image, probs=probs, kernel="exact")
-    for p in (CRFParams(), CRFParams(sigma_alpha=3), CRFParams(sigma_beta=90), CRFParams(w1=1),
-              CRFParams(sigma_gamma=1), CRFParams(normalization="none")):
+    for p in (
+        CRFParams(),
+        CRFParams(sigma_alpha=3),
+        CRFParams(sigma_beta=90),
+        CRFParams(w1=1),
+        CRFParams(sigma_gamma=1),
+        CRFParams(normalization="none"),
+    ):
         np.testing.assert_array_equal(crf.infer(p), DenseCRF(image, probs=probs, kernel="exact").infer(p))
 
 

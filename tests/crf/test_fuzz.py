@@ -10,8 +10,16 @@ from dlseg.crf import CRFParams, DenseCRF
 KERNELS = ["lattice", "exact", "local"]
 weights = st.one_of(st.sampled_from([0.0, 1e6]), st.floats(-3, 3).map(lambda x: 10**x))
 sigmas = st.one_of(st.sampled_from([1e-3, 1e6]), st.floats(-2, 3).map(lambda x: 10**x))
-params = st.builds(CRFParams, weights, sigmas, sigmas, weights, sigmas, st.integers(1, 12),
-                   st.sampled_from(["after", "symmetric", "before", "none"]))
+params = st.builds(
+    CRFParams,
+    weights,
+    sigmas,
+    sigmas,
+    weights,
+    sigmas,
+    st.integers(1, 12),
+    st.sampled_from(["after", "symmetric", "before", "none"]),
+)
 shapes = st.tuples(st.integers(2, 26), st.integers(1, 14), st.integers(1, 14))
 
 
@@ -33,12 +41,21 @@ def unary(rng, kind, classes, height, width):
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.integers(0, 2**32 - 1), shapes, params, st.sampled_from(KERNELS), st.booleans(),
-       st.sampled_from(["noise", "one", "black", "white", "stripes", "slope"]),
-       st.sampled_from(["soft", "sharp", "certain", "even"]), st.sampled_from(["u1", "i2", "f4", "f8", ">f8"]),
-       st.sampled_from(["f4", "f8"]), st.integers(1, 3))
-def test_whatever_is_allowed_gives_probabilities(seed, shape, p, kernel, potts, image_kind, unary_kind, image_type,
-                                                 unary_type, threads):
+@given(
+    st.integers(0, 2**32 - 1),
+    shapes,
+    params,
+    st.sampled_from(KERNELS),
+    st.booleans(),
+    st.sampled_from(["noise", "one", "black", "white", "stripes", "slope"]),
+    st.sampled_from(["soft", "sharp", "certain", "even"]),
+    st.sampled_from(["u1", "i2", "f4", "f8", ">f8"]),
+    st.sampled_from(["f4", "f8"]),
+    st.integers(1, 3),
+)
+def test_whatever_is_allowed_gives_probabilities(
+    seed, shape, p, kernel, potts, image_kind, unary_kind, image_type, unary_type, threads
+):
     rng = np.random.default_rng(seed)
     classes, height, width = shape
     image = picture(rng, image_kind, height, width).astype(image_type)
@@ -47,8 +64,9 @@ def test_whatever_is_allowed_gives_probabilities(seed, shape, p, kernel, potts, 
     probs = unary(rng, unary_kind, classes, height, width).astype(unary_type)
     costs = rng.normal(size=(classes, classes))
     kept = image.copy(), probs.copy()
-    crf = DenseCRF(image, probs=probs, kernel=kernel, compatibility=None if potts else costs + costs.T,
-                   threads=threads)
+    crf = DenseCRF(
+        image, probs=probs, kernel=kernel, compatibility=None if potts else costs + costs.T, threads=threads
+    )
     for q in (crf.infer(p), crf.preview(p)):
         assert q.shape == shape and q.dtype == np.float32
         assert np.isfinite(q).all() and q.min() >= 0
@@ -70,10 +88,23 @@ def test_logits_of_any_size(seed, shape, size, kind):
 
 
 anything = st.one_of(
-    st.none(), st.text(max_size=3), st.integers(-5, 300), st.floats(), st.lists(st.integers(-1, 256), max_size=3),
-    hnp.arrays(st.one_of(hnp.integer_dtypes(), hnp.unsigned_integer_dtypes(), hnp.floating_dtypes(),
-                         hnp.boolean_dtypes(), hnp.complex_number_dtypes(), hnp.datetime64_dtypes()),
-               hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)))
+    st.none(),
+    st.text(max_size=3),
+    st.integers(-5, 300),
+    st.floats(),
+    st.lists(st.integers(-1, 256), max_size=3),
+    hnp.arrays(
+        st.one_of(
+            hnp.integer_dtypes(),
+            hnp.unsigned_integer_dtypes(),
+            hnp.floating_dtypes(),
+            hnp.boolean_dtypes(),
+            hnp.complex_number_dtypes(),
+            hnp.datetime64_dtypes(),
+        ),
+        hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4),
+    ),
+)
 
 
 names = st.sampled_from(["probs", "logits", "labels", "compatibility"])
@@ -95,10 +126,21 @@ def test_whatever_is_not_allowed_is_one_clear_exception(as_users_see_it, image, 
 
 
 @settings(users_view, max_examples=200)
-@given(st.dictionaries(st.sampled_from(["w1", "sigma_alpha", "sigma_beta", "w2", "sigma_gamma", "iterations",
-                                        "normalization"]),
-                       st.one_of(st.none(), st.booleans(), st.floats(), st.integers(), st.text(max_size=9),
-                                 st.lists(st.integers(), max_size=2), st.complex_numbers()), max_size=4))
+@given(
+    st.dictionaries(
+        st.sampled_from(["w1", "sigma_alpha", "sigma_beta", "w2", "sigma_gamma", "iterations", "normalization"]),
+        st.one_of(
+            st.none(),
+            st.booleans(),
+            st.floats(),
+            st.integers(),
+            st.text(max_size=9),
+            st.lists(st.integers(), max_size=2),
+            st.complex_numbers(),
+        ),
+        max_size=4,
+    )
+)
 def test_parameters_are_right_or_refused(as_users_see_it, values):
     try:
         p = CRFParams(**values)

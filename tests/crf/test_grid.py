@@ -31,8 +31,9 @@ def slow_step(image, probs, p, neighbours):
         message = np.zeros(len(probs))
         for dy, dx in around(y, x):
             here, there = degree[y, x], degree[y + dy, x + dx]
-            scale = {"after": 1 / here, "before": 1 / there, "symmetric": 1 / np.sqrt(here * there),
-                     "none": 1}[p.normalization]
+            scale = {"after": 1 / here, "before": 1 / there, "symmetric": 1 / np.sqrt(here * there), "none": 1}[
+                p.normalization
+            ]
             message += np.sum(kernels(y, x, dy, dx) * scale * [p.w1, p.w2]) * probs[:, y + dy, x + dx]
         e = probs[:, y, x] * np.exp(message)
         q[:, y, x] = e / e.sum()
@@ -40,8 +41,13 @@ def slow_step(image, probs, p, neighbours):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(1, 6), st.sampled_from([4, 8]),
-       st.sampled_from(["after", "symmetric", "before", "none"]))
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 6),
+    st.integers(1, 6),
+    st.sampled_from([4, 8]),
+    st.sampled_from(["after", "symmetric", "before", "none"]),
+)
 def test_equals_the_loops(seed, height, width, neighbours, normalization):
     rng = np.random.default_rng(seed)
     image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -77,7 +83,9 @@ def test_the_fully_connected_crf_recovers_a_thin_line_that_the_grid_loses():
     guess = np.where((truth == 1) & (rng.random(truth.shape) < 0.2), 0, truth)  # the net misses a part of it
     probs = np.where(np.arange(2)[:, None, None] == guess, 0.7, 0.3)
     p = CRFParams(5, 30, 10, 0.5, 1, 10)
-    found = {kernel: DenseCRF(image, probs=probs, kernel=kernel).infer(p).argmax(0)[truth == 1].mean()
-             for kernel in ("lattice", "local")}
+    found = {
+        kernel: DenseCRF(image, probs=probs, kernel=kernel).infer(p).argmax(0)[truth == 1].mean()
+        for kernel in ("lattice", "local")
+    }
     assert found["lattice"] == 1
     assert found["local"] < 0.9

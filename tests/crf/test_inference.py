@@ -18,8 +18,11 @@ NORMALIZATIONS = ["after", "symmetric", "before", "none"]
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
-@given(st.integers(0, 2**32 - 1), st.tuples(st.integers(24, 64), st.integers(24, 64), st.integers(2, 5)),
-       st.sampled_from(["after", "symmetric"]))
+@given(
+    st.integers(0, 2**32 - 1),
+    st.tuples(st.integers(24, 64), st.integers(24, 64), st.integers(2, 5)),
+    st.sampled_from(["after", "symmetric"]),
+)
 def test_near_the_exact_crf(scene, alike, seed, shape, normalization):
     """Scenes with clear colours and a unary mostly right.
 
@@ -29,10 +32,18 @@ def test_near_the_exact_crf(scene, alike, seed, shape, normalization):
     rng = np.random.default_rng(seed)
     noise = rng.uniform(0, 10)
     image, _, probs = scene(seed, *shape, noise, rng.uniform(0, 0.2))
-    p = CRFParams(rng.uniform(3, 10), rng.uniform(20, 120), rng.uniform(max(5, 1.5 * noise), 20), rng.uniform(0, 3),
-                  rng.uniform(1, 3), 10, normalization)
-    agreement, difference = alike(DenseCRF(image, probs=probs, kernel="exact").infer(p),
-                                  DenseCRF(image, probs=probs, threads=1).infer(p))
+    p = CRFParams(
+        rng.uniform(3, 10),
+        rng.uniform(20, 120),
+        rng.uniform(max(5, 1.5 * noise), 20),
+        rng.uniform(0, 3),
+        rng.uniform(1, 3),
+        10,
+        normalization,
+    )
+    agreement, difference = alike(
+        DenseCRF(image, probs=probs, kernel="exact").infer(p), DenseCRF(image, probs=probs, threads=1).infer(p)
+    )
     assert agreement >= 0.99
     assert difference <= 5e-3
 
@@ -71,9 +82,17 @@ def test_what_is_kept_never_shows(scene, normalization):
     image, _, probs = scene(5, 40, 50, 4)
     crf = DenseCRF(image, probs=probs)
     start = CRFParams(0.5, 20, 15, 0.3, 3, 5, normalization)
-    for p in (start, replace(start, w1=0.2), replace(start, sigma_gamma=1.5), replace(start, sigma_alpha=40.0),
-              replace(start, sigma_beta=5.0), replace(start, iterations=2), replace(start, normalization="after"),
-              replace(start, w2=0.0), start):
+    for p in (
+        start,
+        replace(start, w1=0.2),
+        replace(start, sigma_gamma=1.5),
+        replace(start, sigma_alpha=40.0),
+        replace(start, sigma_beta=5.0),
+        replace(start, iterations=2),
+        replace(start, normalization="after"),
+        replace(start, w2=0.0),
+        start,
+    ):
         np.testing.assert_array_equal(crf.infer(p), DenseCRF(image, probs=probs).infer(p))
 
 
@@ -87,8 +106,14 @@ def test_only_what_changed_is_built(scene, monkeypatch):
 
     monkeypatch.setattr(inference, "Lattice", build)
     crf, p = DenseCRF(image, probs=probs), CRFParams()
-    for change, expected in (({}, [5, 2]), ({"w1": 2.0}, []), ({"iterations": 3}, []), ({"sigma_gamma": 2.0}, [2]),
-                             ({"sigma_beta": 7.0}, [5]), ({"normalization": "symmetric"}, [])):
+    for change, expected in (
+        ({}, [5, 2]),
+        ({"w1": 2.0}, []),
+        ({"iterations": 3}, []),
+        ({"sigma_gamma": 2.0}, [2]),
+        ({"sigma_beta": 7.0}, [5]),
+        ({"normalization": "symmetric"}, []),
+    ):
         built.clear()
         p = replace(p, **change)
         crf.infer(p)

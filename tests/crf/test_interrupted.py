@@ -54,8 +54,14 @@ print(interrupted, wrong)
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a process Ctrl-C's signal")
 def test_after_ctrl_c_the_next_answers_are_right_and_the_process_ends(repo):
-    done = subprocess.run([sys.executable, "-c", CHILD], env={**os.environ, "PYTHONPATH": str(repo)},
-                          capture_output=True, text=True, timeout=500, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD],
+        env={**os.environ, "PYTHONPATH": str(repo)},
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     interrupted, wrong = map(int, done.stdout.split())
     assert interrupted >= 5 and wrong == 0, done.stdout

@@ -29,24 +29,39 @@ def refused(words, error=ValueError, **arguments):
 @pytest.mark.parametrize("stray", [65535, 10**6, 2**40])
 def test_a_stray_value_is_named_and_counted_at_once(stray):
     tracemalloc.start()
-    refused(rf"labels: got {stray} at 1 pixel where 255 means unknown, expected labels below 255; set stray ones "
-            "to 255; for more labels say unknown=-1", labels=labels(1, stray, 0))
-    refused(rf"labels: got {stray} at 1 pixel, far above the others, expected .*num_classes={stray + 1}",
-            labels=labels(1, stray, 0), unknown=-1)
-    refused(rf"num_classes: got 3, expected {stray + 1} or more: labels has {stray} at 1 pixel", num_classes=3,
-            labels=labels(1, stray, 0))
+    refused(
+        rf"labels: got {stray} at 1 pixel where 255 means unknown, expected labels below 255; set stray ones "
+        "to 255; for more labels say unknown=-1",
+        labels=labels(1, stray, 0),
+    )
+    refused(
+        rf"labels: got {stray} at 1 pixel, far above the others, expected .*num_classes={stray + 1}",
+        labels=labels(1, stray, 0),
+        unknown=-1,
+    )
+    refused(
+        rf"num_classes: got 3, expected {stray + 1} or more: labels has {stray} at 1 pixel",
+        num_classes=3,
+        labels=labels(1, stray, 0),
+    )
     assert tracemalloc.get_traced_memory()[1] < 2**23
     tracemalloc.stop()
 
 
 def test_many_strays_are_not_all_named():
-    refused("labels: got 300 at 1 pixel, 301 at 1 pixel, 302 at 1 pixel, 303 at 1 pixel, 304 at 1 pixel and 3 "
-            "more ", labels=labels(0, *range(300, 308)))
+    refused(
+        "labels: got 300 at 1 pixel, 301 at 1 pixel, 302 at 1 pixel, 303 at 1 pixel, 304 at 1 pixel and 3 more ",
+        labels=labels(0, *range(300, 308)),
+    )
 
 
 def test_what_would_not_fit_into_memory_is_refused():
-    refused(r"num_classes: got 100000000 labels at 12 x 16 pixels, 72 GiB of probabilities, expected at most 8",
-            labels=labels(0, 1), num_classes=10**8, unknown=-1)
+    refused(
+        r"num_classes: got 100000000 labels at 12 x 16 pixels, 72 GiB of probabilities, expected at most 8",
+        labels=labels(0, 1),
+        num_classes=10**8,
+        unknown=-1,
+    )
     refused("probs: got 20000000 labels at 12 x 16 pixels", probs=np.broadcast_to(np.float16(0), (2 * 10**7, H, W)))
 
 
@@ -64,8 +79,10 @@ def test_more_than_255_labels(given):
     assert DenseCRF(IMAGE, labels=every, unknown=None, num_classes=given).num_classes == 300
 
 
-@pytest.mark.parametrize(("void", "values", "count"), [(0, (0, 1, 2), 3), (11, (11, 0, 3), 12), (0, (0, 1), 3),
-                                                       (7, (7, 0, 3), 4), (1, (1, 0), 3)])
+@pytest.mark.parametrize(
+    ("void", "values", "count"),
+    [(0, (0, 1, 2), 3), (11, (11, 0, 3), 12), (0, (0, 1), 3), (7, (7, 0, 3), 4), (1, (1, 0), 3)],
+)
 def test_a_void_amid_the_labels_is_none_of_them(void, values, count):
     given = labels(*values)
     crf = DenseCRF(IMAGE, labels=given, unknown=void, num_classes=12 if void == 11 else None)
@@ -85,8 +102,11 @@ def test_a_void_amid_the_labels_is_none_of_them(void, values, count):
 @pytest.mark.parametrize("given", [None, 2])
 def test_a_mask_of_255_is_not_taken_for_unknown(given):
     mask = labels(0, 255, 255, dtype=np.uint8)
-    refused(r"labels: got 0 and 255 only, as in a mask, expected .*labels=mask > 0.*binary\(mask / 255\)",
-            labels=mask, num_classes=given)
+    refused(
+        r"labels: got 0 and 255 only, as in a mask, expected .*labels=mask > 0.*binary\(mask / 255\)",
+        labels=mask,
+        num_classes=given,
+    )
     refused("as in a mask", labels=mask, num_classes=given, unknown=None)
     assert DenseCRF(IMAGE, labels=mask, num_classes=3).num_classes == 3  # strokes on the background alone
     q = DenseCRF(IMAGE, labels=mask > 0, num_classes=given, confidence=0.8).infer(P)
@@ -96,21 +116,38 @@ def test_a_mask_of_255_is_not_taken_for_unknown(given):
     assert DenseCRF(IMAGE, labels=np.zeros((H, W), bool)).num_classes == 2
 
 
-@pytest.mark.parametrize(("wrong", "words"), [
-    ({"unknown": 0.5}, "unknown: got 0.5, expected a whole number"), ({"unknown": True}, "unknown: got True"),
-    ({"num_classes": 3.5}, "num_classes: got 3.5, expected a whole number"),
-    ({"num_classes": "3"}, "num_classes: got '3'"),
-    ({"confidence": "high"}, "confidence: got 'high', expected more")])
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"unknown": 0.5}, "unknown: got 0.5, expected a whole number"),
+        ({"unknown": True}, "unknown: got True"),
+        ({"num_classes": 3.5}, "num_classes: got 3.5, expected a whole number"),
+        ({"num_classes": "3"}, "num_classes: got '3'"),
+        ({"confidence": "high"}, "confidence: got 'high', expected more"),
+    ],
+)
 def test_options_of_another_kind(wrong, words):
     refused(words, TypeError, labels=labels(0, 1, 2), **wrong)
 
 
-@pytest.mark.parametrize(("shape", "words"), [
-    ((H, W, 1), r"labels\[\.\.\., 0\]"), ((1, H, W), r"labels\[0\]"), ((H, W, 3), "not a colour"),
-    ((5, H, W), "argmax"), ((W, H), "height and width are swapped"), ((H, W + 1), "as large as the image")])
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ((H, W, 1), r"labels\[\.\.\., 0\]"),
+        ((1, H, W), r"labels\[0\]"),
+        ((H, W, 3), "not a colour"),
+        ((5, H, W), "argmax"),
+        ((W, H), "height and width are swapped"),
+        ((H, W + 1), "as large as the image"),
+    ],
+)
 def test_labels_of_another_shape(shape, words):
-    refused(rf"labels: got shape .*expected \(12, 16\), as large as the image.*{words}" if "large" not in words
-            else words, labels=np.zeros(shape, int))
+    refused(
+        rf"labels: got shape .*expected \(12, 16\), as large as the image.*{words}"
+        if "large" not in words
+        else words,
+        labels=np.zeros(shape, int),
+    )
 
 
 def test_labels_that_are_no_whole_numbers():

@@ -42,6 +42,7 @@ def slow_filter(features, field):
         for key, w in mixture:
             points[key] = points.get(key, 0) + w * field[pixel]
     for axis in range(d + 1):
+
         def beside(key, sign, axis=axis, points=points):
             other = tuple(c - sign + sign * (d + 1) * (j == axis) for j, c in enumerate(key))
             return points.get(other, 0)
@@ -68,8 +69,9 @@ def picture(seed, height, width, spread):
     return np.random.default_rng(seed).normal(120, spread, (height, width, 3)).clip(0, 255).astype(np.uint8)
 
 
-pictures = st.builds(picture, st.integers(0, 2**32 - 1), st.integers(1, 9), st.integers(1, 9),
-                     st.sampled_from([0, 5, 80]))
+pictures = st.builds(
+    picture, st.integers(0, 2**32 - 1), st.integers(1, 9), st.integers(1, 9), st.sampled_from([0, 5, 80])
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -105,8 +107,11 @@ def test_every_list_holds_everything_once(threads, sigmas):
     assert lattice.weights.min() > -1e-5
     listed = np.repeat(np.arange(lattice.points), np.diff(lattice.start_of))
     by_point = sorted(zip(listed, lattice.pixel_of, lattice.weight_of, strict=True))
-    by_pixel = sorted((v, p, w) for p, (ids, ws) in enumerate(zip(lattice.ids, lattice.weights, strict=True))
-                      for v, w in zip(ids, ws, strict=True))
+    by_pixel = sorted(
+        (v, p, w)
+        for p, (ids, ws) in enumerate(zip(lattice.ids, lattice.weights, strict=True))
+        for v, w in zip(ids, ws, strict=True)
+    )
     assert by_point == by_pixel
     assert np.all(np.diff(lattice.start_of) > 0), "a point without a pixel"
     for runs, cuts in zip(lattice.runs, lattice.run_parts, strict=True):
@@ -137,8 +142,11 @@ def test_keys_that_do_not_fit_64_bits_still_find_their_neighbours():
     assert any(stride % 2 and abs(stride) > 2**40 for stride in simplex.key_strides(low, high)[:1])
     lattice = build(image, sigmas)
     assert lattice.points > 60 * 30 * 4
-    np.testing.assert_allclose(lattice.filter(np.ones(3600, np.float32))[-1],
-                               slow_filter(features_of(image, sigmas)[-1:], np.ones(1))[0], rtol=0.05)
+    np.testing.assert_allclose(
+        lattice.filter(np.ones(3600, np.float32))[-1],
+        slow_filter(features_of(image, sigmas)[-1:], np.ones(1))[0],
+        rtol=0.05,
+    )
 
 
 @given(st.lists(st.integers(1, 2**12), min_size=5, max_size=5))

@@ -83,7 +83,8 @@ def test_gradcheck_over_exact_kernels(normalization):
 
     def run(logits, log_w1, log_w2, mu):
         return torch.func.functional_call(
-            layer, {"log_w1": log_w1, "log_w2": log_w2, "compatibility": mu}, (images, logits))
+            layer, {"log_w1": log_w1, "log_w2": log_w2, "compatibility": mu}, (images, logits)
+        )
 
     inputs = (logits, layer.log_w1, layer.log_w2, (layer.compatibility + extra).detach().requires_grad_())
     assert torch.autograd.gradcheck(run, inputs)
@@ -109,8 +110,9 @@ def test_the_transposed_filter_is_the_transposed_matrix(scene, normalization, la
         there = pair.filter(which, y)
         scale = float(x.norm() * there.norm())
         back = pair.filter(which, x, transpose=True)
-        assert float((x.double() * there).sum()) == pytest.approx(float((back.double() * y).sum()), abs=1e-6 *
-                                                                  scale)
+        assert float((x.double() * there).sum()) == pytest.approx(
+            float((back.double() * y).sum()), abs=1e-6 * scale
+        )
 
 
 @pytest.mark.parametrize("normalization", NORMALIZATIONS)
@@ -128,8 +130,9 @@ def test_the_compiled_loops_are_the_unrolled_iterations(normalization, classes, 
     slow = unrolled(scores.T, pair.filters(), weights, mu, 4).T
     torch.testing.assert_close(fast, slow, atol=1e-6, rtol=1e-5)
     # sums over all pixels in single precision, of numbers of both signs
-    for a, b in zip(torch.autograd.grad(fast, inputs, towards), torch.autograd.grad(slow, inputs, towards),
-                    strict=True):
+    for a, b in zip(
+        torch.autograd.grad(fast, inputs, towards), torch.autograd.grad(slow, inputs, towards), strict=True
+    ):
         torch.testing.assert_close(a, b, atol=1e-4 * float(b.abs().max()) + 1e-5, rtol=1e-4)
 
 
@@ -185,7 +188,7 @@ def test_the_gradient_has_a_gradient(scene):
         q = layer(images, x)
         inputs = [x, *layer.parameters()]
         first = torch.autograd.grad((q * direction(q.shape)).sum(), inputs, create_graph=True)
-        return torch.autograd.grad(sum((g ** 2).sum() for g in first), inputs)
+        return torch.autograd.grad(sum((g**2).sum() for g in first), inputs)
 
     for a, b in zip(second(CRFLayer(4, P), logits), second(CRFLayer(4, P).double(), logits.double()), strict=True):
         assert float(F.cosine_similarity(a.double().ravel(), b.ravel(), 0)) > 0.999
@@ -195,7 +198,7 @@ def test_a_batch_is_its_images(scene):
     images, logits = batch(scene, 3)
     layer, towards = CRFLayer(4, P), direction(logits.shape)
     whole = gradients(layer, images, logits, towards)
-    each = [gradients(layer, images[i:i + 1], logits[i:i + 1], towards[i:i + 1]) for i in range(3)]
+    each = [gradients(layer, images[i : i + 1], logits[i : i + 1], towards[i : i + 1]) for i in range(3)]
     torch.testing.assert_close(whole[0], torch.cat([one[0] for one in each]))
     for number in (1, 2, 3):
         torch.testing.assert_close(whole[number], sum(one[number] for one in each), atol=1e-4, rtol=1e-4)
@@ -326,9 +329,15 @@ def test_weights_and_compatibilities_are_learned(scene):
     np.testing.assert_array_equal(layer.costs, layer.costs.T)
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    ((1,), "num_classes: got 1, expected"), ((2.0,), "num_classes: got 2.0"), ((True,), "num_classes: got True"),
-    ((3, CRFParams(w1=0)), "params: got w1 = 0, expected more than 0")])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((1,), "num_classes: got 1, expected"),
+        ((2.0,), "num_classes: got 2.0"),
+        ((True,), "num_classes: got True"),
+        ((3, CRFParams(w1=0)), "params: got w1 = 0, expected more than 0"),
+    ],
+)
 def test_bad_arguments_are_named(arguments, words):
     with pytest.raises((TypeError, ValueError), match=f"^{words}"):
         CRFLayer(*arguments)
@@ -339,17 +348,22 @@ def test_bad_arguments_are_named(arguments, words):
 IMAGES, LOGITS = torch.full((2, 6, 7, 3), 100), torch.zeros(2, 3, 6, 7)
 
 
-@pytest.mark.parametrize(("images", "logits", "words"), [
-    (IMAGES, LOGITS[0], r"logits: got shape \(3, 6, 7\), expected \(B, 3, H, W\)"),
-    (IMAGES, torch.zeros(2, 4, 6, 7), r"logits: got shape \(2, 4, 6, 7\), expected \(B, 3"),
-    (IMAGES, LOGITS.long(), "logits: got torch.int64, expected a tensor of floating point"),
-    (IMAGES, LOGITS.numpy(), "logits: got ndarray, expected a tensor"),
-    (IMAGES, LOGITS / 0, "logits: got NaN or infinity"),
-    (IMAGES, LOGITS.to("meta"), 'logits: got a tensor on "meta", a device without values'),
-    (IMAGES.to("meta"), LOGITS, 'images: got a tensor on "meta", a device without values'),
-    (IMAGES[:1], LOGITS, r"images: got shape \(1, 6, 7, 3\), expected \(2, 6, 7, 3\) or \(2, 3, 6, 7\)"),
-    (IMAGES[:, :5], LOGITS, r"images: got shape \(2, 5, 7, 3\)"),
-    (IMAGES - 150, LOGITS, "image: got values from -50"), (IMAGES / 255, LOGITS, "image: got values up to")])
+@pytest.mark.parametrize(
+    ("images", "logits", "words"),
+    [
+        (IMAGES, LOGITS[0], r"logits: got shape \(3, 6, 7\), expected \(B, 3, H, W\)"),
+        (IMAGES, torch.zeros(2, 4, 6, 7), r"logits: got shape \(2, 4, 6, 7\), expected \(B, 3"),
+        (IMAGES, LOGITS.long(), "logits: got torch.int64, expected a tensor of floating point"),
+        (IMAGES, LOGITS.numpy(), "logits: got ndarray, expected a tensor"),
+        (IMAGES, LOGITS / 0, "logits: got NaN or infinity"),
+        (IMAGES, LOGITS.to("meta"), 'logits: got a tensor on "meta", a device without values'),
+        (IMAGES.to("meta"), LOGITS, 'images: got a tensor on "meta", a device without values'),
+        (IMAGES[:1], LOGITS, r"images: got shape \(1, 6, 7, 3\), expected \(2, 6, 7, 3\) or \(2, 3, 6, 7\)"),
+        (IMAGES[:, :5], LOGITS, r"images: got shape \(2, 5, 7, 3\)"),
+        (IMAGES - 150, LOGITS, "image: got values from -50"),
+        (IMAGES / 255, LOGITS, "image: got values up to"),
+    ],
+)
 def test_bad_inputs_are_named(images, logits, words):
     with pytest.raises((TypeError, ValueError), match=f"^{words}"):
         CRFLayer(3)(images, logits)

@@ -12,9 +12,15 @@ from dlseg.crf import CRFParams
 length = st.floats(1e-3, 1e6)
 either = st.one_of(length, st.tuples(length, length))
 params = st.builds(
-    CRFParams, w1=st.floats(0, 1e6), sigma_alpha=either, sigma_beta=length, w2=st.integers(0, 100),
-    sigma_gamma=either, iterations=st.integers(1, 50),
-    normalization=st.sampled_from(["after", "symmetric", "before", "none"]))
+    CRFParams,
+    w1=st.floats(0, 1e6),
+    sigma_alpha=either,
+    sigma_beta=length,
+    w2=st.integers(0, 100),
+    sigma_gamma=either,
+    iterations=st.integers(1, 50),
+    normalization=st.sampled_from(["after", "symmetric", "before", "none"]),
+)
 
 
 @given(params)
@@ -22,12 +28,31 @@ def test_json_gives_back_an_equal_object(p: CRFParams) -> None:
     assert CRFParams.from_json(p.to_json()) == p
 
 
-@pytest.mark.parametrize(("field", "value"), [
-    ("w1", -1), ("w1", math.nan), ("w2", -0.5), ("w2", math.inf), ("sigma_alpha", 0), ("sigma_beta", 0.0),
-    ("sigma_beta", -3), ("sigma_gamma", 1e-9), ("sigma_gamma", 1e9), ("iterations", 0), ("iterations", -1),
-    ("normalization", "no"), ("sigma_alpha", (1, 2, 3)),
-    ("sigma_gamma", (0, 2)), ("sigma_alpha", (1, "2")), ("sigma_beta", (1, 2)), ("w1", "5"),
-    ("w1", True), ("iterations", 2.5), ("iterations", None)])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("w1", -1),
+        ("w1", math.nan),
+        ("w2", -0.5),
+        ("w2", math.inf),
+        ("sigma_alpha", 0),
+        ("sigma_beta", 0.0),
+        ("sigma_beta", -3),
+        ("sigma_gamma", 1e-9),
+        ("sigma_gamma", 1e9),
+        ("iterations", 0),
+        ("iterations", -1),
+        ("normalization", "no"),
+        ("sigma_alpha", (1, 2, 3)),
+        ("sigma_gamma", (0, 2)),
+        ("sigma_alpha", (1, "2")),
+        ("sigma_beta", (1, 2)),
+        ("w1", "5"),
+        ("w1", True),
+        ("iterations", 2.5),
+        ("iterations", None),
+    ],
+)
 def test_a_bad_value_is_one_error_that_names_the_field(field: str, value: object) -> None:
     with pytest.raises((ValueError, TypeError), match=f"^{field}: got .*expected"):
         CRFParams(**{field: value})

@@ -32,25 +32,36 @@ def check(where):
 
 
 def run(repo, script, **environment):
-    done = subprocess.run([sys.executable, "-c", BEGIN + script], capture_output=True, text=True, timeout=300,
-                          env={**os.environ, "PYTHONPATH": str(repo), **environment}, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", BEGIN + script],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": str(repo), **environment},
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert not done.stderr, done.stderr
     return done.stdout.splitlines()
 
 
 def test_a_thread_that_outlives_main_infers(repo):
-    assert run(repo, """
+    assert run(
+        repo,
+        """
 def late():
     threading.main_thread().join()
     check("thread")
 threading.Thread(target=late).start()
 atexit.register(check, "atexit")
-""") == ["thread True", "atexit True"]
+""",
+    ) == ["thread True", "atexit True"]
 
 
 def test_it_ends_while_a_daemon_infers(repo):
-    assert run(repo, """
+    assert run(
+        repo,
+        """
 def always():
     crf = DenseCRF(image, probs=probs, threads=3)
     while True:
@@ -58,7 +69,8 @@ def always():
 threading.Thread(target=always, daemon=True).start()
 time.sleep(0.3)
 print("end")
-""") == ["end"]
+""",
+    ) == ["end"]
 
 
 def test_where_no_thread_can_be_started_one_is_enough(scene, monkeypatch):
@@ -78,7 +90,9 @@ def test_where_no_thread_can_be_started_one_is_enough(scene, monkeypatch):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
 def test_a_process_forked_while_another_thread_infers_goes_on_with_the_object(repo):
-    assert run(repo, """
+    assert run(
+        repo,
+        """
 import signal, warnings
 warnings.simplefilter("ignore")
 crf, stop, ready = DenseCRF(image, probs=probs, threads=3), [], threading.Event()
@@ -102,7 +116,8 @@ for turn in range(10):
 stop.append(1)
 worker.join()
 print(good)
-""") == ["10"]
+""",
+    ) == ["10"]
 
 
 def test_importing_needs_nothing_that_only_unix_has(repo):
@@ -119,14 +134,21 @@ from dlseg.crf import CRFParams, DenseCRF
 q = DenseCRF(np.full((40, 40, 3), 9, np.uint8), probs=np.full((2, 40, 40), 0.5), threads=2).infer(CRFParams())
 print(q.shape)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300,
-                          env={**os.environ, "PYTHONPATH": str(repo)}, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": str(repo)},
+        check=False,
+    )
     assert done.stdout.split("\n")[0] == "(2, 40, 40)", done.stderr
 
 
 def ways():
     def pickled(crf):
         return pickle.loads(pickle.dumps(crf))
+
     return [copy.copy, copy.deepcopy, pickled]
 
 

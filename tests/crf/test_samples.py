@@ -18,8 +18,9 @@ def test_pydensecrfs_answers(voc, alike, which):
     _, image, probs = voc[which]
     p = SETTINGS[which % 3]
     p = CRFParams(p.w1, p.sigma_alpha, p.sigma_beta, 3, 3, 10, ("after", "symmetric")[which % 2])
-    agreement, difference = alike(DenseCRF(image, probs=probs, kernel="pydensecrf").infer(p),
-                                  DenseCRF(image, probs=probs).infer(p))
+    agreement, difference = alike(
+        DenseCRF(image, probs=probs, kernel="pydensecrf").infer(p), DenseCRF(image, probs=probs).infer(p)
+    )
     assert agreement >= 0.999
     assert difference <= 1e-4
 
@@ -29,8 +30,10 @@ def test_the_golden_picture(samples, kernel):
     """The example that comes with pydensecrf: two labels drawn by hand, black where unknown, 5 iterations."""
     if kernel == "pydensecrf":
         pytest.importorskip("pydensecrf", reason=REASON)
-    image, drawn, golden = (np.asarray(Image.open(samples / "densecrf" / f"{name}.png").convert("RGB")).astype(int)
-                            for name in ("im1", "anno1", "out1"))
+    image, drawn, golden = (
+        np.asarray(Image.open(samples / "densecrf" / f"{name}.png").convert("RGB")).astype(int)
+        for name in ("im1", "anno1", "out1")
+    )
     colours = np.unique(golden.reshape(-1, 3), axis=0)
     labels, expected = np.full(drawn.shape[:2], 255), np.zeros(drawn.shape[:2], int)
     for label, colour in enumerate(colours):
@@ -47,7 +50,9 @@ def test_near_the_exact_crf_on_crops(voc, alike, which, normalization):
     top, left = (size // 2 - 24 for size in image.shape[:2])
     crop = np.s_[top : top + 48, left : left + 64]
     p = CRFParams(4, 67, 5, 3, 3, 10, normalization)
-    agreement, difference = alike(DenseCRF(image[crop], probs=probs[:, *crop], kernel="exact").infer(p),
-                                  DenseCRF(image[crop], probs=probs[:, *crop]).infer(p))
+    agreement, difference = alike(
+        DenseCRF(image[crop], probs=probs[:, *crop], kernel="exact").infer(p),
+        DenseCRF(image[crop], probs=probs[:, *crop]).infer(p),
+    )
     assert agreement >= 0.99
     assert difference <= 5e-3

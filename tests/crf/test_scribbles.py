@@ -11,8 +11,11 @@ from dlseg.datasets.photos import load_photo, photos
 def test_any_whole_number_type(dtype: type) -> None:
     image, scribbles, names = load_photo("cat")
     part = np.s_[100:164, 150:214]
-    crf = DenseCRF(image[part], labels=np.where(scribbles[part] == 255, 255, scribbles[part]).astype(dtype),
-                   num_classes=len(names))
+    crf = DenseCRF(
+        image[part],
+        labels=np.where(scribbles[part] == 255, 255, scribbles[part]).astype(dtype),
+        num_classes=len(names),
+    )
     assert crf.infer(CRFParams()).shape == (len(names), 64, 64)
 
 

@@ -37,8 +37,9 @@ print(len(wrong), max(wrong))
 @pytest.mark.parametrize("layer", ["workqueue", "default"])
 def test_python_threads_infer_at_once_under_any_layer_of_numba(repo, layer):
     environment = {**os.environ, "NUMBA_THREADING_LAYER": layer, "PYTHONPATH": str(repo)}
-    done = subprocess.run([sys.executable, "-c", CHILD], env=environment, capture_output=True, text=True,
-                          timeout=300, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD], env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["4", "0.0"]
 
@@ -48,8 +49,12 @@ def test_no_compiled_loop_uses_numbas_threads():
 
     from dlseg.crf.lattice.jit import passes, simplex, update, vertices
 
-    loops = [f for module in (passes, simplex, update, vertices) for f in vars(module).values()
-             if isinstance(f, Dispatcher)]
+    loops = [
+        f
+        for module in (passes, simplex, update, vertices)
+        for f in vars(module).values()
+        if isinstance(f, Dispatcher)
+    ]
     assert len(loops) > 10
     for loop in loops:
         assert not loop.targetoptions.get("parallel"), loop

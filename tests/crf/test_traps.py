@@ -84,8 +84,17 @@ def test_06_a_wrong_size_names_both_shapes():
     refused(r"labels: got shape \(9, 16\).*\(12, 16\)", labels=np.zeros((9, W), int))
 
 
-@pytest.mark.parametrize(("shape", "hint"), [((3, H, W), "transpose"), ((1, H, W, 3), "RGB"), ((H, W, 14), "RGB"),
-                                             ((0, W, 3), "RGB"), ((H, W, 0), "RGB"), ((W,), "RGB")])
+@pytest.mark.parametrize(
+    ("shape", "hint"),
+    [
+        ((3, H, W), "transpose"),
+        ((1, H, W, 3), "RGB"),
+        ((H, W, 14), "RGB"),
+        ((0, W, 3), "RGB"),
+        ((H, W, 0), "RGB"),
+        ((W,), "RGB"),
+    ],
+)
 def test_07_channels_first_and_other_shapes_of_images_are_refused(shape, hint):
     refused(f"image: got .*{hint}", image=np.zeros(shape, np.uint8), probs=np.full((C, H, W), 1 / C))
 
@@ -96,8 +105,14 @@ def test_08_scores_of_any_other_shape_are_refused(shape):
     refused("logits: got shape", logits=np.zeros(shape))
 
 
-@pytest.mark.parametrize(("value", "words"), [(np.nan, "NaN or infinity at 1 of 192"), (np.inf, "NaN or infinity"),
-                                              (0.0, "sums other than 1 at 1 of 192.*row 2, column 5")])
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (np.nan, "NaN or infinity at 1 of 192"),
+        (np.inf, "NaN or infinity"),
+        (0.0, "sums other than 1 at 1 of 192.*row 2, column 5"),
+    ],
+)
 def test_09_one_bad_pixel_is_refused_and_counted(picture, value, words):
     probs = picture[1].copy()
     probs[:, 2, 5] = value
@@ -144,8 +159,17 @@ def test_13_weights_reward_and_matrices_cost(picture):
         np.testing.assert_allclose(matrix, potts, atol=1e-5)
 
 
-@pytest.mark.parametrize("matrix", [np.ones(3), np.ones((2, 2)), np.ones((3, 4)), np.float64(1),
-                                    np.full((3, 3), np.nan), np.triu(np.ones((3, 3)))])
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        np.ones(3),
+        np.ones((2, 2)),
+        np.ones((3, 4)),
+        np.float64(1),
+        np.full((3, 3), np.nan),
+        np.triu(np.ones((3, 3))),
+    ],
+)
 def test_14_a_compatibility_of_another_size_is_refused(picture, matrix):
     refused("compatibility: got", probs=picture[1], compatibility=matrix)
 
@@ -180,8 +204,10 @@ def test_18_one_label_is_refused_and_a_foreground_map_has_a_helper(picture):
     refused("probs: got one label.*binary", probs=np.ones((1, H, W)))
     refused("probs: got shape .*binary", probs=np.ones((H, W)))
     foreground = picture[1][1]
-    np.testing.assert_array_equal(DenseCRF(picture[0], probs=binary(foreground)).infer(P),
-                                  DenseCRF(picture[0], probs=np.stack([1 - foreground, foreground])).infer(P))
+    np.testing.assert_array_equal(
+        DenseCRF(picture[0], probs=binary(foreground)).infer(P),
+        DenseCRF(picture[0], probs=np.stack([1 - foreground, foreground])).infer(P),
+    )
 
 
 def test_19_label_zero_is_a_label(picture):
@@ -206,8 +232,11 @@ def test_20_void_is_unknown(picture):
 def test_21_the_order_of_colours_is_said_and_does_not_matter_to_the_exact_kernel(picture):
     image, probs = picture
     assert "RGB" in DenseCRF.__doc__
-    np.testing.assert_allclose(DenseCRF(image, probs=probs, kernel="exact").infer(P),
-                               DenseCRF(image[..., ::-1], probs=probs, kernel="exact").infer(P), atol=1e-6)
+    np.testing.assert_allclose(
+        DenseCRF(image, probs=probs, kernel="exact").infer(P),
+        DenseCRF(image[..., ::-1], probs=probs, kernel="exact").infer(P),
+        atol=1e-6,
+    )
 
 
 def test_22_a_mean_subtracted_image_is_refused(picture):
@@ -227,8 +256,10 @@ def test_24_scores_of_a_padded_image_are_refused(picture):
 
 def test_25_normalisations_differ_and_deeplabs_is_the_default(picture):
     assert CRFParams().normalization == "after"
-    answers = [DenseCRF(picture[0], probs=picture[1], kernel="exact").infer(replace(P, normalization=n, w1=1, w2=1))
-               for n in ("after", "symmetric", "before", "none")]
+    answers = [
+        DenseCRF(picture[0], probs=picture[1], kernel="exact").infer(replace(P, normalization=n, w1=1, w2=1))
+        for n in ("after", "symmetric", "before", "none")
+    ]
     for i, a in enumerate(answers):
         for b in answers[:i]:
             assert np.abs(a - b).max() > 1e-3
@@ -264,8 +295,11 @@ def test_28_the_free_energy_counts_every_pair_once(picture):
     rows = np.array([np.add(*crf.affinity(p, *divmod(i, W))).ravel() for i in range(H * W)], np.float64)
     for step in crf.steps(p):
         q = step.q.reshape(C, -1).astype(np.float64)
-        pairs = sum(rows[i, j] * (1 - q[:, i] @ q[:, j]) * (0.5 if i == j else 1)
-                    for i in range(H * W) for j in range(i, H * W))
+        pairs = sum(
+            rows[i, j] * (1 - q[:, i] @ q[:, j]) * (0.5 if i == j else 1)
+            for i in range(H * W)
+            for j in range(i, H * W)
+        )
         expected = np.sum(q * np.log(q)) - np.sum(q * np.log(probs.reshape(C, -1))) + pairs
         assert step.free_energy == pytest.approx(expected, rel=1e-5)
 
@@ -286,8 +320,9 @@ def test_29_the_result_is_an_array_of_ones_own(picture, kernel):
 def test_30_the_lattice_is_held_to_agreement_not_to_the_worst_pixel(scene, alike):
     image, _, probs = scene(3, 40, 48, 3)
     p = CRFParams(5, 40, 12, 3, 3)
-    agreement, difference = alike(DenseCRF(image, probs=probs, kernel="exact").infer(p),
-                                  DenseCRF(image, probs=probs).infer(p))
+    agreement, difference = alike(
+        DenseCRF(image, probs=probs, kernel="exact").infer(p), DenseCRF(image, probs=probs).infer(p)
+    )
     assert agreement >= 0.99 and difference <= 5e-3
 
 
@@ -324,8 +359,10 @@ def test_34_a_search_always_shows_what_no_crf_would_give(scene):
     image, truth, _ = scene(4)
     probs = np.where(np.arange(3)[:, None, None] == truth, 0.9, 0.05).astype(np.float32)
     probs /= probs.sum(axis=0)
-    harm = search([Scored("right already", image, probs, truth)],
-                  Space(w1=(90,), sigma_alpha=(200,), sigma_beta=(250,), moves=0))
+    harm = search(
+        [Scored("right already", image, probs, truth)],
+        Space(w1=(90,), sigma_alpha=(200,), sigma_beta=(250,), moves=0),
+    )
     assert harm.trials[0].params is None and harm.baseline.mean_iou == 1
     assert harm.gain < 0
     assert "no CRF" in harm.table().splitlines()[1]

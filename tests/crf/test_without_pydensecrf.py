@@ -27,7 +27,13 @@ except ImportError as error:
 
 
 def test_all_but_the_reference_works(repo: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", CHILD], env={**os.environ, "PYTHONPATH": str(repo)}, check=False,
-                          capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD],
+        env={**os.environ, "PYTHONPATH": str(repo)},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith('kernel: "pydensecrf" needs the package pydensecrf')

@@ -117,8 +117,10 @@ def dlseg(*arguments: object) -> Result:
 
 
 @pytest.mark.usefixtures("as_users_see_it")
-@pytest.mark.parametrize(("make", "spoil", "message"), [
-    *((in_vocs_layout, *case) for case in VOC), *((described, *case) for case in DESCRIBED)])
+@pytest.mark.parametrize(
+    ("make", "spoil", "message"),
+    [*((in_vocs_layout, *case) for case in VOC), *((described, *case) for case in DESCRIBED)],
+)
 def test_one_line_says_what_is_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Break, spoil: Break, message: str
 ) -> None:
@@ -127,8 +129,25 @@ def test_one_line_says_what_is_wrong(
     root.mkdir()
     make(root)
     spoil(root)
-    told = dlseg("train", "--data", root, "--init", "none", "--width", 0.0625, "--recipe", "shapes", "--crop", 66,
-                 "--batch", 2, "--iterations", 1, "--out", tmp_path / "net.safetensors")
+    told = dlseg(
+        "train",
+        "--data",
+        root,
+        "--init",
+        "none",
+        "--width",
+        0.0625,
+        "--recipe",
+        "shapes",
+        "--crop",
+        66,
+        "--batch",
+        2,
+        "--iterations",
+        1,
+        "--out",
+        tmp_path / "net.safetensors",
+    )
     assert isinstance(told.exception, SystemExit) and told.exit_code == 1
     errors = [line for line in told.output.splitlines() if line.startswith("Error: ")]
     assert len(errors) == 1 and message in errors[0] and len(errors[0]) < 1000, told.output
@@ -148,7 +167,7 @@ def test_damaged_pictures_are_named(form: str, tmp_path: Path) -> None:
     for trial in range(40):
         content = bytearray(whole)
         if trial % 2:
-            content = content[:int(rng.integers(len(whole)))]
+            content = content[: int(rng.integers(len(whole)))]
         else:
             for place in rng.integers(0, min(len(whole), 200), 4):
                 content[place] = int(rng.integers(256))

@@ -227,8 +227,9 @@ def test_a_renumbered_palette_of_ones_own(tmp_path: Path) -> None:
         picture = Image.fromarray(np.argsort(order)[np.arange(54).reshape(6, 9) % 3].astype(np.uint8))
         picture.putpalette(np.array([colours[k] for k in order], np.uint8).tobytes())
         picture.save(tmp_path / "masks" / f"{i}.png")
-    (tmp_path / "dataset.json").write_text(json.dumps({
-        "classes": ["a", "b", "c"], "splits": {"train": {"images": "images", "labels": "masks"}}}))
+    (tmp_path / "dataset.json").write_text(
+        json.dumps({"classes": ["a", "b", "c"], "splits": {"train": {"images": "images", "labels": "masks"}}})
+    )
     faults = check(tmp_path, progress=False).faults
     assert [fault.file for fault in faults] == ["masks/3.png"]
     assert "1 has the colour (5, 250, 5) that 2 has, 2 has the colour (200, 100, 50) that 1 has" in faults[0].what

@@ -37,7 +37,7 @@ def described(root: Path, values: list[int], classes: list[str]) -> Path:
             Image.fromarray(image).save(root / split / f"{split}{i}.png")
             mask = np.full((70, 80), values[0], np.uint8)
             for part, value in enumerate(values):
-                mask[part * 70 // len(values):] = value
+                mask[part * 70 // len(values) :] = value
             Image.fromarray(mask).save(root / f"{split}_masks" / f"{split}{i}.png")
         splits[split] = {"images": split, "labels": f"{split}_masks"}
     (root / "dataset.json").write_text(json.dumps({"classes": classes, "splits": splits}))
@@ -45,16 +45,40 @@ def described(root: Path, values: list[int], classes: list[str]) -> Path:
 
 
 def train(root: Path, out: Path, *more: object) -> Result:
-    return dlseg("train", "--data", root, "--out", out, "--init", "none", "--width", 0.0625, "--recipe", "shapes",
-                 "--crop", 66, "--batch", 2, "--iterations", 1, *more)
+    return dlseg(
+        "train",
+        "--data",
+        root,
+        "--out",
+        out,
+        "--init",
+        "none",
+        "--width",
+        0.0625,
+        "--recipe",
+        "shapes",
+        "--crop",
+        66,
+        "--batch",
+        2,
+        "--iterations",
+        1,
+        *more,
+    )
 
 
-@pytest.mark.parametrize(("values", "message"), [
-    ([0, 255], "got labels with a single class, 'background', and 50.0 % void, expected at least two of "
-               "background, object; value 255 always means void (not annotated); where it is a class of yours"),
-    ([255], "got 3 labels that are void everywhere, expected pixels of background, object; value 255 always"),
-    ([1], "got labels with a single class, 'object', and 0.0 % void"),
-])
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            [0, 255],
+            "got labels with a single class, 'background', and 50.0 % void, expected at least two of "
+            "background, object; value 255 always means void (not annotated); where it is a class of yours",
+        ),
+        ([255], "got 3 labels that are void everywhere, expected pixels of background, object; value 255 always"),
+        ([1], "got labels with a single class, 'object', and 0.0 % void"),
+    ],
+)
 def test_void_that_swallows_a_class(tmp_path: Path, values: list[int], message: str) -> None:
     root = described(tmp_path / "set", values, ["background", "object"])
     told = train(root, tmp_path / "net.safetensors")

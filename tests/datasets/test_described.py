@@ -12,10 +12,15 @@ from dlseg.evaluation import ConfusionMatrix
 from dlseg.networks import create
 from dlseg.training import Recipe, train
 
-CAMVID = {"classes": ["sky", "building", "road"], "void": [11],
-          "splits": {"train": {"images": "train", "labels": "trainannot"},
-                     "val": {"images": "val", "labels": "valannot", "list": "val.txt"},
-                     "new": {"images": "val"}}}
+CAMVID = {
+    "classes": ["sky", "building", "road"],
+    "void": [11],
+    "splits": {
+        "train": {"images": "train", "labels": "trainannot"},
+        "val": {"images": "val", "labels": "valannot", "list": "val.txt"},
+        "new": {"images": "val"},
+    },
+}
 
 
 @pytest.fixture
@@ -48,30 +53,41 @@ def test_it_reads_as_any_data_set(camvid: Path) -> None:
 
 def test_it_trains(camvid: Path) -> None:
     losses: list[float] = []
-    train(create("deeplab-largefov", 3, 1 / 16), load(camvid, "train"),
-          Recipe(crop=42, batch=2, iterations=2), [lambda s: losses.append(s.loss)])
+    train(
+        create("deeplab-largefov", 3, 1 / 16),
+        load(camvid, "train"),
+        Recipe(crop=42, batch=2, iterations=2),
+        [lambda s: losses.append(s.loss)],
+    )
     assert len(losses) == 2 and all(np.isfinite(losses))
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"classes": ["one"]}, "classes: expected a list of 2 to 255 names"),
-    ({"void": [2]}, "void: expected values from 3, the first that is no class, to 255"),
-    ({"voids": [11]}, "got 'voids', expected classes, splits, void, values, .*; nearest: void"),
-    ({"splits": {"train": {"images": "train", "labels": "trainannot", "lst": "val.txt"}}},
-     "split train: got 'lst', expected images, labels, list; nearest: list"),
-    ({"splits": {"train": {"images": "train"}, "val": {"images": "val", "label": "valannot"}}},
-     "split val: got 'label', expected images, labels, list; nearest: labels"),
-    ({"splits": {"train": {"labels": "trainannot"}}}, "split train: got no images, expected the folder of"),
-    ({"splits": {"train": {"images": "train", "list": 3}}}, "split train: list: no file 3 in"),
-    ({"label_ending": 3}, "label_ending: got 3, expected a text such as '_L.png'"),
-    ({"splits": {"train": {"images": "none"}}}, "split train: images: no folder 'none'"),
-    ({"splits": {"train": {"images": "train", "labels": 3}}}, "split train: labels: no folder 3"),
-    ({"splits": {"train": {"images": "../train"}}}, "'../train' leads out of the data set's folder"),
-    ({"splits": ["train"]}, "splits: expected"),
-    ({"splits": {"val": {"images": "val"}}}, "split 'train': .*dataset.json names val"),
-    ({"void": []}, r"train0.png: values \[11\] are neither a class \(0 to 2\) nor void"),
-    ({"label_ending": "_L.png"}, "train0_L.png: missing label"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"classes": ["one"]}, "classes: expected a list of 2 to 255 names"),
+        ({"void": [2]}, "void: expected values from 3, the first that is no class, to 255"),
+        ({"voids": [11]}, "got 'voids', expected classes, splits, void, values, .*; nearest: void"),
+        (
+            {"splits": {"train": {"images": "train", "labels": "trainannot", "lst": "val.txt"}}},
+            "split train: got 'lst', expected images, labels, list; nearest: list",
+        ),
+        (
+            {"splits": {"train": {"images": "train"}, "val": {"images": "val", "label": "valannot"}}},
+            "split val: got 'label', expected images, labels, list; nearest: labels",
+        ),
+        ({"splits": {"train": {"labels": "trainannot"}}}, "split train: got no images, expected the folder of"),
+        ({"splits": {"train": {"images": "train", "list": 3}}}, "split train: list: no file 3 in"),
+        ({"label_ending": 3}, "label_ending: got 3, expected a text such as '_L.png'"),
+        ({"splits": {"train": {"images": "none"}}}, "split train: images: no folder 'none'"),
+        ({"splits": {"train": {"images": "train", "labels": 3}}}, "split train: labels: no folder 3"),
+        ({"splits": {"train": {"images": "../train"}}}, "'../train' leads out of the data set's folder"),
+        ({"splits": ["train"]}, "splits: expected"),
+        ({"splits": {"val": {"images": "val"}}}, "split 'train': .*dataset.json names val"),
+        ({"void": []}, r"train0.png: values \[11\] are neither a class \(0 to 2\) nor void"),
+        ({"label_ending": "_L.png"}, "train0_L.png: missing label"),
+    ],
+)
 def test_a_wrong_description_is_named(camvid: Path, change: dict[str, object], message: str) -> None:
     (camvid / "dataset.json").write_text(json.dumps(CAMVID | change))
     with pytest.raises((ValueError, FileNotFoundError), match=message):

@@ -59,8 +59,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def get_truncated(self) -> None:  # at once, or a little further each time
         first = self.rest()
-        self.answer(CONTENT[first : first + SIZE // 2], SIZE - first, 206 if first else 200,
-                    Content_Range=f"bytes {first}-{SIZE - 1}/{SIZE}")
+        self.answer(
+            CONTENT[first : first + SIZE // 2],
+            SIZE - first,
+            206 if first else 200,
+            Content_Range=f"bytes {first}-{SIZE - 1}/{SIZE}",
+        )
 
     def get_silentlytruncated(self) -> None:
         self.answer(CONTENT[: SIZE // 2], None)
@@ -149,23 +153,26 @@ def test_it_comes(server: ThreadingHTTPServer, tmp_path: Path, path: str, size: 
     assert download(source(server, "404"), found.parent, progress=False) == found and not server.asked and asked
 
 
-@pytest.mark.parametrize(("path", "size", "message"), [
-    ("404", SIZE, "answers 404"),
-    ("503", SIZE, "answers 503"),
-    ("stall", SIZE, "stalled: no byte for 0.3 s"),
-    ("loop", SIZE, "redirects more than 5 times"),
-    ("elsewhere", SIZE, "No connection adapters|InvalidSchema"),
-    ("corrupt", SIZE, "sent 10240 bytes with sha256 .* thrown away"),
-    ("short", SIZE, f"says that the file has 5120 bytes, expected {SIZE}"),
-    ("long", SIZE, f"says that the file has 10244 bytes, expected {SIZE}"),
-    ("page", SIZE, "says that the file has 26 bytes"),
-    ("short", None, "sent 5120 bytes with sha256"),
-    ("page", None, "sent 26 bytes with sha256"),
-    ("sendsmore", SIZE, f"sends more than the {SIZE} bytes"),
-    ("silentlytruncated", SIZE, f"cut off after 5120 of {SIZE} bytes"),
-    ("silentlytruncated", None, "sent 5120 bytes with sha256"),
-    ("truncated", None, "IncompleteRead|cut off"),
-])
+@pytest.mark.parametrize(
+    ("path", "size", "message"),
+    [
+        ("404", SIZE, "answers 404"),
+        ("503", SIZE, "answers 503"),
+        ("stall", SIZE, "stalled: no byte for 0.3 s"),
+        ("loop", SIZE, "redirects more than 5 times"),
+        ("elsewhere", SIZE, "No connection adapters|InvalidSchema"),
+        ("corrupt", SIZE, "sent 10240 bytes with sha256 .* thrown away"),
+        ("short", SIZE, f"says that the file has 5120 bytes, expected {SIZE}"),
+        ("long", SIZE, f"says that the file has 10244 bytes, expected {SIZE}"),
+        ("page", SIZE, "says that the file has 26 bytes"),
+        ("short", None, "sent 5120 bytes with sha256"),
+        ("page", None, "sent 26 bytes with sha256"),
+        ("sendsmore", SIZE, f"sends more than the {SIZE} bytes"),
+        ("silentlytruncated", SIZE, f"cut off after 5120 of {SIZE} bytes"),
+        ("silentlytruncated", None, "sent 5120 bytes with sha256"),
+        ("truncated", None, "IncompleteRead|cut off"),
+    ],
+)
 def test_a_fault_is_named_and_nothing_is_taken_for_whole(
     server: ThreadingHTTPServer, tmp_path: Path, path: str, size: int | None, message: str
 ) -> None:
@@ -201,8 +208,12 @@ def test_a_mirror_that_goes_on_elsewhere_is_not_believed(server: ThreadingHTTPSe
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(kept=st.integers(0, SIZE + 50), damaged=st.booleans(), known=st.booleans(),
-       path=st.sampled_from(["good", "norange", "truncated"]))
+@given(
+    kept=st.integers(0, SIZE + 50),
+    damaged=st.booleans(),
+    known=st.booleans(),
+    path=st.sampled_from(["good", "norange", "truncated"]),
+)
 def test_any_left_over_part_ends_as_the_file(
     server: ThreadingHTTPServer, tmp_path: Path, kept: int, damaged: bool, path: str, known: bool
 ) -> None:

@@ -11,15 +11,18 @@ from dlseg.datasets import load, voc
 from dlseg.datasets.lists import Entry, read_entries, stem
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("a\nb\n", [Entry("a", None), Entry("b", None)]),
-    ("\ufeffmy photo 1\r\n\r\n  two  \r\n", [Entry("my photo 1", None), Entry("two", None)]),
-    ("my photo.jpg my photo_L.png\n", [Entry("my photo.jpg", "my photo_L.png")]),
-    ("/a b/x 1.PNG   /c d/x 1.png", [Entry("/a b/x 1.PNG", "/c d/x 1.png")]),
-    ("a 1\tb 1\n", [Entry("a 1", "b 1")]),
-    ("photo 1.png", [Entry("photo 1.png", None)]),
-    ("v1.2 final", [Entry("v1.2 final", None)]),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a\nb\n", [Entry("a", None), Entry("b", None)]),
+        ("\ufeffmy photo 1\r\n\r\n  two  \r\n", [Entry("my photo 1", None), Entry("two", None)]),
+        ("my photo.jpg my photo_L.png\n", [Entry("my photo.jpg", "my photo_L.png")]),
+        ("/a b/x 1.PNG   /c d/x 1.png", [Entry("/a b/x 1.PNG", "/c d/x 1.png")]),
+        ("a 1\tb 1\n", [Entry("a 1", "b 1")]),
+        ("photo 1.png", [Entry("photo 1.png", None)]),
+        ("v1.2 final", [Entry("v1.2 final", None)]),
+    ],
+)
 def test_lines(tmp_path: Path, text: str, expected: list[Entry]) -> None:
     (tmp_path / "list.txt").write_text(text, encoding="utf-8", newline="")
     assert read_entries(tmp_path / "list.txt") == expected

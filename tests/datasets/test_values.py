@@ -25,21 +25,33 @@ def palette(numbers: np.ndarray) -> Image.Image:
 
 
 MASKS: dict[str, tuple[Image.Image, dict[str, str]]] = {
-    "grey from 1, void 0": (Image.fromarray(((TRUTH + 1) % 3).astype(np.uint8)),
-                            {"0": "void", "1": "background", "2": "cat"}),
-    "0, 255 and 128": (Image.fromarray(np.array([0, 255, 128], np.uint8)[TRUTH]),
-                       {"0": "background", "255": "cat", "128": "void"}),
-    "16 bits": (Image.fromarray(np.array([7, 33001, 0], np.uint16)[TRUTH]),
-                {"7": "background", "33001": "cat", "*": "void"}),
-    "32 bits": (Image.fromarray(np.array([7, 70001, 2**24], np.int32)[TRUTH]),
-                {"7": "background", "70001": "cat", "16777216": "void"}),
+    "grey from 1, void 0": (
+        Image.fromarray(((TRUTH + 1) % 3).astype(np.uint8)),
+        {"0": "void", "1": "background", "2": "cat"},
+    ),
+    "0, 255 and 128": (
+        Image.fromarray(np.array([0, 255, 128], np.uint8)[TRUTH]),
+        {"0": "background", "255": "cat", "128": "void"},
+    ),
+    "16 bits": (
+        Image.fromarray(np.array([7, 33001, 0], np.uint16)[TRUTH]),
+        {"7": "background", "33001": "cat", "*": "void"},
+    ),
+    "32 bits": (
+        Image.fromarray(np.array([7, 70001, 2**24], np.int32)[TRUTH]),
+        {"7": "background", "70001": "cat", "16777216": "void"},
+    ),
     "colours": (Image.fromarray(COLOURS[TRUTH]), {"#000000": "background", "128, 64, 128": "cat", "*": "void"}),
     "colours of a palette": (palette(TRUTH), {"#000000": "background", "#804080": "cat", "#464646": "void"}),
     "indices of a palette": (palette(TRUTH), {"0": "background", "1": "cat", "2": "void"}),
-    "grey kept as RGB": (Image.fromarray(np.stack([TRUTH * 100] * 3, -1)),
-                         {"0": "background", "100": "cat", "200": "void"}),
-    "several values a class": (Image.fromarray(np.arange(48).reshape(6, 8).astype(np.uint8)),
-                               {str(i): ("background", "cat", "void")[i % 3] for i in range(48)}),
+    "grey kept as RGB": (
+        Image.fromarray(np.stack([TRUTH * 100] * 3, -1)),
+        {"0": "background", "100": "cat", "200": "void"},
+    ),
+    "several values a class": (
+        Image.fromarray(np.arange(48).reshape(6, 8).astype(np.uint8)),
+        {str(i): ("background", "cat", "void")[i % 3] for i in range(48)},
+    ),
 }
 
 
@@ -49,8 +61,12 @@ def folder(root: Path, mask: Image.Image, values: object, ending: str = ".png", 
     for i in range(2):
         Image.new("RGB", (8, 6)).save(root / "images" / f"{i}.jpg")
         mask.save(root / "masks" / f"{i}{ending}")
-    said = {"classes": ["background", "cat"], "values": values, "label_ending": ending,
-            "splits": {"train": {"images": "images", "labels": "masks"}}}
+    said = {
+        "classes": ["background", "cat"],
+        "values": values,
+        "label_ending": ending,
+        "splits": {"train": {"images": "images", "labels": "masks"}},
+    }
     (root / "dataset.json").write_text(json.dumps(said | more))
     return root
 
@@ -83,16 +99,19 @@ def test_the_meaning_is_part_of_what_is_kept(tmp_path: Path, monkeypatch: pytest
 GOOD = {"0": "background", "1": "cat", "*": "void"}
 
 
-@pytest.mark.parametrize(("values", "message"), [
-    ({"0": "background", "1": "dog"}, "values: '1': got 'dog', expected one of the classes, or 'void'"),
-    ({"0": "background", "#000000": "cat"}, "values: got numbers and colours, expected one kind of them"),
-    ({"x": "background", "1": "cat"}, "values: got 'x', expected a number such as \"7\", a colour such as"),
-    ({"300,0,0": "background", "1,2,3": "cat"}, "values: got '300,0,0', expected a number"),
-    ({"0": "background", "00": "cat"}, "values: got the same value twice, written in two ways"),
-    ({"0": "background", "*": "void"}, "values: got none for cat, expected one or more for each class"),
-    ([], r"values: got \[\], expected {\"0\": \"void\""),
-    (GOOD, "got void and values, expected one of them; in values write"),
-])
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"0": "background", "1": "dog"}, "values: '1': got 'dog', expected one of the classes, or 'void'"),
+        ({"0": "background", "#000000": "cat"}, "values: got numbers and colours, expected one kind of them"),
+        ({"x": "background", "1": "cat"}, "values: got 'x', expected a number such as \"7\", a colour such as"),
+        ({"300,0,0": "background", "1,2,3": "cat"}, "values: got '300,0,0', expected a number"),
+        ({"0": "background", "00": "cat"}, "values: got the same value twice, written in two ways"),
+        ({"0": "background", "*": "void"}, "values: got none for cat, expected one or more for each class"),
+        ([], r"values: got \[\], expected {\"0\": \"void\""),
+        (GOOD, "got void and values, expected one of them; in values write"),
+    ],
+)
 def test_a_wrong_meaning_is_named(tmp_path: Path, values: object, message: str) -> None:
     root = folder(tmp_path / "set", Image.fromarray(TRUTH), values, **({"void": [9]} if values is GOOD else {}))
     with pytest.raises(ValueError, match=message):
@@ -100,11 +119,18 @@ def test_a_wrong_meaning_is_named(tmp_path: Path, values: object, message: str) 
     assert len(check(root, progress=False).faults) == 1
 
 
-@pytest.mark.parametrize(("mask", "values", "message"), [
-    (Image.fromarray(TRUTH), {"0": "background", "1": "cat"}, r"0.png: got values 2, which `values` in"),
-    (Image.fromarray(COLOURS[TRUTH]), {"#000000": "background", "#804080": "cat"}, "got values #464646, which"),
-    (Image.fromarray(COLOURS[TRUTH]), {"0": "background", "1": "cat"}, r"0.png: got a colour picture \(mode RGB\)"),
-])
+@pytest.mark.parametrize(
+    ("mask", "values", "message"),
+    [
+        (Image.fromarray(TRUTH), {"0": "background", "1": "cat"}, r"0.png: got values 2, which `values` in"),
+        (Image.fromarray(COLOURS[TRUTH]), {"#000000": "background", "#804080": "cat"}, "got values #464646, which"),
+        (
+            Image.fromarray(COLOURS[TRUTH]),
+            {"0": "background", "1": "cat"},
+            r"0.png: got a colour picture \(mode RGB\)",
+        ),
+    ],
+)
 def test_a_value_that_means_nothing_is_named(
     tmp_path: Path, mask: Image.Image, values: dict[str, str], message: str
 ) -> None:
@@ -117,14 +143,20 @@ def cityscapes(tmp_path: Path) -> Path:
     """Cityscapes' places and names, with its ids."""
     for split, towns in {"train": ("aachen", "ulm"), "val": ("bonn",)}.items():
         for town in towns:
-            for part, tail, picture in (("leftImg8bit", "leftImg8bit", Image.new("RGB", (8, 6))),
-                                        ("gtFine", "gtFine_labelIds", Image.fromarray(TRUTH + 7)),
-                                        ("gtFine", "gtFine_color", Image.new("RGB", (8, 6)))):
+            for part, tail, picture in (
+                ("leftImg8bit", "leftImg8bit", Image.new("RGB", (8, 6))),
+                ("gtFine", "gtFine_labelIds", Image.fromarray(TRUTH + 7)),
+                ("gtFine", "gtFine_color", Image.new("RGB", (8, 6))),
+            ):
                 (tmp_path / part / split / town).mkdir(parents=True, exist_ok=True)
                 picture.save(tmp_path / part / split / town / f"{town}_0_{tail}.png")
-    said = {"classes": ["road", "sidewalk"], "values": {"7": "road", "8": "sidewalk", "*": "void"},
-            "image_ending": "_leftImg8bit.png", "label_ending": "_gtFine_labelIds.png",
-            "splits": {s: {"images": f"leftImg8bit/{s}", "labels": f"gtFine/{s}"} for s in ("train", "val")}}
+    said = {
+        "classes": ["road", "sidewalk"],
+        "values": {"7": "road", "8": "sidewalk", "*": "void"},
+        "image_ending": "_leftImg8bit.png",
+        "label_ending": "_gtFine_labelIds.png",
+        "splits": {s: {"images": f"leftImg8bit/{s}", "labels": f"gtFine/{s}"} for s in ("train", "val")},
+    }
     (tmp_path / "dataset.json").write_text(json.dumps(said))
     return tmp_path
 
@@ -150,8 +182,11 @@ def test_images_and_labels_in_one_folder_and_names_that_are_there_twice(tmp_path
         (tmp_path / "all" / place).mkdir(parents=True)
         Image.new("RGB", (8, 6)).save(tmp_path / "all" / place / "1.png")
         Image.fromarray(TRUTH % 2).save(tmp_path / "all" / place / "1_mask.png")
-    said = {"classes": ["x", "y"], "label_ending": "_mask.png",
-            "splits": {"train": {"images": "all", "labels": "all"}}}
+    said = {
+        "classes": ["x", "y"],
+        "label_ending": "_mask.png",
+        "splits": {"train": {"images": "all", "labels": "all"}},
+    }
     (tmp_path / "dataset.json").write_text(json.dumps(said))
     data = load(tmp_path, "train")
     assert data.names == ["a-1", "b-1"] and all(sample.label is not None for sample in data)

@@ -155,9 +155,14 @@ def test_an_augmented_split_by_its_folder(merged: Path) -> None:
     assert load(merged, "train").labels == "SegmentationClass"
 
 
-@pytest.mark.parametrize("form", ["/JPEGImages/{0}.jpg /SegmentationClassAug/{0}.png",
-                                  "VOC2012/JPEGImages/{0}.jpg\tVOC2012/SegmentationClassAug/{0}.png",
-                                  "JPEGImages\\{0}.jpg  SegmentationClassAug\\{0}.png"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "/JPEGImages/{0}.jpg /SegmentationClassAug/{0}.png",
+        "VOC2012/JPEGImages/{0}.jpg\tVOC2012/SegmentationClassAug/{0}.png",
+        "JPEGImages\\{0}.jpg  SegmentationClassAug\\{0}.png",
+    ],
+)
 def test_lists_of_two_columns_and_grey_labels(merged: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     """As the augmented set goes round: grey PNGs, and a list that names image and label."""
     for path in (merged / "SegmentationClassAug").glob("*.png"):

@@ -31,9 +31,7 @@ def test_counts_equal_a_slow_count(prediction: np.ndarray, truth: np.ndarray) ->
 
 
 @given(labels, truths, labels, truths)
-def test_image_after_image_is_one_matrix(
-    p1: np.ndarray, t1: np.ndarray, p2: np.ndarray, t2: np.ndarray
-) -> None:
+def test_image_after_image_is_one_matrix(p1: np.ndarray, t1: np.ndarray, p2: np.ndarray, t2: np.ndarray) -> None:
     both = ConfusionMatrix(4).update(np.stack([p1, p2]), np.stack([t1, t2]))
     assert np.array_equal(ConfusionMatrix(4).update(p1, t1).update(p2, t2).counts, both.counts)
 

@@ -14,24 +14,30 @@ COLUMNS = {"network": {"mean IoU": 0.62251, "a & b": None}, "with CRF": {"mean I
 
 
 def test_text_and_markdown() -> None:
-    assert render(COLUMNS) == ("per cent    network  with CRF\n"
-                               "mean IoU       62.3      67.6\n"
-                               "a & b             –         –")
+    assert render(COLUMNS) == (
+        "per cent    network  with CRF\nmean IoU       62.3      67.6\na & b             –         –"
+    )
     assert render(COLUMNS, "markdown", 2).splitlines() == [
-        "| per cent | network | with CRF |", "| --- | ---: | ---: |", "| mean IoU | 62.25 | 67.64 |",
-        "| a & b | – | – |"]
+        "| per cent | network | with CRF |",
+        "| --- | ---: | ---: |",
+        "| mean IoU | 62.25 | 67.64 |",
+        "| a & b | – | – |",
+    ]
 
 
 def test_csv_and_json_keep_every_digit() -> None:
     rows = list(csv.reader(io.StringIO(render(COLUMNS, "csv"))))
     assert rows == [["measure", "network", "with CRF"], ["mean IoU", "0.62251", "0.67641"], ["a & b", "", ""]]
-    assert json.loads(render(COLUMNS, "json")) == {"network": {"mean IoU": 0.62251, "a & b": None},
-                                                   "with CRF": {"mean IoU": 0.67641, "a & b": None}}
+    assert json.loads(render(COLUMNS, "json")) == {
+        "network": {"mean IoU": 0.62251, "a & b": None},
+        "with CRF": {"mean IoU": 0.67641, "a & b": None},
+    }
 
 
 def test_a_latex_row_each() -> None:
     assert render({"A_B & C": {"x": 0.5, "y": None}, "D": {"x": 1, "y": 0.25}}, "latex") == (
-        "A\\_B \\& C & 50.0 & -- \\\\\nD & 100.0 & 25.0 \\\\")
+        "A\\_B \\& C & 50.0 & -- \\\\\nD & 100.0 & 25.0 \\\\"
+    )
 
 
 @pytest.mark.usefixtures("as_users_see_it")

@@ -16,8 +16,9 @@ ColoursAt = Callable[..., np.ndarray]
 
 
 @pytest.mark.parametrize(("kernel", "rates"), [(3, (1, 2, 4)), (4, (8,)), (2, (3, 5)), (1, (2,))])
-def test_two_axes(kernel: int, rates: tuple[int, ...], colours_at: ColoursAt, near: Any,
-                  readable: Callable[[Still], None]) -> None:
+def test_two_axes(
+    kernel: int, rates: tuple[int, ...], colours_at: ColoursAt, near: Any, readable: Callable[[Still], None]
+) -> None:
     figure, left = holes_2d(kernel, rates), 0.0
     for rate in rates:
         wanted = insert_holes(torch.ones(1, 1, kernel, kernel), rate)[0, 0].numpy() > 0
@@ -33,8 +34,15 @@ def test_two_axes(kernel: int, rates: tuple[int, ...], colours_at: ColoursAt, ne
 
 
 @pytest.mark.parametrize(("kernel", "rate", "stride", "cells"), [(3, 2, 1, 9), (3, 1, 2, 9), (2, 4, 1, 7)])
-def test_one_axis(kernel: int, rate: int, stride: int, cells: int, colours_at: ColoursAt, near: Any,
-                  readable: Callable[[Still], None]) -> None:
+def test_one_axis(
+    kernel: int,
+    rate: int,
+    stride: int,
+    cells: int,
+    colours_at: ColoursAt,
+    near: Any,
+    readable: Callable[[Still], None],
+) -> None:
     figure = holes_1d(kernel, rate, stride, cells)
     axes = figure.axes[0]
     outputs = sorted(c.center[0] for c in axes.patches if isinstance(c, Circle) and c.center[1] == 1)

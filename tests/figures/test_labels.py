@@ -67,12 +67,15 @@ def test_nothing_given_is_changed() -> None:
     assert (image == 9).all() and (labels == 255).all()
 
 
-@pytest.mark.parametrize(("call", "message"), [
-    (lambda: colour_labels(np.array([[256]])), r"labels: expected values 0…255, got 256…256"),
-    (lambda: colour_labels(np.array([[-1]])), r"labels: expected values 0…255, got -1"),
-    (lambda: check_image(np.zeros((4, 4, 3), np.uint8), (4, 5)), r"image: expected .*\(4, 5, 3\)"),
-    (lambda: overlay(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8), 1.5), r"opacity: .* got 1.5"),
-])
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: colour_labels(np.array([[256]])), r"labels: expected values 0…255, got 256…256"),
+        (lambda: colour_labels(np.array([[-1]])), r"labels: expected values 0…255, got -1"),
+        (lambda: check_image(np.zeros((4, 4, 3), np.uint8), (4, 5)), r"image: expected .*\(4, 5, 3\)"),
+        (lambda: overlay(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8), 1.5), r"opacity: .* got 1.5"),
+    ],
+)
 def test_mistakes_are_named(call: object, message: str) -> None:
     with pytest.raises(Exception, match=message):
         call()  # type: ignore[operator]

@@ -43,7 +43,7 @@ def test_training_curves_are_the_numbers_given(readable: Readable) -> None:
     figure = training_curves(losses, rates, {0: 0.1, 30: 0.4, 60: 0.5}, at=30, iterations=100)
     loss, score, rate = figure.axes
     assert loss.lines[0].get_ydata().tolist() == losses
-    means = [np.mean(losses[max(0, n - SMOOTH):n]) for n in range(1, 61)]
+    means = [np.mean(losses[max(0, n - SMOOTH) : n]) for n in range(1, 61)]
     np.testing.assert_allclose(loss.lines[1].get_ydata(), means)
     assert score.lines[0].get_xydata().tolist() == [[0, 10], [30, 40], [60, 50]]
     assert rate.lines[0].get_ydata().tolist() == rates and rate.get_xlim() == (0, 100)

@@ -58,7 +58,7 @@ def test_panels_do_not_overlap_and_nothing_is_cut_off() -> None:
     boxes = [axes.get_tightbbox() for axes in figure.axes] + [figure.legends[0].get_window_extent()]
     for number, box in enumerate(boxes):
         assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.width and box.y1 <= figure.bbox.height
-        for other in boxes[number + 1:]:
+        for other in boxes[number + 1 :]:
             assert box.x1 <= other.x0 or other.x1 <= box.x0 or box.y1 <= other.y0 or other.y1 <= box.y0
 
 

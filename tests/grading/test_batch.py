@@ -15,12 +15,12 @@ from dlseg.grading import batch, exercise
 from dlseg.grading.result import Result, write
 from dlseg.grading.sandbox import processes
 
-EXERCISES = '''
+EXERCISES = """
 from dlseg.grading.exercise import Exercise, Test
 from dlseg.grading.tolerance import exact
 tests = (Test("t", 2, lambda rng: (int(rng.integers(100)),), exact("whole numbers")),)
 EXERCISES = [Exercise("small.next", "next_one", lambda n: n + 1, tests, seconds=5)]
-'''
+"""
 
 
 @pytest.fixture
@@ -35,8 +35,18 @@ def folder(tmp_path: Path) -> Path:
 
 
 def command(folder: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "dlseg", "grade", str(folder / "in"), "--out", str(folder / "out"),
-            "--tests", str(folder / "tests"), *more]
+    return [
+        sys.executable,
+        "-m",
+        "dlseg",
+        "grade",
+        str(folder / "in"),
+        "--out",
+        str(folder / "out"),
+        "--tests",
+        str(folder / "tests"),
+        *more,
+    ]
 
 
 def environment(repo: Path) -> dict[str, str]:
@@ -57,8 +67,13 @@ def check_all(folder: Path) -> None:
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_killed_and_resumed(folder: Path, repo: Path, jobs: str) -> None:
-    first = subprocess.Popen(command(folder, "--jobs", jobs), env=environment(repo), start_new_session=True,
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    first = subprocess.Popen(
+        command(folder, "--jobs", jobs),
+        env=environment(repo),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     end = time.monotonic() + 120
     while len(list((folder / "out").glob("s*.json"))) < 4 and time.monotonic() < end:
         time.sleep(0.02)
@@ -72,8 +87,13 @@ def test_killed_and_resumed(folder: Path, repo: Path, jobs: str) -> None:
         time.sleep(0.05)
     assert not [pid for pid in below if processes.tasks(pid)], "processes outlive a killed grader"
     partial = [n for n, d in documents(folder).items() if not d.complete]
-    said = subprocess.run(command(folder, "--jobs", jobs, "--report", "json,csv"), env=environment(repo),
-                          capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        command(folder, "--jobs", jobs, "--report", "json,csv"),
+        env=environment(repo),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     check_all(folder)
     later = {name: (folder / "out" / f"{name}.json").stat().st_mtime_ns for name in early if name not in partial}
     assert later == {name: early[name] for name in later}, "a finished submission was graded again"
@@ -90,8 +110,16 @@ def cluster(tmp_path: Path, repo: Path) -> Iterator[Path]:
     parts = [["scheduler", "--port", "0", "--no-dashboard"], *[["worker", "--nthreads", "2", "--no-dashboard"]] * 2]
     for part in parts:
         words = [sys.executable, "-m", "dask", *part, "--host", "127.0.0.1", "--scheduler-file", str(where)]
-        running.append(subprocess.Popen(words, env=environment(repo), cwd=tmp_path, start_new_session=True,
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        running.append(
+            subprocess.Popen(
+                words,
+                env=environment(repo),
+                cwd=tmp_path,
+                start_new_session=True,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        )
         while not where.exists():
             time.sleep(0.05)
     yield where
@@ -144,7 +172,9 @@ def test_after_every_exercise_there_is_a_whole_document(folder: Path, monkeypatc
     monkeypatch.setattr(batch.result, "write", spy)
     list(batch.grade_all(batch.prepare(folder / "out", folder / "tests"), [folder / "in" / "s01.py"]))
     assert [[e["status"] for e in d["exercises"]] for d in seen] == [  # type: ignore[attr-defined]
-        ["passed", "grader_error"], ["passed", "passed"]]
+        ["passed", "grader_error"],
+        ["passed", "passed"],
+    ]
     assert seen[0]["exercises"][1]["reason"] == "not graded yet"  # type: ignore[index]
 
 
@@ -158,8 +188,13 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 
 def test_interrupt_leaves_no_process(folder: Path, repo: Path) -> None:
     (folder / "in" / "s00.py").write_text("import time\ndef next_one(n):\n    time.sleep(30)\n")
-    running = subprocess.Popen(command(folder), env=environment(repo), start_new_session=True,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    running = subprocess.Popen(
+        command(folder),
+        env=environment(repo),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     end = time.monotonic() + 120
     while len(below := processes.descendants(running.pid)) < 2 and time.monotonic() < end:
         time.sleep(0.05)
@@ -170,22 +205,25 @@ def test_interrupt_leaves_no_process(folder: Path, repo: Path) -> None:
     assert not [pid for pid in below if processes.tasks(pid)]
 
 
-TWO_TOPICS = '''
+TWO_TOPICS = """
 from dlseg.grading.exercise import Exercise, Test
 from dlseg.grading.tolerance import exact
 def of(name, function):
     tests = (Test("t", 1, lambda rng: (int(rng.integers(9)),), exact("whole numbers")),)
     return Exercise(name, function, lambda n: n, tests)
 EXERCISES = [of("left.one", "one"), of("left.two", "two"), of("right_side.three", "three")]
-'''
+"""
 
 
 @pytest.mark.parametrize(
     ("name", "assignment", "most", "named"),
     [
-        ("01_left", "", 2, "left"), ("smith-03-right-side (2)", "", 1, "right_side"),
-        ("homework", "", 3, "all exercises"), ("left_right_side", "", 3, "all exercises"),
-        ("leftover", "", 3, "all exercises"), ("01_left", "right_side", 1, "right_side"),
+        ("01_left", "", 2, "left"),
+        ("smith-03-right-side (2)", "", 1, "right_side"),
+        ("homework", "", 3, "all exercises"),
+        ("left_right_side", "", 3, "all exercises"),
+        ("leftover", "", 3, "all exercises"),
+        ("01_left", "right_side", 1, "right_side"),
     ],
 )
 def test_a_file_is_graded_on_its_own_notebook(

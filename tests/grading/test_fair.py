@@ -21,49 +21,47 @@ HONEST = {
     "prints much": "def double(x):\n    print('a line of text\\n' * 50_000)\n    return 2 * x\n" + SQUARE,
     "stderr": "import sys\ndef double(x):\n    print('note', file=sys.stderr)\n    return 2 * x\n" + SQUARE,
     "plots": "import matplotlib.pyplot as plt\ndef double(x):\n    plt.plot(x)\n    plt.show()\n    return 2 * x\n"
-             + SQUARE,
+    + SQUARE,
     "progress bar": "from tqdm.auto import tqdm\ndef double(x):\n    return [[2 * v for v in r] for r in tqdm(x)]\n"
-                    + SQUARE,
+    + SQUARE,
     "slow": "import time\ndef double(x):\n    time.sleep(0.5)\n    return 2 * x\n" + SQUARE,
     "no accelerator": "import torch\ndevice = 'cuda' if torch.cuda.is_available() else 'cpu'\n"
-                      "def square(x):\n    return (x.to(device) ** 2)\n" + DOUBLE,
+    "def square(x):\n    return (x.to(device) ** 2)\n" + DOUBLE,
     "other definitions": "FACTOR = 2\nclass Scaler:\n    def __call__(self, v):\n        return FACTOR * v\n"
-                         "scale = Scaler()\ndef double(x):\n    return scale(x)\n" + SQUARE,
+    "scale = Scaler()\ndef double(x):\n    return scale(x)\n" + SQUARE,
     "table filled in a loop": "TABLE = {}\nfor i in range(5):\n    TABLE[i] = 2\n"
-                              "def double(x):\n    return TABLE[3] * x\n"
-                              + SQUARE,
+    "def double(x):\n    return TABLE[3] * x\n" + SQUARE,
     "helper of the other": "def square(x):\n    return x * x\ndef double(x):\n    return x + x + 0 * square(x)\n",
     "other names": "def double(values):\n    return 2 * values\ndef square(t, /):\n    return t.pow(2)\n",
     "star and defaults": "def double(*args, **kw):\n    return 2 * args[0]\n"
-                         "def square(x, power=2):\n    return x ** power\n",
+    "def square(x, power=2):\n    return x ** power\n",
     "a lambda": "double = lambda x: 2 * x\n" + SQUARE,
     "a class": "class square:\n    def __new__(cls, x):\n        return x * x\n" + DOUBLE,
     "decorated": "import functools\n@functools.lru_cache(None)\ndef two():\n    return 2\n"
-                 "def double(x):\n    return two() * x\n" + SQUARE,
+    "def double(x):\n    return two() * x\n" + SQUARE,
     "star import": "from numpy import *\ndef double(x):\n    return add(x, x)\n" + SQUARE,
     "a tensor for an array": "import torch\ndef double(x):\n    return torch.tensor(x) * 2\n" + SQUARE,
     "an array for a tensor": "def square(x):\n    return x.numpy() ** 2\n" + DOUBLE,
     "with gradient": "import torch\ndef square(x):\n    return torch.nn.Parameter(x) ** 2\n" + DOUBLE,
     "single precision": "import numpy as np\n"
-                        "def double(x):\n    return np.float32(2) * x.astype(np.float32)\n" + SQUARE,
+    "def double(x):\n    return np.float32(2) * x.astype(np.float32)\n" + SQUARE,
     "transposed memory": "import numpy as np\ndef double(x):\n    return np.asfortranarray(2 * x)\n" + SQUARE,
     "changes its input": "def double(x):\n    x *= 2\n    return x\n" + SQUARE,
     "asserts of its own": "def double(x):\n    return 2 * x\nassert double(1) == 3, 'not run by the grader'\n"
-                          "" + SQUARE,
+    "" + SQUARE,
     "annotations": "from __future__ import annotations\n"
-                   "def double(x: NotImported) -> Nothing:\n    return 2 * x\n" + SQUARE,
+    "def double(x: NotImported) -> Nothing:\n    return 2 * x\n" + SQUARE,
     "magics": "%matplotlib inline\n!ls\n" + DOUBLE + SQUARE,
     "a line that starts with %": "def double(x):\n    return 2 * (x\n      % 1e9 if (x > 0).all() else x)\n"
-                                 "" + SQUARE,
+    "" + SQUARE,
     "defined twice": "def double(x):\n    return 0\n" + DOUBLE + SQUARE,
     "demonstration that fails": DOUBLE + SQUARE + "show(double(3))\nprint(undefined_name)\n",
     "random": "import numpy as np\n"
-              "def double(x):\n    np.random.seed(3)\n    return 2 * x + 0 * np.random.rand()\n" + SQUARE,
+    "def double(x):\n    np.random.seed(3)\n    return 2 * x + 0 * np.random.rand()\n" + SQUARE,
     "temporary file": "import tempfile, numpy as np\ndef double(x):\n    with tempfile.TemporaryFile() as f:\n"
-                      "        np.save(f, x)\n        f.seek(0)\n        return 2 * np.load(f)\n" + SQUARE,
+    "        np.save(f, x)\n        f.seek(0)\n        return 2 * np.load(f)\n" + SQUARE,
     "threads": "from concurrent.futures import ThreadPoolExecutor\ndef double(x):\n"
-               "    with ThreadPoolExecutor(4) as pool:\n        return list(pool.map(lambda r: 2 * r, x))\n"
-               + SQUARE,
+    "    with ThreadPoolExecutor(4) as pool:\n        return list(pool.map(lambda r: 2 * r, x))\n" + SQUARE,
     "scipy": "import scipy.ndimage as nd\ndef double(x):\n    return nd.zoom(x, 1, order=0) * 2\n" + SQUARE,
 }
 
@@ -98,30 +96,60 @@ D, S = {"id": "small-double"}, {"id": "small-square"}
 MARKED = {"metadata": {"dlseg": {"exercise": "small.double"}}}
 CELLS = {
     "moved": (notebook(cell(SQUARE, **S), cell(DOUBLE, **D)), "passed", ""),
-    "copied, the copy changed": (notebook(cell(STUB, **D), cell(DOUBLE, id="x", **MARKED), cell(SQUARE, **S)),
-                                 "passed", "2 cells are marked small.double; cell 2 was graded"),
-    "copied, the original kept": (notebook(cell("def double(x):\n    return x\n", id="x", **MARKED),
-                                           cell(DOUBLE, **D), cell(SQUARE, **S)), "passed", "cell 2 was graded"),
-    "marks lost": (notebook(cell("1", id="other"), cell(DOUBLE, id="new"), cell(SQUARE, **S)),
-                   "passed", "the marked cell is gone; double was found in cell 2"),
-    "renamed": (notebook(cell("def dubble(x):\n    return 2 * x\n", **D), cell(SQUARE, **S)),
-                "missing", "does not define double: it defines dubble (was it renamed?)"),
+    "copied, the copy changed": (
+        notebook(cell(STUB, **D), cell(DOUBLE, id="x", **MARKED), cell(SQUARE, **S)),
+        "passed",
+        "2 cells are marked small.double; cell 2 was graded",
+    ),
+    "copied, the original kept": (
+        notebook(cell("def double(x):\n    return x\n", id="x", **MARKED), cell(DOUBLE, **D), cell(SQUARE, **S)),
+        "passed",
+        "cell 2 was graded",
+    ),
+    "marks lost": (
+        notebook(cell("1", id="other"), cell(DOUBLE, id="new"), cell(SQUARE, **S)),
+        "passed",
+        "the marked cell is gone; double was found in cell 2",
+    ),
+    "renamed": (
+        notebook(cell("def dubble(x):\n    return 2 * x\n", **D), cell(SQUARE, **S)),
+        "missing",
+        "does not define double: it defines dubble (was it renamed?)",
+    ),
     "deleted": (notebook(cell(SQUARE, **S)), "missing", "no cell is marked small.double and none defines double"),
     "empty": (notebook(cell("", **D), cell(SQUARE, **S)), "missing", "it defines nothing"),
     "blank": (notebook(cell(STUB, **D), cell(SQUARE, **S)), "missing", "still the empty stub"),
-    "half blank": (notebook(cell("def double(x):\n    y = 2 * x\n    raise NotImplementedError\n", **D),
-                            cell(SQUARE, **S)), "missing", "raises NotImplementedError"),
-    "syntax error": (notebook(cell("def double(x):\n    return (2 * x\n", **D), cell(SQUARE, **S)),
-                     "raised", "SyntaxError in line 2: '(' was never closed, in cell 1"),
-    "null bytes": (notebook(cell("def double(x):\n    return 2 * x\0\n", **D), cell(SQUARE, **S)),
-                   "raised", "null bytes"),
+    "half blank": (
+        notebook(cell("def double(x):\n    y = 2 * x\n    raise NotImplementedError\n", **D), cell(SQUARE, **S)),
+        "missing",
+        "raises NotImplementedError",
+    ),
+    "syntax error": (
+        notebook(cell("def double(x):\n    return (2 * x\n", **D), cell(SQUARE, **S)),
+        "raised",
+        "SyntaxError in line 2: '(' was never closed, in cell 1",
+    ),
+    "null bytes": (
+        notebook(cell("def double(x):\n    return 2 * x\0\n", **D), cell(SQUARE, **S)),
+        "raised",
+        "null bytes",
+    ),
     "another cell is broken": (notebook(cell("import ((("), cell(DOUBLE, **D), cell(SQUARE, **S)), "passed", ""),
-    "raises": (notebook(cell("\n\ndef double(x):\n    return x / undefined\n", **D), cell(SQUARE, **S)),
-               "raised", "NameError: name 'undefined' is not defined (cell 1, line 4)"),
-    "raises while loading": (notebook(cell("def double(x, y=1 / 0):\n    return x\n", **D), cell(SQUARE, **S)),
-                             "raised", "ZeroDivisionError: division by zero (cell 1, line 1)"),
-    "imports the library": (notebook(cell("from dlseg.atrous import x\ndef double(v):\n    return x(v)\n", **D),
-                                     cell(SQUARE, **S)), "raised", "exercise cells must stand on their own"),
+    "raises": (
+        notebook(cell("\n\ndef double(x):\n    return x / undefined\n", **D), cell(SQUARE, **S)),
+        "raised",
+        "NameError: name 'undefined' is not defined (cell 1, line 4)",
+    ),
+    "raises while loading": (
+        notebook(cell("def double(x, y=1 / 0):\n    return x\n", **D), cell(SQUARE, **S)),
+        "raised",
+        "ZeroDivisionError: division by zero (cell 1, line 1)",
+    ),
+    "imports the library": (
+        notebook(cell("from dlseg.atrous import x\ndef double(v):\n    return x(v)\n", **D), cell(SQUARE, **S)),
+        "raised",
+        "exercise cells must stand on their own",
+    ),
     "not a function": (notebook(cell("double = 3\n", **D), cell(SQUARE, **S)), "raised", "not callable"),
     "deep nesting": (notebook(cell("double = " + "-" * 200_000 + "1", **D), cell(SQUARE, **S)), "raised", "cell 1"),
 }
@@ -135,11 +163,17 @@ def test_cells_are_told_apart(grade: Grade, name: str) -> None:
     assert double.status == status and words in double.reason, double
 
 
-@pytest.mark.parametrize(("text", "words"), [
-    ("{", "not a notebook"), ("[]", "no list of cells"), ("[" * 200_000, "not a notebook"),
-    ('{"cells": 3}', "no list"), (json.dumps({"cells": [cell("x = 1")] * 3000}), "more than 2000 cells"),
-    (" " * (21 << 20), "21 MB, more than 20"),
-])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "not a notebook"),
+        ("[]", "no list of cells"),
+        ("[" * 200_000, "not a notebook"),
+        ('{"cells": 3}', "no list"),
+        (json.dumps({"cells": [cell("x = 1")] * 3000}), "more than 2000 cells"),
+        (" " * (21 << 20), "21 MB, more than 20"),
+    ],
+)
 def test_notebooks_that_are_none(grade: Grade, text: str, words: str) -> None:
     result = grade(text, ".ipynb")
     assert result.score == 0 and {e.status for e in result.exercises} == {"missing"}
@@ -147,8 +181,10 @@ def test_notebooks_that_are_none(grade: Grade, text: str, words: str) -> None:
 
 
 def test_partial_credit_and_time(grade: Grade) -> None:
-    text = ("calls = []\ndef double(x):\n    calls.append(1)\n    while len(calls) > 2:\n        pass\n"
-            "    return 2 * x\n" + SQUARE)
+    text = (
+        "calls = []\ndef double(x):\n    calls.append(1)\n    while len(calls) > 2:\n        pass\n"
+        "    return 2 * x\n" + SQUARE
+    )
     double, square = grade(text).exercises
     assert (double.points, double.status, square.status) == (1, "partial", "passed")
     assert [t.status for t in double.tests] == ["passed", "timeout"]
@@ -164,8 +200,10 @@ def test_after_a_crash_the_next_test_still_counts(grade: Grade) -> None:
 
 
 def test_before_a_crash_the_tests_count(grade: Grade) -> None:
-    text = ("import os\ncalls = []\ndef double(x):\n    calls.append(1)\n"
-            "    if len(calls) > 3:\n        os._exit(3)\n    return 2 * x\n")
+    text = (
+        "import os\ncalls = []\ndef double(x):\n    calls.append(1)\n"
+        "    if len(calls) > 3:\n        os._exit(3)\n    return 2 * x\n"
+    )
     double = grade(text).exercises[0]
     assert (double.points, double.status, [t.status for t in double.tests]) == (1, "partial", ["passed", "crashed"])
 

@@ -19,9 +19,15 @@ from dlseg.grading import frames
 DTYPES = st.sampled_from([np.bool_, np.uint8, np.int16, np.int64, np.float16, np.float32, np.float64])
 ARRAYS = DTYPES.flatmap(lambda d: arrays.arrays(d, arrays.array_shapes(min_dims=0, max_dims=4, min_side=0)))
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9)
-VALUES = st.recursive(PLAIN | ARRAYS, lambda inner: st.lists(inner, max_size=3)
-                      | st.tuples(inner, inner) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
-                      max_leaves=8)
+VALUES = st.recursive(
+    PLAIN | ARRAYS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
 
 
 def decode(data: bytes, **options: Any) -> dict[str, Any] | None:
@@ -67,13 +73,25 @@ def frame(text: bytes, blob: bytes) -> bytes:
     return struct.pack("<4sIQ", b"dlsg", len(text), len(blob)) + text + blob
 
 
-@pytest.mark.parametrize("text", [
-    b"[1]", b"3", b'{"dict": {"a": [1]}}', b'{"dict": {"a": {"array": "7"}}}',
-    b'{"dict": {"a": {"evil": 1}}}',
-    b'{"dict": {"a": {"list": 3}}}', b'{"dict": 3}', b'{"dict": {}, "list": []}', b"{}", b"[" * 5000, b"\xff",
-    b'{"dict": {"a": ' + b'{"list": [' * 20 + b"]}" * 20 + b"}}", b'{"dict": {"a": {"array": {}}}}',
-    b"9" * 5000,
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"[1]",
+        b"3",
+        b'{"dict": {"a": [1]}}',
+        b'{"dict": {"a": {"array": "7"}}}',
+        b'{"dict": {"a": {"evil": 1}}}',
+        b'{"dict": {"a": {"list": 3}}}',
+        b'{"dict": 3}',
+        b'{"dict": {}, "list": []}',
+        b"{}",
+        b"[" * 5000,
+        b"\xff",
+        b'{"dict": {"a": ' + b'{"list": [' * 20 + b"]}" * 20 + b"}}",
+        b'{"dict": {"a": {"array": {}}}}',
+        b"9" * 5000,
+    ],
+)
 def test_false_words_are_refused(text: bytes) -> None:
     with pytest.raises(frames.FrameError):
         decode(frame(text, save({"0": np.zeros(2)})))
@@ -98,9 +116,7 @@ def test_a_shape_that_lies_is_refused() -> None:
         decode(frame(b'{"dict": {"a": {"array": "0"}}}', blob))
 
 
-@pytest.mark.parametrize(
-    "value", [object(), {1: 2}, np.array([None]), np.zeros(2, complex), lambda: 0, b"bytes"]
-)
+@pytest.mark.parametrize("value", [object(), {1: 2}, np.array([None]), np.zeros(2, complex), lambda: 0, b"bytes"])
 def test_what_cannot_cross(value: Any) -> None:
     with pytest.raises(frames.FrameError):
         frames.encode({"value": value})

@@ -86,7 +86,7 @@ def test_broken_zips(tmp_path: Path, damage: bytes) -> None:
 def test_a_lying_length(tmp_path: Path) -> None:
     good = zipped(tmp_path / "liar.zip", **{"a.py": "x" * 5000}).read_bytes()
     at = good.rindex(b"PK\x01\x02") + 24
-    (tmp_path / "liar.zip").write_bytes(good[:at] + (3).to_bytes(4, "little") + good[at + 4:])
+    (tmp_path / "liar.zip").write_bytes(good[:at] + (3).to_bytes(4, "little") + good[at + 4 :])
     items = collect([tmp_path / "liar.zip"], tmp_path / "unpacked")
     assert "cannot be read" in items[0].problem
 
@@ -95,7 +95,11 @@ def test_what_is_no_submission(tmp_path: Path) -> None:
     (tmp_path / "link.py").symlink_to("/etc/passwd")
     (tmp_path / "latin.py").write_bytes(b"x = '\xe9\xff'")
     (tmp_path / "text.txt").write_text("")
-    for name, words in {"link.py": "ordinary file", "latin.py": "cannot be read as text", "text.txt": "expected a",
-                        "gone.py": "ordinary file"}.items():
+    for name, words in {
+        "link.py": "ordinary file",
+        "latin.py": "cannot be read as text",
+        "text.txt": "expected a",
+        "gone.py": "ordinary file",
+    }.items():
         with pytest.raises(SubmissionError, match=words):
             read(tmp_path / name)

@@ -20,4 +20,5 @@ def test_folders_of_the_dead_are_removed(tmp_path: Path, monkeypatch: pytest.Mon
     mine = leftovers.new_folder()
     again = leftovers.new_folder()
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
-        [mine.name, again.name, "dlseg-grading-notes", f"dlseg-grading-{gone.pid}-link"])
+        [mine.name, again.name, "dlseg-grading-notes", f"dlseg-grading-{gone.pid}-link"]
+    )

@@ -14,12 +14,12 @@ import pytest
 
 from dlseg.grading import platforms
 
-EXERCISES = '''
+EXERCISES = """
 from dlseg.grading.exercise import Exercise, Test
 from dlseg.grading.tolerance import exact
 tests = (Test("t", 2, lambda rng: (int(rng.integers(100)),), exact("whole numbers")),)
 EXERCISES = [Exercise("small.next", "next_one", lambda n: n + 1, tests, seconds=5)]
-'''
+"""
 RIGHT = "def next_one(n):\n    return n + 1\n"
 
 
@@ -72,8 +72,13 @@ def test_classroom_step(tmp_path: Path, tests: Path, repo: Path) -> None:
     platforms.classroom_workflow(workflow, "hw.py", "tests")
     (block,) = re.findall(r"run: \|\n((?: {10}.*\n)+)", workflow.read_text())
     output = tmp_path / "output"
-    environment = {**os.environ, "PYTHONPATH": str(repo), "RUNNER_TEMP": str(tmp_path),
-                   "GITHUB_OUTPUT": str(output), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(repo),
+        "RUNNER_TEMP": str(tmp_path),
+        "GITHUB_OUTPUT": str(output),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
     subprocess.run(["bash", "-e", "-c", block], cwd=tmp_path, env=environment, check=True, timeout=240)
     read = json.loads(base64.b64decode(output.read_text().removeprefix("result=")))
     assert read["status"] == "pass" and sum(t["score"] for t in read["tests"]) == read["max_score"] == 2
@@ -85,6 +90,9 @@ def test_the_autograder_needs_only_what_its_set_up_installs(repo: Path) -> None:
     given = {re.split(r"[^\w.-]", name)[0].lower() for name in project["dependencies"]}
     code = "import sys, dlseg.cli.grade, dlseg.grading.platforms; print(*{m.split('.')[0] for m in sys.modules})"
     ran = subprocess.run([sys.executable, "-c", code], cwd=repo, capture_output=True, text=True, check=True)
-    extras = {re.split(r"[^\w.-]", name)[0].lower() for names in project["optional-dependencies"].values()
-              for name in names}
+    extras = {
+        re.split(r"[^\w.-]", name)[0].lower()
+        for names in project["optional-dependencies"].values()
+        for name in names
+    }
     assert not (extras - given - {"dlseg"}) & set(ran.stdout.split())

@@ -7,11 +7,14 @@ import pytest
 from dlseg.grading.sandbox import namespaces
 
 
-@pytest.mark.parametrize(("python", "package", "private"), [
-    ("/usr/lib/python3", "/home/me/dlseg", "/tmp"),
-    ("/tmp/clone/.venv", "/home/me/dlseg", "/scratch"),
-    ("/usr/lib/python3", "/tmp/clone/dlseg", "/scratch"),
-])
+@pytest.mark.parametrize(
+    ("python", "package", "private"),
+    [
+        ("/usr/lib/python3", "/home/me/dlseg", "/tmp"),
+        ("/tmp/clone/.venv", "/home/me/dlseg", "/scratch"),
+        ("/usr/lib/python3", "/tmp/clone/dlseg", "/scratch"),
+    ],
+)
 def test_scratch_memory_hides_nothing(
     monkeypatch: pytest.MonkeyPatch, python: str, package: str, private: str
 ) -> None:

@@ -24,71 +24,132 @@ FORMATS = {"enum": ["text", "simple_format", "html", "md", "ansi"]}
 VISIBILITY = {"enum": ["hidden", "after_due_date", "after_published", "visible"]}
 # https://gradescope-autograders.readthedocs.io/en/latest/specs/: every documented field, and no other
 GRADESCOPE = {
-    "type": "object", "additionalProperties": False, "required": ["score", "tests"],
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["score", "tests"],
     "properties": {
-        "score": NUMBER, "execution_time": {"type": "integer", "minimum": 0}, "output": TEXT,
+        "score": NUMBER,
+        "execution_time": {"type": "integer", "minimum": 0},
+        "output": TEXT,
         "output_format": FORMATS,
-        "test_output_format": FORMATS, "test_name_format": FORMATS, "visibility": VISIBILITY,
-        "stdout_visibility": VISIBILITY, "extra_data": {"type": "object"}, "leaderboard": {"type": "array"},
-        "tests": {"type": "array", "items": {
-            "type": "object", "additionalProperties": False,
-            "properties": {
-                "score": NUMBER, "max_score": NUMBER, "status": {"enum": ["passed", "failed"]}, "name": TEXT,
-                "name_format": FORMATS, "number": {"type": "string", "pattern": r"^\d+(\.\d+)*$"}, "output": TEXT,
-                "output_format": FORMATS, "tags": {"type": "array", "items": TEXT}, "visibility": VISIBILITY,
-                "extra_data": {"type": "object"},
+        "test_output_format": FORMATS,
+        "test_name_format": FORMATS,
+        "visibility": VISIBILITY,
+        "stdout_visibility": VISIBILITY,
+        "extra_data": {"type": "object"},
+        "leaderboard": {"type": "array"},
+        "tests": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    "score": NUMBER,
+                    "max_score": NUMBER,
+                    "status": {"enum": ["passed", "failed"]},
+                    "name": TEXT,
+                    "name_format": FORMATS,
+                    "number": {"type": "string", "pattern": r"^\d+(\.\d+)*$"},
+                    "output": TEXT,
+                    "output_format": FORMATS,
+                    "tags": {"type": "array", "items": TEXT},
+                    "visibility": VISIBILITY,
+                    "extra_data": {"type": "object"},
+                },
             },
-        }},
+        },
     },
 }
 # what GitHub's autograding reporter reads
 CLASSROOM = {
-    "type": "object", "required": ["version", "status", "max_score", "tests"],
+    "type": "object",
+    "required": ["version", "status", "max_score", "tests"],
     "properties": {
-        "version": {"const": 3}, "status": {"enum": ["pass", "fail", "error"]}, "max_score": NUMBER,
-        "tests": {"type": "array", "items": {
-            "type": "object", "required": ["name", "status", "score"],
-            "properties": {"name": TEXT, "status": {"enum": ["pass", "fail", "error"]}, "score": NUMBER,
-                           "message": {"type": "string", "maxLength": 500}, "test_code": TEXT, "filename": TEXT,
-                           "line_no": {"type": "integer"}, "duration": NUMBER},
-        }},
+        "version": {"const": 3},
+        "status": {"enum": ["pass", "fail", "error"]},
+        "max_score": NUMBER,
+        "tests": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name", "status", "score"],
+                "properties": {
+                    "name": TEXT,
+                    "status": {"enum": ["pass", "fail", "error"]},
+                    "score": NUMBER,
+                    "message": {"type": "string", "maxLength": 500},
+                    "test_code": TEXT,
+                    "filename": TEXT,
+                    "line_no": {"type": "integer"},
+                    "duration": NUMBER,
+                },
+            },
+        },
     },
 }
 DOCUMENT = {
-    "type": "object", "additionalProperties": False,
+    "type": "object",
+    "additionalProperties": False,
     "required": ["submission", "assignment", "seed", "isolation", "score", "max_score", "exercises"],
     "properties": {
-        "submission": TEXT, "assignment": TEXT, "seed": {"type": "integer"}, "isolation": TEXT, "score": NUMBER,
+        "submission": TEXT,
+        "assignment": TEXT,
+        "seed": {"type": "integer"},
+        "isolation": TEXT,
+        "score": NUMBER,
         "max_score": NUMBER,
-        "exercises": {"type": "array", "items": {
-            "type": "object", "additionalProperties": False,
-            "required": ["id", "points", "max_points", "status", "reason", "seconds", "tests"],
-            "properties": {
-                "id": TEXT, "points": NUMBER, "max_points": NUMBER, "status": {"enum": list(STATUSES)},
-                "reason": TEXT, "seconds": NUMBER,
-                "tests": {"type": "array", "items": {
-                    "type": "object", "additionalProperties": False,
-                    "required": ["name", "points", "max_points", "status", "message"],
-                    "properties": {"name": TEXT, "points": NUMBER, "max_points": NUMBER,
-                                   "status": {"enum": list(STATUSES)}, "message": TEXT},
-                }},
+        "exercises": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["id", "points", "max_points", "status", "reason", "seconds", "tests"],
+                "properties": {
+                    "id": TEXT,
+                    "points": NUMBER,
+                    "max_points": NUMBER,
+                    "status": {"enum": list(STATUSES)},
+                    "reason": TEXT,
+                    "seconds": NUMBER,
+                    "tests": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "additionalProperties": False,
+                            "required": ["name", "points", "max_points", "status", "message"],
+                            "properties": {
+                                "name": TEXT,
+                                "points": NUMBER,
+                                "max_points": NUMBER,
+                                "status": {"enum": list(STATUSES)},
+                                "message": TEXT,
+                            },
+                        },
+                    },
+                },
             },
-        }},
+        },
     },
 }
 EVIL = "</pre><script>alert('x')</script><img src=x onerror=alert(1)>"
 
 
 def document(name: str, *statuses: str, message: str = "why") -> Result:
-    tests = [TestResult(f"t{n}", 2.5 * (s == "passed"), 2.5, s, "" if s == "passed" else message)
-             for n, s in enumerate(statuses)]
+    tests = [
+        TestResult(f"t{n}", 2.5 * (s == "passed"), 2.5, s, "" if s == "passed" else message)
+        for n, s in enumerate(statuses)
+    ]
     score, most = sum(t.points for t in tests), 2.5 * len(tests)
     exercise = ExerciseResult("a.b", score, most, summarize(tests), message, 1.25, tests)
     return Result(name, "demo", 7, "limits", exercise.points, exercise.max_points, [exercise])
 
 
-DOCUMENTS = [document("good", "passed", "passed"), document("bad", "passed", "failed"),
-             document("evil", *STATUSES[2:], message=EVIL), document("=1+1", "grader_error")]
+DOCUMENTS = [
+    document("good", "passed", "passed"),
+    document("bad", "passed", "failed"),
+    document("evil", *STATUSES[2:], message=EVIL),
+    document("=1+1", "grader_error"),
+]
 
 
 def render(kind: str, result: Result) -> str:
@@ -141,8 +202,14 @@ def test_pages_hold_no_hostile_markup(result: Result) -> None:
 
 def test_pictures() -> None:
     rng = np.random.default_rng(0)
-    for own, reference in [((4, 2, 6, 6), (4, 2, 5, 5)), ((9,), (9,)), ((9,), (7,)), ((2, 60), (2, 60)),
-                           ((1, 5), (5, 1)), ((400, 400), (400, 400))]:
+    for own, reference in [
+        ((4, 2, 6, 6), (4, 2, 5, 5)),
+        ((9,), (9,)),
+        ((9,), (7,)),
+        ((2, 60), (2, 60)),
+        ((1, 5), (5, 1)),
+        ((400, 400), (400, 400)),
+    ]:
         address = comparison(rng.random(own), rng.random(reference))
         assert base64.b64decode(address.removeprefix("data:image/png;base64,")).startswith(b"\x89PNG")
     for odd in (np.full((3, 3), np.nan), np.full((3, 3), np.inf), np.zeros((3, 3)), np.full((3, 3), 1e308)):
@@ -158,11 +225,15 @@ def test_class_list() -> None:
 
 
 def test_overview(tmp_path: Path) -> None:
-    copied = ("def f(x):\n    total = 0\n    for i in range(len(x)):\n        total += x[i] * (i + 1)\n"
-              "    return total\n")
-    texts = {"good": copied, "bad": copied.replace("total", "summe").replace("# ", "") + "# mine\n",
-             "evil": "def f(x):\n    import math\n    return [math.sqrt(v) for v in x if v > 0][::-1] + [0] * 3\n",
-             "four": "f = lambda x: {k: v for k, v in enumerate(x) if k % 2 == 1 and v not in (1, 2, 3)}\n"}
+    copied = (
+        "def f(x):\n    total = 0\n    for i in range(len(x)):\n        total += x[i] * (i + 1)\n    return total\n"
+    )
+    texts = {
+        "good": copied,
+        "bad": copied.replace("total", "summe").replace("# ", "") + "# mine\n",
+        "evil": "def f(x):\n    import math\n    return [math.sqrt(v) for v in x if v > 0][::-1] + [0] * 3\n",
+        "four": "f = lambda x: {k: v for k, v in enumerate(x) if k % 2 == 1 and v not in (1, 2, 3)}\n",
+    }
     for name, text in texts.items():
         (tmp_path / f".{name}.prints").write_text(json.dumps(sorted(similarity.fingerprint([text]))))
     (tmp_path / "good.html").write_text("")

@@ -27,12 +27,12 @@ from dlseg.grading.sandbox.job import Ended, Limits
 from dlseg.grading.submission import read
 from dlseg.grading.tolerance import exact
 
-EXERCISES = '''
+EXERCISES = """
 from dlseg.grading.exercise import Exercise, Test
 from dlseg.grading.tolerance import exact
 tests = (Test("t", 2, lambda rng: (int(rng.integers(1, 100)),), exact("whole numbers")),)
 EXERCISES = [Exercise("small.next", "next_one", lambda n: n + 1, tests, seconds=5)]
-'''
+"""
 RIGHT, WRONG = "def next_one(n):\n    return n + 1\n", "def next_one(n):\n    return n\n"
 
 
@@ -123,7 +123,7 @@ def test_a_broken_member_costs_itself(folder: Path) -> None:
             at = archive.getinfo(f"{kind}_broken.py").header_offset
         data = bytearray(path.read_bytes())
         start = at + 30 + len(f"{kind}_broken.py") + 9
-        data[start:start + 60] = b"\xff" * 60
+        data[start : start + 60] = b"\xff" * 60
         path.write_bytes(data)
     found = grade(folder)
     for kind in ("lzma", "bz2", "zip"):
@@ -138,7 +138,8 @@ def test_endings_in_capitals(folder: Path) -> None:
     with zipfile.ZipFile(folder / "in" / "THREE.ZIP", "w") as archive:
         archive.writestr("three.PY", RIGHT)
     assert {name: d.score for name, d in grade(folder).items()} == dict.fromkeys(
-        ["aaa", "one", "two", "three", "zzz"], 2)
+        ["aaa", "one", "two", "three", "zzz"], 2
+    )
 
 
 def test_what_is_no_ordinary_file_has_its_row(folder: Path) -> None:
@@ -159,8 +160,19 @@ def test_the_graders_own_fault_costs_one_submission(folder: Path, monkeypatch: p
         return real(self, item, tell)  # type: ignore[arg-type]
 
     monkeypatch.setattr(harness.Harness, "grade", unlucky)
-    said = CliRunner().invoke(main, ["grade", str(folder / "in"), "--out", str(folder / "out"), "--tests",
-                                     str(folder / "tests"), "--report", "json,csv"])
+    said = CliRunner().invoke(
+        main,
+        [
+            "grade",
+            str(folder / "in"),
+            "--out",
+            str(folder / "out"),
+            "--tests",
+            str(folder / "tests"),
+            "--report",
+            "json,csv",
+        ],
+    )
     assert said.exit_code == 3 and "the grader failed for aaa" in said.output, said.output
     assert set(rows(folder)) == {"aaa", "zzz"} and rows(folder)["zzz"] == "2"
 
@@ -195,8 +207,14 @@ def test_report_files_are_unique(folder: Path) -> None:
 
 def test_flattened_names_stay_apart(folder: Path) -> None:
     """Folders whose names make a clash with a file's own name, and names that one disk takes for another."""
-    places = {"ada/hw": RIGHT, "bob/hw": WRONG, "ada-hw": WRONG, "x/ada/hw": WRONG, "bob-hw": RIGHT,
-              "ADA-HW": RIGHT}
+    places = {
+        "ada/hw": RIGHT,
+        "bob/hw": WRONG,
+        "ada-hw": WRONG,
+        "x/ada/hw": WRONG,
+        "bob-hw": RIGHT,
+        "ADA-HW": RIGHT,
+    }
     for place, text in places.items():
         path = folder / "in" / f"{place}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -250,8 +268,17 @@ def test_a_second_grader_keeps_out(folder: Path, repo: Path) -> None:
     first = batch.grade_all(run, [folder / "in"])
     next(first)
     unzipped = [p for p in (folder / "out").glob(".unzipped*")]
-    words = [sys.executable, "-m", "dlseg", "grade", str(folder / "in"), "--out", str(folder / "out"),
-             "--tests", str(folder / "tests")]
+    words = [
+        sys.executable,
+        "-m",
+        "dlseg",
+        "grade",
+        str(folder / "in"),
+        "--out",
+        str(folder / "out"),
+        "--tests",
+        str(folder / "tests"),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(repo)}
     second = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     assert second.returncode == 1 and "another grader is at work" in second.stderr, second.stderr
@@ -263,9 +290,16 @@ def test_a_second_grader_keeps_out(folder: Path, repo: Path) -> None:
 # --- what a student's frame says ---
 
 STRANGE = [
-    {"raised": np.zeros(3), "message": "", "where": ""}, {"raised": "X", "message": np.zeros(3), "where": ""},
-    {"raised": ["NotImplementedError"], "message": "m", "where": "w"}, {"too_large": np.zeros(2)}, {"unusable": {}},
-    {"value": 1, "loading": True}, {"value": 1, "raised": "X"}, {}, {"loading": True}, {"status": "passed"},
+    {"raised": np.zeros(3), "message": "", "where": ""},
+    {"raised": "X", "message": np.zeros(3), "where": ""},
+    {"raised": ["NotImplementedError"], "message": "m", "where": "w"},
+    {"too_large": np.zeros(2)},
+    {"unusable": {}},
+    {"value": 1, "loading": True},
+    {"value": 1, "raised": "X"},
+    {},
+    {"loading": True},
+    {"status": "passed"},
     {"raised": "X", "message": "m", "where": "w", "loading": np.ones(2)},
     {"raised": None, "message": "", "where": ""},
 ]
@@ -281,13 +315,26 @@ def test_a_strange_frame_costs_the_student(frame: dict[str, object]) -> None:
     assert (verdict.points, verdict.status) == (0, "crashed") and "no answer looks like" in verdict.message
 
 
-VALUES = [10**400, [10**400], {"a": float("nan")}, [[1], [2, 3]], [np.zeros(2), np.zeros(3)], "9" * 5000,
-          [[[]]], [None, 1], [True, "a"], np.array(["a"]), {"k": {"k": np.zeros(2)}}, [np.zeros(1), 5]]
+VALUES = [
+    10**400,
+    [10**400],
+    {"a": float("nan")},
+    [[1], [2, 3]],
+    [np.zeros(2), np.zeros(3)],
+    "9" * 5000,
+    [[[]]],
+    [None, 1],
+    [True, "a"],
+    np.array(["a"]),
+    {"k": {"k": np.zeros(2)}},
+    [np.zeros(1), 5],
+]
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda v: str(v)[:30])
-@pytest.mark.parametrize("reference", [3, 2.5, np.zeros(4), [1, 2], {"a": 1}, "word", None, [np.zeros(2)]],
-                         ids=lambda v: str(v)[:30])
+@pytest.mark.parametrize(
+    "reference", [3, 2.5, np.zeros(4), [1, 2], {"a": 1}, "word", None, [np.zeros(2)]], ids=lambda v: str(v)[:30]
+)
 def test_no_value_is_the_graders_fault(value: object, reference: object) -> None:
     exercise = Exercise("a.b", "f", lambda n: reference, (Test("t", 1, lambda rng: (1,), exact("w"), runs=1),))
     calls = [{"function": "f", "arguments": [1], "seed": 0}]
@@ -296,7 +343,7 @@ def test_no_value_is_the_graders_fault(value: object, reference: object) -> None
     assert verdict.status == "failed" and verdict.message, verdict
 
 
-FORGED = '''
+FORGED = """
 import os, sys
 import numpy as np
 def next_one(n):
@@ -304,7 +351,7 @@ def next_one(n):
     for _ in range(2):
         os.write(5, encode({"raised": np.zeros(3), "message": "NotImplementedError", "where": ""}))
     os._exit(0)
-'''
+"""
 
 
 def test_a_forged_frame_is_not_run_again_for_ever(folder: Path) -> None:
@@ -341,10 +388,20 @@ def test_cells_that_are_slow_to_read_have_one_budget(
     assert len(cells) == 50 and sum(asked) <= harness.READ_SECONDS and all(cell.error for cell in cells)
 
 
-@pytest.mark.parametrize("line", ["?" * 60_000 + "!x", "!x" + "?" * 60_000 + " x", " " * 60_000 + "x y?",
-                                  "a?" * 30_000 + " b", "%" * 60_000 + "?"], ids=lambda line: line[:3])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "?" * 60_000 + "!x",
+        "!x" + "?" * 60_000 + " x",
+        " " * 60_000 + "x y?",
+        "a?" * 30_000 + " b",
+        "%" * 60_000 + "?",
+    ],
+    ids=lambda line: line[:3],
+)
 def test_long_lines_are_read_in_time_that_grows_with_their_length(line: str) -> None:
     """In seconds of this process's own computing: a busy machine does not matter."""
+
     def seconds(text: str) -> float:
         best = float("inf")
         for _ in range(5):
@@ -356,11 +413,21 @@ def test_long_lines_are_read_in_time_that_grows_with_their_length(line: str) -> 
     assert seconds(line) < 1
 
 
-@pytest.mark.parametrize(("line", "left"), [
-    ("%matplotlib inline", "pass"), ("  !ls -l", "  pass"), ("double?", "pass"), ("\tnp.array??  ", "\tpass"),
-    ("?help", "pass"), ("x = y % 3", "x = y % 3"), ("is it so?", "is it so?"), ("", ""), ("  ", "  "),
-    ("a = '?'", "a = '?'"),
-])
+@pytest.mark.parametrize(
+    ("line", "left"),
+    [
+        ("%matplotlib inline", "pass"),
+        ("  !ls -l", "  pass"),
+        ("double?", "pass"),
+        ("\tnp.array??  ", "\tpass"),
+        ("?help", "pass"),
+        ("x = y % 3", "x = y % 3"),
+        ("is it so?", "is it so?"),
+        ("", ""),
+        ("  ", "  "),
+        ("a = '?'", "a = '?'"),
+    ],
+)
 def test_lines_for_ipython(line: str, left: str) -> None:
     assert parsing.without_magics(f"a = 1\n{line}\nb = 2") == f"a = 1\n{left}\nb = 2"
 
@@ -372,7 +439,7 @@ def test_one_array_is_not_many() -> None:
     """A list that names one array n times would be n times as large once it is stacked."""
     blob_frame = frames.encode({"value": [np.zeros(1000)]})
     text = b'{"dict": {"value": {"list": [' + b", ".join([b'{"array": "0"}'] * 200) + b"]}}}"
-    blob = blob_frame[frames.HEAD.size + frames.HEAD.unpack(blob_frame[: frames.HEAD.size])[1]:]
+    blob = blob_frame[frames.HEAD.size + frames.HEAD.unpack(blob_frame[: frames.HEAD.size])[1] :]
     with pytest.raises(frames.FrameError):
         frames.decode(io.BytesIO(frames.HEAD.pack(b"dlsg", len(text), len(blob)) + text + blob).read)
 
@@ -388,8 +455,12 @@ def test_a_large_array_for_a_list_is_not_taken_apart() -> None:
 
 def test_wrong_arrays_are_not_kept() -> None:
     shown: judge.Shown = {}
-    exercise = Exercise("a.b", "f", lambda n: np.zeros((3, 2000, 2000), np.uint8),
-                        (Test("t", 1, lambda rng: (1,), exact("w"), runs=1),))
+    exercise = Exercise(
+        "a.b",
+        "f",
+        lambda n: np.zeros((3, 2000, 2000), np.uint8),
+        (Test("t", 1, lambda rng: (1,), exact("w"), runs=1),),
+    )
     outcome = Outcome(Ended("exited"), [{"value": np.ones((3, 2000, 2000), np.uint8)}])
     calls = [{"function": "f", "arguments": [1], "seed": 0}]
     list(judge.judge(judge.Judged(exercise, Limits(), shown), list(exercise.tests), calls, outcome))
@@ -399,8 +470,27 @@ def test_wrong_arrays_are_not_kept() -> None:
 
 # --- tables and terminals ---
 
-FORMULAS = ["=1+1", "+1", "-1", "@a", "|cmd", "%cmd", "＝1+1", "＋1", "－1", "＠a", " =1+1", "\u00a0=1", "\n=1",
-            "a;=1+1", "a; ＝1", "a\t=1", "a\n=1", "a,=1", "﹣1"]
+FORMULAS = [
+    "=1+1",
+    "+1",
+    "-1",
+    "@a",
+    "|cmd",
+    "%cmd",
+    "＝1+1",
+    "＋1",
+    "－1",
+    "＠a",
+    " =1+1",
+    "\u00a0=1",
+    "\n=1",
+    "a;=1+1",
+    "a; ＝1",
+    "a\t=1",
+    "a\n=1",
+    "a,=1",
+    "﹣1",
+]
 
 
 @pytest.mark.parametrize("name", FORMULAS)
@@ -416,6 +506,17 @@ def test_no_name_moves_the_terminal(name: str, folder: Path) -> None:
     assert safe_name(name).isprintable()
     with open(os.fsencode(folder / "in" / "n") + os.fsencode(name) + b".py", "w") as file:  # noqa: PTH123
         file.write(RIGHT)
-    said = CliRunner().invoke(main, ["grade", str(folder / "in"), "--out", str(folder / "out"), "--tests",
-                                     str(folder / "tests"), "--report", "json,csv"])
+    said = CliRunner().invoke(
+        main,
+        [
+            "grade",
+            str(folder / "in"),
+            "--out",
+            str(folder / "out"),
+            "--tests",
+            str(folder / "tests"),
+            "--report",
+            "json,csv",
+        ],
+    )
     assert said.exit_code == 0 and not set(said.output) & set("\x1b\x07\x9b\u202e\udcff"), said.output

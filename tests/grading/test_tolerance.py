@@ -28,34 +28,48 @@ def test_equals_the_slow_comparison(data: st.DataObject, rtol: float, atol: floa
         assert f"at {[int(i) for i in first]}" in said
 
 
-@pytest.mark.parametrize(("own", "reference", "words"), [
-    (None, np.zeros(3), "forget to return"),
-    (np.zeros((3, 1)), np.zeros(3), "shape (3, 1), expected (3,)"),
-    (np.array([0, math.nan, 0]), np.zeros(3), "at [1]: 1 of 3 values are not finite"),
-    (np.array([0.5, 1.0]), np.array([0, 1]), "expected whole ones"),
-    (np.array(["a"]), np.zeros(1), "expected an array of shape (1,)"),
-    (np.zeros(2, complex), np.zeros(2), "complex128"),
-    (np.array([True]), np.array([1]), "holds bool, expected int64"),
-    ("a", 3, "'a', expected one number"),
-    ((1, 2), 3, "2 values, expected one number"),
-    ([1, 2], [1, 2, 3], "2 values, expected 3"),
-    ([[1, 2], [3]], np.zeros((2, 2)), "ragged"),
-    ({"a": 1}, {"b": 1}, "keys ['a'], expected a dict with keys ['b']"),
-    ({"a": 2}, {"a": 1}, "the result['a'] is 2, expected 1"),
-    (5, None, "5, expected None"),
-    ("yes", "no", "'yes', expected 'no'"),
-])
+@pytest.mark.parametrize(
+    ("own", "reference", "words"),
+    [
+        (None, np.zeros(3), "forget to return"),
+        (np.zeros((3, 1)), np.zeros(3), "shape (3, 1), expected (3,)"),
+        (np.array([0, math.nan, 0]), np.zeros(3), "at [1]: 1 of 3 values are not finite"),
+        (np.array([0.5, 1.0]), np.array([0, 1]), "expected whole ones"),
+        (np.array(["a"]), np.zeros(1), "expected an array of shape (1,)"),
+        (np.zeros(2, complex), np.zeros(2), "complex128"),
+        (np.array([True]), np.array([1]), "holds bool, expected int64"),
+        ("a", 3, "'a', expected one number"),
+        ((1, 2), 3, "2 values, expected one number"),
+        ([1, 2], [1, 2, 3], "2 values, expected 3"),
+        ([[1, 2], [3]], np.zeros((2, 2)), "ragged"),
+        ({"a": 1}, {"b": 1}, "keys ['a'], expected a dict with keys ['b']"),
+        ({"a": 2}, {"a": 1}, "the result['a'] is 2, expected 1"),
+        (5, None, "5, expected None"),
+        ("yes", "no", "'yes', expected 'no'"),
+    ],
+)
 def test_words(own: Any, reference: Any, words: str) -> None:
     said = difference(own, reference, exact("test"))
     assert said is not None and words in said
 
 
-@pytest.mark.parametrize(("own", "reference"), [
-    (3, 3), (np.int64(3), 3), (np.array(3), 3), (3, 3.0), ([1, 2], np.array([1, 2])),
-    (np.array([1, 2]), (1, 2)), ((1, (2, 3)), [1, [2, 3]]), (np.float32(0.1), np.float64(np.float32(0.1))),
-    (None, None), ({"a": [1]}, {"a": [1]}),
-    (np.zeros((0, 3)), np.ones((0, 3))), (True, True),
-])
+@pytest.mark.parametrize(
+    ("own", "reference"),
+    [
+        (3, 3),
+        (np.int64(3), 3),
+        (np.array(3), 3),
+        (3, 3.0),
+        ([1, 2], np.array([1, 2])),
+        (np.array([1, 2]), (1, 2)),
+        ((1, (2, 3)), [1, [2, 3]]),
+        (np.float32(0.1), np.float64(np.float32(0.1))),
+        (None, None),
+        ({"a": [1]}, {"a": [1]}),
+        (np.zeros((0, 3)), np.ones((0, 3))),
+        (True, True),
+    ],
+)
 def test_equal_kinds(own: Any, reference: Any) -> None:
     assert difference(own, reference, exact("test")) is None
 

@@ -19,9 +19,7 @@ def attacks() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module", params=LEVELS)
-def level_sandbox(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Sandbox]:
+def level_sandbox(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """Hidden from it: the exercises, and the folder of results that the attacks are told about."""
     out = tmp_path_factory.mktemp("results")
     sandbox = Sandbox(request.param, hidden=[HERE, out])

@@ -31,11 +31,24 @@ class Installed:
         self, *words: str, cwd: Path, user: int | None = None, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Run the interpreter with these words, as `user` if one is given."""
-        environment = {"PATH": f"{self.python.parent}:/usr/bin:/bin", "HOME": str(self.root / "home"),
-                       "OMP_NUM_THREADS": "1", **variables}
-        return subprocess.run([str(self.python), *words], cwd=cwd, env=environment, capture_output=True, text=True,
-                              timeout=500, check=False, user=user, group=user,
-                              extra_groups=None if user is None else [])
+        environment = {
+            "PATH": f"{self.python.parent}:/usr/bin:/bin",
+            "HOME": str(self.root / "home"),
+            "OMP_NUM_THREADS": "1",
+            **variables,
+        }
+        return subprocess.run(
+            [str(self.python), *words],
+            cwd=cwd,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=500,
+            check=False,
+            user=user,
+            group=user,
+            extra_groups=None if user is None else [],
+        )
 
 
 def make(root: Path, repo: Path) -> Installed:
@@ -68,8 +81,17 @@ def install(installed: Installed, source: Path) -> None:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(source / name, copy)
     shutil.copytree(source / "dlseg", copy / "dlseg", ignore=shutil.ignore_patterns("__pycache__"))
-    ran = installed.run("-m", "pip", "install", "--no-index", "--no-build-isolation", "--no-deps",
-                        "--force-reinstall", ".", cwd=copy)
+    ran = installed.run(
+        "-m",
+        "pip",
+        "install",
+        "--no-index",
+        "--no-build-isolation",
+        "--no-deps",
+        "--force-reinstall",
+        ".",
+        cwd=copy,
+    )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     shutil.rmtree(copy)
 

@@ -25,10 +25,10 @@ ENDINGS = {
     "timeout": "infinite_loop deaf_loop swallow_everything sleep slow_pattern slow_number stop_self",
     "limit": "memory tensor_memory output error_output huge_array",
     "crashed": "os_exit exit_while_loading kill_self kill_group segfault abort exec_other"
-               " malformed oversize cut_short hostile_header deep_json more_answers",
+    " malformed oversize cut_short hostile_header deep_json more_answers",
     "raised": "sys_exit exit_in_decorator interrupt markup hostile_words deep_recursion",
     "failed": "nan infinity object_array records complex equal_to_all number_subclass wrong_shape generator"
-              " class_lies pickle_bomb",
+    " class_lies pickle_bomb",
 }
 EXPECTED = {name: status for status, names in ENDINGS.items() for name in names.split()}
 SCORELESS = {"failed", "raised", "timeout", "limit", "crashed"}
@@ -65,7 +65,7 @@ def left_behind(sandbox: Sandbox) -> list[str]:
     assert template is not None, "the template died"
     inside = processes.descendants(template.pid)
     # bubblewrap keeps itself and the template below the process that was started
-    found += [f"process {pid}" for pid in inside[2 if sandbox.level == "bubblewrap" else 0:]]
+    found += [f"process {pid}" for pid in inside[2 if sandbox.level == "bubblewrap" else 0 :]]
     found += [f"process {pid}" for pid in processes.parents() if sandbox.uid and owner(pid) == sandbox.uid]
     return found
 
@@ -76,9 +76,7 @@ def test_the_honest_answer_is_right(level_sandbox: Sandbox, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", SOURCES["ATTACKS"])
-def test_attack(
-    name: str, level_sandbox: Sandbox, tmp_path: Path, listener: socket.socket
-) -> None:
+def test_attack(name: str, level_sandbox: Sandbox, tmp_path: Path, listener: socket.socket) -> None:
     result = grade(level_sandbox, SOURCES["ATTACKS"][name], tmp_path, listener.getsockname()[1])
     before, victim, after = result.exercises
     assert before.status == after.status == "passed", result

@@ -20,8 +20,12 @@ from dlseg.grading.sandbox.confine import LEVELS
 
 HERE = Path(__file__).parent
 pytestmark = [
-    pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux" or sys.prefix == sys.base_prefix,
-                                         reason="needs Linux and a virtual environment to copy")]
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        sys.platform != "linux" or sys.prefix == sys.base_prefix,
+        reason="needs Linux and a virtual environment to copy",
+    ),
+]
 WAYS: dict[str, Any] = runpy.run_path(str(HERE / "ways.py"))
 LAYOUT: dict[str, Any] = runpy.run_path(str(HERE / "installed.py"))
 
@@ -69,8 +73,18 @@ def check(folder: Path, ran: subprocess.CompletedProcess[str]) -> None:
 
 
 def words(folder: Path, level: str) -> list[str]:
-    return ["-m", "dlseg", "grade", str(folder / "in"), "--out", str(folder / "out"),
-            "--tests", str(folder / "exercises.py"), "--isolation", level]
+    return [
+        "-m",
+        "dlseg",
+        "grade",
+        str(folder / "in"),
+        "--out",
+        str(folder / "out"),
+        "--tests",
+        str(folder / "exercises.py"),
+        "--isolation",
+        level,
+    ]
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -120,20 +134,29 @@ def test_gradescope(installed: Any, folder: Path, repo: Path) -> None:
     tests = repo / "dlseg" / "course" / "exercises" / "pooling.py"
     stolen = POOLING + "".join(
         f"def {name}(*a, **k):\n    return answers()[{name!r}](*a, **k)\n"
-        for e in exercise.load(tests) for name in e.functions)
+        for e in exercise.load(tests)
+        for name in e.functions
+    )
     platforms.gradescope_zip(folder / "grader.zip", tests)
     root = folder / "autograder"
     shutil.unpack_archive(folder / "grader.zip", root / "source")
-    environment = {"PATH": f"{installed.python.parent}:/usr/bin:/bin", "AUTOGRADER": str(root),
-                   "HOME": str(folder), "PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_DEPS": "1"}
+    environment = {
+        "PATH": f"{installed.python.parent}:/usr/bin:/bin",
+        "AUTOGRADER": str(root),
+        "HOME": str(folder),
+        "PIP_NO_INDEX": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",
+        "PIP_NO_DEPS": "1",
+    }
     subprocess.run(["bash", "source/setup.sh"], cwd=root, env=environment, check=True, capture_output=True)
     (root / "submission").mkdir()
     own = "".join(inspect.getsource(e.reference) for e in exercise.load(tests))
     for text, right in ((stolen, False), (f"import torch\nimport numpy as np\n{own}", True)):
         shutil.rmtree(root / "results", ignore_errors=True)
         (root / "submission" / "01_pooling.py").write_text(text)
-        subprocess.run(["bash", "source/run_autograder"], cwd=root, env=environment, check=True,
-                       capture_output=True)
+        subprocess.run(
+            ["bash", "source/run_autograder"], cwd=root, env=environment, check=True, capture_output=True
+        )
         found = json.loads((root / "results" / "results.json").read_text())
         assert found["score"] == (sum(t["max_score"] for t in found["tests"]) if right else 0), found
         assert len(found["tests"]) > 4 and all(right or "dlseg" in t["output"] for t in found["tests"]), found

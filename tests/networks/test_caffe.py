@@ -64,18 +64,29 @@ def new_layer(name: str, blobs: list[bytes]) -> bytes:
 
 def old_layer(name: str, blobs: list[bytes]) -> bytes:
     rates = b"".join(varint(7 << 3 | 5) + struct.pack("<f", rate) for rate in (1, 2))
-    return message(2, message(2, b"below") + message(4, name.encode()) + whole(5, 4)
-                   + b"".join(message(6, blob) for blob in blobs) + rates)
+    return message(
+        2,
+        message(2, b"below")
+        + message(4, name.encode())
+        + whole(5, 4)
+        + b"".join(message(6, blob) for blob in blobs)
+        + rates,
+    )
 
 
 def oldest_layer(name: str, blobs: list[bytes]) -> bytes:
-    return message(2, message(1, message(1, name.encode()) + message(2, b"conv")
-                              + b"".join(message(50, blob) for blob in blobs)))
+    return message(
+        2,
+        message(1, message(1, name.encode()) + message(2, b"conv") + b"".join(message(50, blob) for blob in blobs)),
+    )
 
 
 FORMATS: dict[str, tuple[Callable[[str, list[bytes]], bytes], Blob]] = {
-    "layer": (new_layer, new_blob), "layers": (old_layer, old_blob), "oldest": (oldest_layer, old_blob),
-    "doubles": (new_layer, double_blob)}
+    "layer": (new_layer, new_blob),
+    "layers": (old_layer, old_blob),
+    "oldest": (oldest_layer, old_blob),
+    "doubles": (new_layer, double_blob),
+}
 
 
 def caffemodel(net: torch.nn.Module, form: str, without: tuple[str, ...] = (), fc8: str = "fc8_voc12") -> bytes:
@@ -144,20 +155,32 @@ def test_vgg16_as_its_authors_gave_it_out(tmp_path: Path) -> None:
 def test_the_command(tmp_path: Path) -> None:
     (tmp_path / "model").write_bytes(caffemodel(trained(classes=21), "layers"))  # and no ending at all
     Image.fromarray(np.zeros((40, 50, 3), np.uint8)).save(tmp_path / "photo.png")
-    told = CliRunner().invoke(main, ["predict", str(tmp_path / "photo.png"), "--weights", str(tmp_path / "model"),
-                                     "--out", str(tmp_path / "labels.png")])
+    told = CliRunner().invoke(
+        main,
+        [
+            "predict",
+            str(tmp_path / "photo.png"),
+            "--weights",
+            str(tmp_path / "model"),
+            "--out",
+            str(tmp_path / "labels.png"),
+        ],
+    )
     assert told.exit_code == 0 and (tmp_path / "labels.png").is_file(), told.output
     assert "taken for deeplab-largefov, 21 classes, width 0.0625, geometry release" in told.stderr
 
 
-@pytest.mark.parametrize(("content", "message_"), [
-    (b"", r"holds no layer with weights"),
-    (b"name: 'VGG'\nlayer { name: 'conv1_1' }", r"is not a whole .caffemodel \("),
-    (new_layer("data", []), r"holds no layer with weights; expected a trained .caffemodel \(a .prototxt"),
-    (new_layer("a", [message(7, message(1, b"\x05")) + message(5, bytes(8))]), r"shape \(5,\) has 2 numbers"),
-    (new_layer("a", [new_blob(np.ones(9))])[:-5], r"field 100 needs \d+ bytes at byte \d, \d+ are left"),
-    (b"\x0a\x03VGG\x0b", r"wire type 3"),
-])
+@pytest.mark.parametrize(
+    ("content", "message_"),
+    [
+        (b"", r"holds no layer with weights"),
+        (b"name: 'VGG'\nlayer { name: 'conv1_1' }", r"is not a whole .caffemodel \("),
+        (new_layer("data", []), r"holds no layer with weights; expected a trained .caffemodel \(a .prototxt"),
+        (new_layer("a", [message(7, message(1, b"\x05")) + message(5, bytes(8))]), r"shape \(5,\) has 2 numbers"),
+        (new_layer("a", [new_blob(np.ones(9))])[:-5], r"field 100 needs \d+ bytes at byte \d, \d+ are left"),
+        (b"\x0a\x03VGG\x0b", r"wire type 3"),
+    ],
+)
 def test_files_that_are_no_caffemodel(tmp_path: Path, content: bytes, message_: str) -> None:
     (tmp_path / "net.caffemodel").write_bytes(content)
     with pytest.raises(ValueError, match=rf"weights: net.caffemodel .*{message_}"):
@@ -167,6 +190,6 @@ def test_files_that_are_no_caffemodel(tmp_path: Path, content: bytes, message_: 
 def test_any_cut_is_noticed(tmp_path: Path) -> None:
     content = caffemodel(trained(classes=2), "layers")
     for share in np.linspace(0.02, 0.98, 13):
-        (tmp_path / "net.caffemodel").write_bytes(content[:int(share * len(content))])
+        (tmp_path / "net.caffemodel").write_bytes(content[: int(share * len(content))])
         with pytest.raises(ValueError, match=r"weights: net.caffemodel"):
             open_weights(tmp_path / "net.caffemodel")

@@ -15,10 +15,16 @@ def parameters(name: str, num_classes: int = 21) -> int:
         return sum(p.numel() for p in create(name, num_classes).parameters())
 
 
-@pytest.mark.parametrize("name, count", [
-    ("deeplab-7x7", 134_346_581), ("deeplab", 65_140_565), ("deeplab-4x4", 65_140_565),
-    ("deeplab-largefov", 20_505_429), ("vgg16-20m", 20_505_429),
-])
+@pytest.mark.parametrize(
+    "name, count",
+    [
+        ("deeplab-7x7", 134_346_581),
+        ("deeplab", 65_140_565),
+        ("deeplab-4x4", 65_140_565),
+        ("deeplab-largefov", 20_505_429),
+        ("vgg16-20m", 20_505_429),
+    ],
+)
 def test_parameters_are_table_2(name: str, count: int) -> None:
     assert parameters(name) == count
 
@@ -69,8 +75,10 @@ def test_upsampling_passes_through_the_labelled_pixels(offset: int) -> None:
 
 def test_upsampling_from_8k_plus_1_is_align_corners() -> None:
     scores = torch.randn(1, 2, 41, 41)
-    assert torch.equal(ScoreGrid(8).upsample(scores, (321, 321)),
-                       F.interpolate(scores, (321, 321), mode="bilinear", align_corners=True))
+    assert torch.equal(
+        ScoreGrid(8).upsample(scores, (321, 321)),
+        F.interpolate(scores, (321, 321), mode="bilinear", align_corners=True),
+    )
 
 
 def test_classifier_is_the_mean_of_its_score_map() -> None:
@@ -99,14 +107,17 @@ def test_load_trunk_copies_all_but_the_classes() -> None:
     assert "fc6" in load_trunk(create("deeplab", width=1 / 16), classifier).new
 
 
-@pytest.mark.parametrize("arguments, words", [
-    ({"name": "resnet"}, "name must be one of"),
-    ({"geometry": "caffe"}, "geometry must be one of"),
-    ({"width": 0.0}, r"width must be a number over 0 and at most 4; got 0\.0"),
-    ({"width": "1/8"}, "width must be a number over 0 and at most 4; got '1/8'"),
-    ({"num_classes": 0}, "num_classes must be a whole number of at least 1; got 0"),
-    ({"num_classes": 21.0}, r"num_classes must be a whole number of at least 1; got 21\.0"),
-])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ({"name": "resnet"}, "name must be one of"),
+        ({"geometry": "caffe"}, "geometry must be one of"),
+        ({"width": 0.0}, r"width must be a number over 0 and at most 4; got 0\.0"),
+        ({"width": "1/8"}, "width must be a number over 0 and at most 4; got '1/8'"),
+        ({"num_classes": 0}, "num_classes must be a whole number of at least 1; got 0"),
+        ({"num_classes": 21.0}, r"num_classes must be a whole number of at least 1; got 21\.0"),
+    ],
+)
 @pytest.mark.usefixtures("as_users_see_it")
 def test_wrong_arguments_are_named(arguments: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
@@ -125,8 +136,9 @@ def test_wrong_images_are_named() -> None:
     assert release(torch.zeros(1, 3, 1, 1)).shape == (1, 21, 1, 1)
 
 
-@pytest.mark.parametrize("name, num_classes, count", [
-    ("alexnet", 1000, 62_378_344), ("deeplab-alexnet", 21, 7_178_645)])
+@pytest.mark.parametrize(
+    "name, num_classes, count", [("alexnet", 1000, 62_378_344), ("deeplab-alexnet", 21, 7_178_645)]
+)
 def test_krizhevsky_size(name: str, num_classes: int, count: int) -> None:
     assert parameters(name, num_classes) == count
 
@@ -139,9 +151,11 @@ def test_another_size_than_the_classifiers_is_named() -> None:
 def test_repr_reads_like_the_paper() -> None:
     text = repr(create("deeplab-largefov", width=1 / 8))
     assert "deeplab-largefov: 21 classes, width 0.125, paper geometry" in text
-    for words in ("conv5_3              3×3 conv, 64, input stride 2, padding 2, ReLU",
-                  "fc6                  3×3 conv, 128, input stride 12, padding 12, ReLU, dropout 0.5",
-                  "pool1                2×2 max pool, stride 2, padding 1"):
+    for words in (
+        "conv5_3              3×3 conv, 64, input stride 2, padding 2, ReLU",
+        "fc6                  3×3 conv, 128, input stride 12, padding 12, ReLU, dropout 0.5",
+        "pool1                2×2 max pool, stride 2, padding 1",
+    ):
         assert words in text
     assert "16×16 upsampling ×8, bilinear, fixed" in repr(create("fcn-8s", width=1 / 64))
     assert "average pool" in repr(create("deeplab-largefov", width=1 / 64, geometry="release"))

@@ -19,7 +19,7 @@ def test_the_kernel_upsamples_bilinearly(factor: int) -> None:
     kernel = bilinear_kernel(factor).double()
     ramp = torch.arange(8.0, dtype=torch.float64).expand(1, 1, 8, 8)
     up = F.conv_transpose2d(ramp, kernel[None, None], stride=factor)[0, 0]
-    inner = up[2 * factor:-2 * factor, 2 * factor:-2 * factor]
+    inner = up[2 * factor : -2 * factor, 2 * factor : -2 * factor]
     steps = inner[:, 1:] - inner[:, :-1]
     torch.testing.assert_close(steps, torch.full_like(steps, 1 / factor), rtol=0, atol=1e-6)
     torch.testing.assert_close(inner[1:], inner[:-1], rtol=0, atol=1e-6)

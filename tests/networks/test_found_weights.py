@@ -26,8 +26,12 @@ def wrapped(name: str) -> Callable[[State], object]:
 
 
 WAYS: dict[str, Callable[[State], object]] = {
-    "state_dict": wrapped("state_dict"), "model": wrapped("model"), "model_state": wrapped("model_state"),
-    "model_state_dict": wrapped("model_state_dict"), "net": wrapped("net"), "unheard of": wrapped("my_best"),
+    "state_dict": wrapped("state_dict"),
+    "model": wrapped("model"),
+    "model_state": wrapped("model_state"),
+    "model_state_dict": wrapped("model_state_dict"),
+    "net": wrapped("net"),
+    "unheard of": wrapped("my_best"),
     "two deep": lambda state: {"model": {"state_dict": state}},
     "module.": lambda state: {f"module.{key}": value for key, value in state.items()},
     "module.model.": lambda state: wrapped("model")({f"module.model.{k}": v for k, v in state.items()}),
@@ -53,8 +57,9 @@ def test_any_ending(ending: str, old: bool, tmp_path: Path) -> None:
     assert torch.equal(open_weights(path)[0].fc8.weight, net.fc8.weight)
 
 
-@pytest.mark.parametrize("name", [
-    "vgg16", "deeplab-msc", "deeplab-msc-largefov", "fcn-32s", "fcn-8s", "deeplab-7x7"])
+@pytest.mark.parametrize(
+    "name", ["vgg16", "deeplab-msc", "deeplab-msc-largefov", "fcn-32s", "fcn-8s", "deeplab-7x7"]
+)
 def test_the_network_is_told_by_its_layers(name: str, tmp_path: Path) -> None:
     net = create(name, 3, WIDTH)
     torch.save(net.state_dict(), tmp_path / "net.pth")
@@ -65,8 +70,11 @@ def test_the_network_is_told_by_its_layers(name: str, tmp_path: Path) -> None:
 
 def test_blobs_without_a_classifier(tmp_path: Path) -> None:
     net = create("deeplab-largefov", 4, WIDTH)
-    blobs = {f"{key.rpartition('.')[0]}/{int(key.endswith('bias'))}": value.numpy()
-             for key, value in net.state_dict().items() if not key.startswith("fc8")}
+    blobs = {
+        f"{key.rpartition('.')[0]}/{int(key.endswith('bias'))}": value.numpy()
+        for key, value in net.state_dict().items()
+        if not key.startswith("fc8")
+    }
     np.savez(tmp_path / "net.npz", **blobs)
     poured, words = start_network("deeplab-largefov", ["a", "b"], WIDTH, "paper", str(tmp_path / "net.npz"))
     assert torch.equal(poured.fc7.weight, net.fc7.weight) and words.endswith("fc7; new fc8")
@@ -74,8 +82,21 @@ def test_blobs_without_a_classifier(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("prefix", ["features.", "", "module.features."])
 def test_the_features_of_a_public_vgg(prefix: str, tmp_path: Path) -> None:
-    sizes = {0: (64, 3), 2: (64, 64), 5: (128, 64), 7: (128, 128), 10: (256, 128), 12: (256, 256), 14: (256, 256),
-             17: (512, 256), 19: (512, 512), 21: (512, 512), 24: (512, 512), 26: (512, 512), 28: (512, 512)}
+    sizes = {
+        0: (64, 3),
+        2: (64, 64),
+        5: (128, 64),
+        7: (128, 128),
+        10: (256, 128),
+        12: (256, 256),
+        14: (256, 256),
+        17: (512, 256),
+        19: (512, 512),
+        21: (512, 512),
+        24: (512, 512),
+        26: (512, 512),
+        28: (512, 512),
+    }
     state = {f"{prefix}{i}.weight": torch.full((1,), 0.01 * i).expand(o, c, 3, 3) for i, (o, c) in sizes.items()}
     state |= {f"{prefix}{i}.bias": torch.zeros(1).expand(o) for i, (o, _) in sizes.items()}
     torch.save(state, tmp_path / "vgg16.pth")
@@ -84,9 +105,13 @@ def test_the_features_of_a_public_vgg(prefix: str, tmp_path: Path) -> None:
     assert float(poured.conv5_3.weight.detach().mean()) == pytest.approx(0.28)
 
 
-@pytest.mark.parametrize("recipe", [
-    Recipe(crop=66, batch=2, iterations=2, lr=1e-3),
-    Recipe(crop=66, batch=2, iterations=2, lr=1e-3, batch_norm=True, channels="bgr", precision="float64")])
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(crop=66, batch=2, iterations=2, lr=1e-3),
+        Recipe(crop=66, batch=2, iterations=2, lr=1e-3, batch_norm=True, channels="bgr", precision="float64"),
+    ],
+)
 @pytest.mark.parametrize("name", ["deeplab-largefov", "deeplab-msc-largefov"])
 def test_a_checkpoint_gives_the_weights_so_far(name: str, recipe: Recipe, tmp_path: Path) -> None:
     data, path = load("shapes", "val"), tmp_path / "net.checkpoint"
@@ -102,12 +127,25 @@ def test_a_checkpoint_gives_the_weights_so_far(name: str, recipe: Recipe, tmp_pa
 
 def test_what_cannot_label_says_so(tmp_path: Path) -> None:
     torch.save({"layer1.weight": torch.zeros(2), "layer2.weight": torch.zeros(2)}, tmp_path / "resnet.pth")
-    unknown = ("resnet.pth has no conv1_1.weight, fc6.weight, fc8.weight; got layer1.weight, layer2.weight, …; "
-               "expected a network of dlseg or of DeepLab's release")
+    unknown = (
+        "resnet.pth has no conv1_1.weight, fc6.weight, fc8.weight; got layer1.weight, layer2.weight, …; "
+        "expected a network of dlseg or of DeepLab's release"
+    )
     whole = "got 'imagenet', a classifier of whole images, expected a trained labeller"
     for weights, message in (("imagenet", whole), (tmp_path / "resnet.pth", unknown)):
         told = CliRunner().invoke(main, ["evaluate", "--weights", str(weights)])
         assert told.exit_code == 1 and message in told.output, told.output
-    told = CliRunner().invoke(main, ["train", "--init", str(tmp_path / "resnet.pth"), "--out",
-                                     str(tmp_path / "o.safetensors"), "--split", "val", "--no-evaluate"])
+    told = CliRunner().invoke(
+        main,
+        [
+            "train",
+            "--init",
+            str(tmp_path / "resnet.pth"),
+            "--out",
+            str(tmp_path / "o.safetensors"),
+            "--split",
+            "val",
+            "--no-evaluate",
+        ],
+    )
     assert told.exit_code == 1 and "the first layer is layer1.weight there, conv1_1.weight here" in told.output

@@ -15,8 +15,20 @@ from dlseg.networks import imagenet as public
 
 # (name, shape) of the public file, as torchvision documents VGG-16: configuration D, 13 convolutions, 3 linear
 PUBLIC = {
-    0: (64, 3), 2: (64, 64), 5: (128, 64), 7: (128, 128), 10: (256, 128), 12: (256, 256), 14: (256, 256),
-    17: (512, 256), 19: (512, 512), 21: (512, 512), 24: (512, 512), 26: (512, 512), 28: (512, 512)}
+    0: (64, 3),
+    2: (64, 64),
+    5: (128, 64),
+    7: (128, 128),
+    10: (256, 128),
+    12: (256, 256),
+    14: (256, 256),
+    17: (512, 256),
+    19: (512, 512),
+    21: (512, 512),
+    24: (512, 512),
+    26: (512, 512),
+    28: (512, 512),
+}
 LINEAR = {0: (4096, 25088), 3: (4096, 4096), 6: (1000, 4096)}
 
 
@@ -53,13 +65,20 @@ def test_scaling_is_folded_in() -> None:
     the border, where padding means another colour. float64, tolerance 1e-9 on values of order 1."""
     photo = torch.randint(0, 256, (1, 3, 12, 12)).double()
     theirs = (photo / 255 - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor(
-        [0.229, 0.224, 0.225]).view(3, 1, 1)
+        [0.229, 0.224, 0.225]
+    ).view(3, 1, 1)
     ours = photo - torch.tensor([122.675, 116.669, 104.008]).double().view(3, 1, 1)
     net = create("vgg16", 10, width=1 / 8).double()
     before = {k: v.clone() for k, v in net.state_dict().items()}
     expected = net.conv1_1(theirs)
-    net.load_state_dict(public.from_imagenet(
-        {f"{public.imagenet_names()[k.rpartition('.')[0]]}.{k.rpartition('.')[2]}": v for k, v in before.items()}))
+    net.load_state_dict(
+        public.from_imagenet(
+            {
+                f"{public.imagenet_names()[k.rpartition('.')[0]]}.{k.rpartition('.')[2]}": v
+                for k, v in before.items()
+            }
+        )
+    )
     inner = (..., slice(1, -1), slice(1, -1))
     torch.testing.assert_close(net.conv1_1(ours)[inner], expected[inner], rtol=0, atol=1e-6)
 
@@ -78,13 +97,16 @@ def change(**values: Tensor) -> dict[str, Tensor]:
     return {**state(), **{k.replace("_", "."): v for k, v in values.items()}}
 
 
-@pytest.mark.parametrize("given, words", [
-    ({k: v for k, v in state().items() if k != "features.0.bias"}, r"missing features\.0\.bias"),
-    (change(features_28_bias=torch.zeros(3)), r"features\.28\.bias is \(3,\), expected \(512,\)"),
-    (change(features_30_weight=torch.zeros(3)), r"unexpected features\.30\.weight"),
-    ({k: v for k, v in state().items() if k != "classifier.6.weight"}, r"missing classifier\.6\.weight"),
-    (change(classifier_6_weight=torch.zeros(1000, 9)), r"classifier\.6\.weight is \(1000, 9\), expected"),
-])
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        ({k: v for k, v in state().items() if k != "features.0.bias"}, r"missing features\.0\.bias"),
+        (change(features_28_bias=torch.zeros(3)), r"features\.28\.bias is \(3,\), expected \(512,\)"),
+        (change(features_30_weight=torch.zeros(3)), r"unexpected features\.30\.weight"),
+        ({k: v for k, v in state().items() if k != "classifier.6.weight"}, r"missing classifier\.6\.weight"),
+        (change(classifier_6_weight=torch.zeros(1000, 9)), r"classifier\.6\.weight is \(1000, 9\), expected"),
+    ],
+)
 def test_a_wrong_public_file_says_what_is_off(given: dict, words: str, tmp_path: Path) -> None:
     torch.save(given, tmp_path / "vgg16.pth")
     with torch.device("meta"), pytest.raises(ValueError, match=f"(?s)is not VGG-16's public state dict.*{words}"):

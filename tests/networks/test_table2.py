@@ -8,7 +8,11 @@ from dlseg.networks.table2 import show, table2
 def test_ours_is_the_papers() -> None:
     rows = table2()
     assert [(r.name, r.kernel, r.input_stride) for r in rows] == [
-        ("deeplab-7x7", 7, 4), ("deeplab", 4, 4), ("deeplab-4x4", 4, 8), ("deeplab-largefov", 3, 12)]
+        ("deeplab-7x7", 7, 4),
+        ("deeplab", 4, 4),
+        ("deeplab-4x4", 4, 8),
+        ("deeplab-largefov", 3, 12),
+    ]
     for row in rows:
         assert row.view == row.paper.field
         assert round(row.parameters / 1e6, 1) == row.paper.parameters

@@ -20,8 +20,9 @@ def test_vgg16_dense_with_its_own_7x7_fc6(output_stride: int) -> None:
     torch.testing.assert_close(densify(conv, output_stride)(image), truth, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("name, size, width", [
-    ("vgg16", 224, 1.0), ("vgg16", 224, 1 / 64), ("alexnet", 227, 1 / 8)])
+@pytest.mark.parametrize(
+    "name, size, width", [("vgg16", 224, 1.0), ("vgg16", 224, 1 / 64), ("alexnet", 227, 1 / 8)]
+)
 def test_convolutional_equals_fully_connected(name: str, size: int, width: float) -> None:
     """1e-5 of the largest score, in float32: the same sums (25,088 terms at full width) in another order."""
     net = create(name, 30, width=width).eval()
@@ -72,10 +73,17 @@ def test_the_convolutional_copy_is_a_copy() -> None:
     assert net.fc6.weight.any() and net.conv1_1.weight.any()
 
 
-@pytest.mark.parametrize("taps, kept, which", [
-    (7, 4, [0, 2, 4, 6]), (7, 3, [0, 3, 6]), (6, 3, [0, 2, 4]), (7, 7, list(range(7))), (7, 1, [3]),
-    (4096, 1024, list(range(0, 4096, 4))),
-])
+@pytest.mark.parametrize(
+    "taps, kept, which",
+    [
+        (7, 4, [0, 2, 4, 6]),
+        (7, 3, [0, 3, 6]),
+        (6, 3, [0, 2, 4]),
+        (7, 7, list(range(7))),
+        (7, 1, [3]),
+        (4096, 1024, list(range(0, 4096, 4))),
+    ],
+)
 def test_which_taps_decimation_keeps(taps: int, kept: int, which: list[int]) -> None:
     assert decimation(taps, kept) == which
 

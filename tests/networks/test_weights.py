@@ -26,7 +26,12 @@ def test_round_trip(tmp_path: Path) -> None:
     path = save_weights(net, tmp_path / "a" / "net.safetensors", {"steps": 7})
     assert all(torch.equal(v, narrow(path).state_dict()[k]) for k, v in net.state_dict().items())
     assert json.loads(path.with_suffix(".json").read_text()) == {
-        "variant": "deeplab-largefov", "num_classes": 4, "width": 1 / 16, "geometry": "paper", "steps": 7}
+        "variant": "deeplab-largefov",
+        "num_classes": 4,
+        "width": 1 / 16,
+        "geometry": "paper",
+        "steps": 7,
+    }
     assert sorted(p.name for p in path.parent.iterdir()) == ["net.json", "net.safetensors"]
 
 
@@ -86,12 +91,14 @@ def test_old_caffe_shapes_of_fully_connected_layers(tmp_path: Path) -> None:
 
 def spoil(change: Callable[[State], None]) -> Callable[[Path], Path]:
     """A safetensors file of the right network, its tensors changed."""
+
     def write(folder: Path) -> Path:
         path = save_weights(narrow(), folder / "net.safetensors")
         tensors = load_file(path)
         change(tensors)
         save_file(tensors, path)
         return path
+
     return write
 
 
@@ -99,11 +106,13 @@ def bytes_of(name: str, content: bytes) -> Callable[[Path], Path]:
     def write(folder: Path) -> Path:
         (folder / name).write_bytes(content)
         return folder / name
+
     return write
 
 
 def cut(name: str) -> Callable[[Path], Path]:
     """A whole file of the right network, its second half gone."""
+
     def write(folder: Path) -> Path:
         path, net = folder / name, narrow()
         if path.suffix == ".safetensors":
@@ -112,8 +121,9 @@ def cut(name: str) -> Callable[[Path], Path]:
             np.savez(path, **caffe(net.state_dict()))
         else:
             torch.save(net.state_dict(), path)
-        path.write_bytes(path.read_bytes()[:path.stat().st_size // 2])
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
         return path
+
     return write
 
 
@@ -121,6 +131,7 @@ def blobs(**arrays: np.ndarray) -> Callable[[Path], Path]:
     def write(folder: Path) -> Path:
         np.savez(folder / "net.npz", **arrays)
         return folder / "net.npz"
+
     return write
 
 
@@ -128,6 +139,7 @@ def saved(thing: object) -> Callable[[Path], Path]:
     def write(folder: Path) -> Path:
         torch.save(thing, folder / "net.pth")
         return folder / "net.pth"
+
     return write
 
 
@@ -136,6 +148,7 @@ def with_note(text: str) -> Callable[[Path], Path]:
         path = save_weights(narrow(), folder / "net.safetensors")
         path.with_suffix(".json").write_text(text)
         return path
+
     return write
 
 
@@ -149,11 +162,15 @@ class RunsCode:
 MALFORMED = [
     (spoil(lambda t: t.pop("conv1_1.bias")), r"does not fit deeplab-largefov.*\n  missing conv1_1\.bias$"),
     (spoil(lambda t: t.update(extra=torch.zeros(1))), "\n  unexpected extra$"),
-    (spoil(lambda t: t.update({"fc8.weight": torch.zeros(5, 64, 1, 1)})),
-     r"\n  fc8\.weight is \(5, 64, 1, 1\), expected \(4, 64, 1, 1\)$"),
+    (
+        spoil(lambda t: t.update({"fc8.weight": torch.zeros(5, 64, 1, 1)})),
+        r"\n  fc8\.weight is \(5, 64, 1, 1\), expected \(4, 64, 1, 1\)$",
+    ),
     (spoil(lambda t: t["fc7.bias"].fill_(torch.nan)), r"\n  fc7\.bias holds values that are not finite$"),
-    (spoil(lambda t: t.update({"fc7.bias": torch.zeros(64, dtype=torch.int32)})),
-     r"\n  fc7\.bias holds int32, expected float$"),
+    (
+        spoil(lambda t: t.update({"fc7.bias": torch.zeros(64, dtype=torch.int32)})),
+        r"\n  fc7\.bias holds int32, expected float$",
+    ),
     (cut("net.safetensors"), r"net\.safetensors is not a whole safetensors file"),
     (cut("net.pth"), r"net\.pth is not a whole \.pth file"),
     (cut("net.npz"), r"net\.npz is not a whole \.npz of numbers"),
@@ -162,8 +179,10 @@ MALFORMED = [
     (bytes_of("net.pth", b"<html>not found</html>"), r"net\.pth (is not a whole|holds more than tensors)"),
     (bytes_of("net.h5", b"x"), r"net\.h5 is no weights file that is known here; expected safetensors, PyTorch"),
     (bytes_of("net.h5", b"\x89HDF\r\n\x1a\n"), r"net\.h5 is an HDF5 file; expected safetensors, PyTorch"),
-    (saved({"a": {"x": torch.zeros(1)}, "b": {"y": torch.zeros(1)}}),
-     r"net\.pth holds several sets of tensors \(a, b\); expected one, or one that is called state_dict"),
+    (
+        saved({"a": {"x": torch.zeros(1)}, "b": {"y": torch.zeros(1)}}),
+        r"net\.pth holds several sets of tensors \(a, b\); expected one, or one that is called state_dict",
+    ),
     (bytes_of("net.pth", pickle.dumps(RunsCode(), protocol=2)), r"net\.pth holds more than tensors; it is not"),
     (saved([torch.zeros(1)]), r"net\.pth holds no tensors by name; got list"),
     (saved({"epoch": 3}), r"net\.pth holds no tensors by name; got dict"),

@@ -30,8 +30,11 @@ class Ran(NamedTuple):
     seconds: float
 
 
-@pytest.fixture(scope="module", params=[(kind, path) for path in SOURCES for kind in ("student", "solved")],
-                ids=lambda pair: f"{pair[1].stem}-{pair[0]}")
+@pytest.fixture(
+    scope="module",
+    params=[(kind, path) for path in SOURCES for kind in ("student", "solved")],
+    ids=lambda pair: f"{pair[1].stem}-{pair[0]}",
+)
 def executed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """The notebook after a run in a folder of its own, in a process of its own, with no proxy to the outside."""
     kind, path = request.param
@@ -42,8 +45,21 @@ def executed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     threads = {"OMP_NUM_THREADS": os.environ.get("DLSEG_TEST_THREADS", "1")}
     start = time.perf_counter()
     run = subprocess.run(
-        [sys.executable, "-m", "jupyter", "execute", f"--timeout={SECONDS}", "--allow-errors", "--output=ran",
-         str(source)], env={**os.environ, **closed, **threads}, capture_output=True, text=True, check=False)
+        [
+            sys.executable,
+            "-m",
+            "jupyter",
+            "execute",
+            f"--timeout={SECONDS}",
+            "--allow-errors",
+            "--output=ran",
+            str(source),
+        ],
+        env={**os.environ, **closed, **threads},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     seconds = time.perf_counter() - start
     with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
         print(f"\n{path.stem}, {kind}: {seconds:.1f} s", end=" ")
@@ -53,8 +69,13 @@ def executed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def outputs(notebook: nbformat.NotebookNode, kind: str) -> list[nbformat.NotebookNode]:
-    return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs
-            if output.output_type == kind]
+    return [
+        output
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if output.output_type == kind
+    ]
 
 
 def test_no_error_and_nothing_on_stderr(executed: Ran) -> None:

@@ -121,7 +121,10 @@ def test_the_command(photos: Path, tmp_path: Path) -> None:
     assert again.exit_code == 1 and "3 of 4 images labelled\np9.jpg: image:" in again.stdout
     one = run(photos / "p0.jpg", "--out", tmp_path / "one.png", "--overlay", "--scores", "--tile", 2000)
     assert one.exit_code == 0 and {path.name for path in tmp_path.glob("one*")} == {
-        "one.png", "one_overlay.png", "one.npz"}
+        "one.png",
+        "one_overlay.png",
+        "one.npz",
+    }
     tiny = run(photos / "p0.jpg", "--out", tmp_path / "t.png", "--tile", 8)
     assert tiny.exit_code == 1 and "tile: got 8, expected at least" in tiny.output
 
@@ -145,7 +148,12 @@ def test_several_sources_at_once(photos: Path, tmp_path: Path) -> None:
         told = run(tmp_path / "other", photos, "--nested", "--out", tmp_path / "all")
         assert told.exit_code == 0 and "5 of 5 images labelled" in told.output, told.output
     assert {path.relative_to(tmp_path / "all").as_posix() for path in (tmp_path / "all").rglob("*.png")} == {
-        "q.png", "deep/p0.png", "p0.png", "p1.png", "p2.png"}
+        "q.png",
+        "deep/p0.png",
+        "p0.png",
+        "p1.png",
+        "p2.png",
+    }
     assert np.array_equal(read(tmp_path / "all" / "q.png"), read(tmp_path / "out" / "q.png"))
 
 
@@ -160,6 +168,14 @@ def test_sources_that_name_nothing(photos: Path, tmp_path: Path) -> None:
         ([photos / "p0.jpg", tmp_path / "other"], "results of p0.jpg and p0.png would both be called p0.png"),
         ([photos, "--out", photos / "p1.png"], "p1.png', a file, expected a folder for several images"),
     ):
-        told = CliRunner().invoke(main, ["predict", *map(str, sources), "--weights", str(weights),
-                                         *(["--out", str(tmp_path / "out")] if "--out" not in sources else [])])
+        told = CliRunner().invoke(
+            main,
+            [
+                "predict",
+                *map(str, sources),
+                "--weights",
+                str(weights),
+                *(["--out", str(tmp_path / "out")] if "--out" not in sources else []),
+            ],
+        )
         assert told.exit_code == 1 and message in told.output and "Traceback" not in told.output, told.output

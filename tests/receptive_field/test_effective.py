@@ -39,7 +39,7 @@ def test_support_fills_the_analytic_field(name: str, geometry: str) -> None:
     field = receptive_field(net, image=(size, size))[-1]
     with torch.no_grad():
         shape = net(torch.zeros(1, 3, size, size).double()).shape
-    for unit in units(shape)[:2 if "fcn" in name else 1]:
+    for unit in units(shape)[: 2 if "fcn" in name else 1]:
         top, left, bottom, right = field.box(*unit)
         assert top >= 0 and left >= 0 and bottom < size and right < size
         middle = (top + bottom) / 2, (left + right) / 2

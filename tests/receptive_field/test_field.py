@@ -17,11 +17,17 @@ def layer(net: nn.Module, name: str) -> LayerField:
     return next(f for f in receptive_field(net) if f.name.split(".")[-1] == name)
 
 
-@pytest.mark.parametrize("name, geometry, size, centre", [
-    ("deeplab", "paper", 308, 0.5), ("deeplab", "release", 323, 0.0),
-    ("deeplab-7x7", "paper", 404, 0.5), ("deeplab-4x4", "paper", 404, 0.5),
-    ("deeplab-largefov", "paper", 404, 0.5), ("deeplab-largefov", "release", 435, 0.0),
-])
+@pytest.mark.parametrize(
+    "name, geometry, size, centre",
+    [
+        ("deeplab", "paper", 308, 0.5),
+        ("deeplab", "release", 323, 0.0),
+        ("deeplab-7x7", "paper", 404, 0.5),
+        ("deeplab-4x4", "paper", 404, 0.5),
+        ("deeplab-largefov", "paper", 404, 0.5),
+        ("deeplab-largefov", "release", 435, 0.0),
+    ],
+)
 def test_the_papers_fields(name: str, geometry: str, size: int, centre: float) -> None:
     """Every map of a labeller is centred where its grid says, but for half a pixel in the paper's geometry."""
     net = create(name, width=1 / 64, geometry=geometry)
@@ -44,8 +50,10 @@ def test_fc6_sees_404_pixels_or_the_classifiers_whole_224() -> None:
     assert layer(convolutionalize(create("vgg16", width=1 / 64)), "fc6").size == (404, 404)
 
 
-@pytest.mark.parametrize("kernel, rate, stride, pixels", [
-    (7, 4, 8, 224), (4, 4, 8, 128), (4, 8, 8, 224), (3, 12, 8, 224), (7, 1, 32, 224), (4, 1, 32, 128)])
+@pytest.mark.parametrize(
+    "kernel, rate, stride, pixels",
+    [(7, 4, 8, 224), (4, 4, 8, 128), (4, 8, 8, 224), (3, 12, 8, 224), (7, 1, 32, 224), (4, 1, 32, 128)],
+)
 def test_table_2_means_the_classifiers_view(kernel: int, rate: int, stride: int, pixels: int) -> None:
     assert classifier_view(kernel, rate, stride) == pixels
 
@@ -92,9 +100,15 @@ def test_parallel_branches_see_the_larger() -> None:
 
 
 def test_dropout_identity_and_a_dilated_centre() -> None:
-    net = nn.Sequential(OrderedDict(
-        conv=nn.Conv2d(1, 1, 3, 2, padding=1), drop=nn.Dropout(), same=nn.Identity(),
-        up=nn.Upsample(scale_factor=2), wide=nn.Conv2d(1, 1, 3, padding=12, dilation=12)))
+    net = nn.Sequential(
+        OrderedDict(
+            conv=nn.Conv2d(1, 1, 3, 2, padding=1),
+            drop=nn.Dropout(),
+            same=nn.Identity(),
+            up=nn.Upsample(scale_factor=2),
+            wide=nn.Conv2d(1, 1, 3, padding=12, dilation=12),
+        )
+    )
     fields = {f.name: f for f in receptive_field(net)}
     assert fields["drop"].size == fields["same"].size == (3, 3)
     assert (fields["up"].stride, fields["up"].size) == ((1, 1), (3, 3))
@@ -107,14 +121,17 @@ def test_axes_are_told_apart() -> None:
     assert (field.size, field.stride, field.centre) == ((3, 6), (2, 3), (1.0, 0.5))
 
 
-@pytest.mark.parametrize("change, words", [
-    (lambda x: torch.flip(x, (2,)), "cannot follow flip"),
-    (lambda x: x.transpose(2, 3), "cannot follow transpose"),
-    (lambda x: torch.cat([x, x], 2), "cannot follow cat"),
-    (lambda x: x[:, :, 0], "cannot follow indexing"),
-    (lambda x: x + F.max_pool2d(x, 3, 3).repeat(1, 1, 3, 3), "cannot follow repeat"),
-    (lambda x: x.chunk(2, 2), "cannot follow chunk, which gives several tensors"),
-])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda x: torch.flip(x, (2,)), "cannot follow flip"),
+        (lambda x: x.transpose(2, 3), "cannot follow transpose"),
+        (lambda x: torch.cat([x, x], 2), "cannot follow cat"),
+        (lambda x: x[:, :, 0], "cannot follow indexing"),
+        (lambda x: x + F.max_pool2d(x, 3, 3).repeat(1, 1, 3, 3), "cannot follow repeat"),
+        (lambda x: x.chunk(2, 2), "cannot follow chunk, which gives several tensors"),
+    ],
+)
 def test_what_cannot_be_followed_is_named(change, words: str) -> None:
     class Odd(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

@@ -21,8 +21,16 @@ RECIPE = Recipe(crop=66, batch=2, iterations=2, lr=0.01, batch_norm=True)
 
 @pytest.fixture
 def plan(small_set: Callable[[int], Path]) -> Plan:
-    return Plan(data=str(small_set(3)), variants=("deeplab-largefov",), width=1 / 16, init="none", images=2,
-                recipe=RECIPE, branch_recipe=RECIPE, seeds=(0, 1))
+    return Plan(
+        data=str(small_set(3)),
+        variants=("deeplab-largefov",),
+        width=1 / 16,
+        init="none",
+        images=2,
+        recipe=RECIPE,
+        branch_recipe=RECIPE,
+        seeds=(0, 1),
+    )
 
 
 def test_it_goes_on_where_it_was(plan: Plan, tmp_path: Path) -> None:
@@ -45,8 +53,12 @@ def test_it_goes_on_where_it_was(plan: Plan, tmp_path: Path) -> None:
     results = ablate(plan, out, watch)
     assert begun[3:] == ["deeplab-largefov, seed 1", "deeplab-msc-largefov, seed 1"]
     assert ablate(plan, out, watch) == results and len(begun) == 5
-    assert [(r.variant, r.seed) for r in results] == [("deeplab-largefov", 0), ("deeplab-msc-largefov", 0),
-                                                      ("deeplab-largefov", 1), ("deeplab-msc-largefov", 1)]
+    assert [(r.variant, r.seed) for r in results] == [
+        ("deeplab-largefov", 0),
+        ("deeplab-msc-largefov", 0),
+        ("deeplab-largefov", 1),
+        ("deeplab-msc-largefov", 1),
+    ]
     plain, branched = (open_weights(out / f"{name}-seed0.safetensors")[0] for name in begun_names(begun))
     trunk = branched.main.state_dict()
     assert all(torch.equal(value, trunk[key]) for key, value in plain.state_dict().items())
@@ -87,8 +99,10 @@ def test_table_1s_shape() -> None:
     results = [Result("deeplab", s, 1000, summary(0.5 + s / 100), summary(0.6 + s / 100)) for s in (0, 1)]
     lines = table1(results).splitlines()
     assert lines[0] == "| method | mean IOU | within 1 px | within 3 px | parameters | paper, VOC 2012 |"
-    assert lines[2:] == ["| DeepLab | 50.50 ± 0.71 | 25.25 ± 0.35 | 33.67 ± 0.47 | 1,000 | 59.80 |",
-                         "| DeepLab-CRF | 60.50 ± 0.71 | 30.25 ± 0.35 | 40.33 ± 0.47 | 1,000 | 63.74 |"]
+    assert lines[2:] == [
+        "| DeepLab | 50.50 ± 0.71 | 25.25 ± 0.35 | 33.67 ± 0.47 | 1,000 | 59.80 |",
+        "| DeepLab-CRF | 60.50 ± 0.71 | 30.25 ± 0.35 | 40.33 ± 0.47 | 1,000 | 63.74 |",
+    ]
 
 
 def test_the_command(plan: Plan, tmp_path: Path) -> None:

@@ -35,8 +35,10 @@ def test_processes_share_every_batch_without_overlap(colours: object) -> None:
     """Together they see what one sees alone, in its order: so each picture comes once a round here too."""
     alone = [images for images, _ in batches(colours, replace(RECIPE, batch=5, iterations=3))]
     for size in (2, 3, 5):
-        shares = [batches(colours, replace(RECIPE, batch=5, iterations=3), share=Team(rank, size).share(5))
-                  for rank in range(size)]
+        shares = [
+            batches(colours, replace(RECIPE, batch=5, iterations=3), share=Team(rank, size).share(5))
+            for rank in range(size)
+        ]
         for whole, parts in zip(alone, zip(*shares, strict=True), strict=True):
             assert torch.equal(whole, torch.cat([images for images, _ in parts]))
 
@@ -45,8 +47,9 @@ def test_workers_make_the_same_batches(colours: object) -> None:
     recipe = replace(RECIPE, iterations=6)
     alone, helped = list(batches(colours, recipe, 2)), list(batches(colours, recipe, 2, workers=2))
     assert len(alone) == len(helped) == 4
-    assert all(torch.equal(a, b) for one, other in zip(alone, helped, strict=True)
-               for a, b in zip(one, other, strict=True))
+    assert all(
+        torch.equal(a, b) for one, other in zip(alone, helped, strict=True) for a, b in zip(one, other, strict=True)
+    )
 
 
 def test_pad_is_the_mean_pixel_and_void() -> None:

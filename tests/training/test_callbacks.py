@@ -41,7 +41,12 @@ def test_a_log_goes_on_where_the_run_does(tmp_path: Path) -> None:
     again = JsonLog(tmp_path / "log")
     again(step(3, 0.7))
     again(step(4, 0.8))
-    assert [(e["iteration"], e["loss"]) for e in read_log(tmp_path / "log")] == [(1, .1), (2, .2), (3, .7), (4, .8)]
+    assert [(e["iteration"], e["loss"]) for e in read_log(tmp_path / "log")] == [
+        (1, 0.1),
+        (2, 0.2),
+        (3, 0.7),
+        (4, 0.8),
+    ]
 
 
 def test_early_stop_waits_for_patience() -> None:

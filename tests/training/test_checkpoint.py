@@ -57,8 +57,9 @@ def test_kill_minus_nine_at_any_moment(small_set: Callable[[int], Path], tmp_pat
     root = small_set(5)
 
     def command(out: Path) -> list[str]:
-        options = ("--init none --iterations 350 --batch 1 --crop 66 --lr 0.0001 --width 0.0625 --threads 1 "
-                   "--no-evaluate")
+        options = (
+            "--init none --iterations 350 --batch 1 --crop 66 --lr 0.0001 --width 0.0625 --threads 1 --no-evaluate"
+        )
         return [sys.executable, "-m", "dlseg", "train", "--data", str(root), "--out", str(out), *options.split()]
 
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}

@@ -37,7 +37,7 @@ class Middles:
     @staticmethod
     def cut(sample: Sample) -> Sample:
         top, left = ((n - 130) // 2 for n in sample.label.shape)
-        window = np.s_[top:top + 130, left:left + 130]
+        window = np.s_[top : top + 130, left : left + 130]
         return Sample(sample.name, sample.image[window], sample.label[window])
 
     def __len__(self) -> int:

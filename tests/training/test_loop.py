@@ -69,8 +69,10 @@ def test_a_batch_in_parts_gives_the_same_weights(precision: str, colours: object
     tolerance = 1e-4 if precision == "float32" else 1e-6  # what comes back is float32 in both cases
     for parts in (2, 3, 4):
         split = train(tiny(), colours, recipe, accumulate=parts).state_dict()
-        assert all(torch.allclose(whole[k], v, rtol=tolerance, atol=tolerance * float(whole[k].abs().max()))
-                   for k, v in split.items())
+        assert all(
+            torch.allclose(whole[k], v, rtol=tolerance, atol=tolerance * float(whole[k].abs().max()))
+            for k, v in split.items()
+        )
 
 
 def test_any_number_of_workers_gives_the_same_weights(colours: object) -> None:
@@ -98,7 +100,11 @@ def test_biases_by_themselves() -> None:
     """The release's: twice the rate, no decay; fc8's are at twenty times the base."""
     groups = parameter_groups(tiny(), Recipe.release())
     assert {(round(g["base"], 6), g["weight_decay"]): sum(p.ndim for p in g["params"]) for g in groups} == {
-        (0.001, 5e-4): 4 * 15, (0.002, 0.0): 15, (0.01, 5e-4): 4, (0.02, 0.0): 1}
+        (0.001, 5e-4): 4 * 15,
+        (0.002, 0.0): 15,
+        (0.01, 5e-4): 4,
+        (0.02, 0.0): 1,
+    }
     assert len(parameter_groups(tiny(), Recipe())) == 2
 
 

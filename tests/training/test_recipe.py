@@ -40,7 +40,7 @@ def test_a_recipe_fits_the_geometry_of_its_name(variant: str, geometry: str) -> 
 
 def test_poly() -> None:
     recipe = Recipe(schedule="poly", power=0.9, iterations=100)
-    assert recipe.rate(0) == 1 and recipe.rate(75) == pytest.approx(0.25 ** 0.9)
+    assert recipe.rate(0) == 1 and recipe.rate(75) == pytest.approx(0.25**0.9)
 
 
 def test_json_both_ways() -> None:
@@ -49,27 +49,30 @@ def test_json_both_ways() -> None:
     assert Recipe.from_json("{}") == Recipe()
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"lr": -0.001}, r"lr: got -0.001, expected more than 0; nearest: 0.001"),
-    ({"lr": float("nan")}, "lr: got nan, expected more than 0; nearest: 0.001"),
-    ({"lr": "fast"}, "lr: got 'fast', expected a number"),
-    ({"crop": 0}, "crop: got 0, expected more than 0; nearest: 321"),
-    ({"crop": 321.0}, "crop: got 321.0, expected a whole number"),
-    ({"batch": True}, "batch: got True, expected a whole number"),
-    ({"momentum": 1.0}, "momentum: got 1.0, expected 0 ≤ momentum < 1; nearest: 0.9"),
-    ({"dropout": -0.5}, "dropout: got -0.5, .*; nearest: 0.5"),
-    ({"weight_decay": -0.1}, "weight_decay: got -0.1, expected 0 or more; nearest: 0.1"),
-    ({"schedule": "polly"}, "schedule: got 'polly', expected 'step' or 'poly'; nearest: poly"),
-    ({"loss": "total"}, "loss: got 'total', expected 'mean' or 'sum'"),
-    ({"channels": "RGB"}, "channels: got 'RGB'"),
-    ({"precision": "float16"}, "precision: got 'float16', .*; nearest: bfloat16"),
-    ({"label_offset": 2}, "label_offset: got 2, expected 0 or 1"),
-    ({"mirror": 1}, "mirror: got 1, expected True or False"),
-    ({"label_offset": 0, "crop": 320}, r"crop: got 320, expected 8k \+ 1, .* \[::8\] .*; nearest: 321"),
-    ({"label_offset": 1, "crop": 320}, r"crop: got 320, expected 8k \+ 2, .* \[1::8\] .*; nearest: 322"),
-    ({"label_offset": 0, "crop": 324}, "nearest: 321"),
-    ({"seed": -1}, "seed: got -1, expected 0 or more; nearest: 1"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"lr": -0.001}, r"lr: got -0.001, expected more than 0; nearest: 0.001"),
+        ({"lr": float("nan")}, "lr: got nan, expected more than 0; nearest: 0.001"),
+        ({"lr": "fast"}, "lr: got 'fast', expected a number"),
+        ({"crop": 0}, "crop: got 0, expected more than 0; nearest: 321"),
+        ({"crop": 321.0}, "crop: got 321.0, expected a whole number"),
+        ({"batch": True}, "batch: got True, expected a whole number"),
+        ({"momentum": 1.0}, "momentum: got 1.0, expected 0 ≤ momentum < 1; nearest: 0.9"),
+        ({"dropout": -0.5}, "dropout: got -0.5, .*; nearest: 0.5"),
+        ({"weight_decay": -0.1}, "weight_decay: got -0.1, expected 0 or more; nearest: 0.1"),
+        ({"schedule": "polly"}, "schedule: got 'polly', expected 'step' or 'poly'; nearest: poly"),
+        ({"loss": "total"}, "loss: got 'total', expected 'mean' or 'sum'"),
+        ({"channels": "RGB"}, "channels: got 'RGB'"),
+        ({"precision": "float16"}, "precision: got 'float16', .*; nearest: bfloat16"),
+        ({"label_offset": 2}, "label_offset: got 2, expected 0 or 1"),
+        ({"mirror": 1}, "mirror: got 1, expected True or False"),
+        ({"label_offset": 0, "crop": 320}, r"crop: got 320, expected 8k \+ 1, .* \[::8\] .*; nearest: 321"),
+        ({"label_offset": 1, "crop": 320}, r"crop: got 320, expected 8k \+ 2, .* \[1::8\] .*; nearest: 322"),
+        ({"label_offset": 0, "crop": 324}, "nearest: 321"),
+        ({"seed": -1}, "seed: got -1, expected 0 or more; nearest: 1"),
+    ],
+)
 @pytest.mark.usefixtures("as_users_see_it")
 def test_what_is_wrong_is_named(change: dict[str, object], message: str) -> None:
     with pytest.raises((ValueError, TypeError), match=message):

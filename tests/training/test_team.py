@@ -23,11 +23,38 @@ RECIPE = Recipe(crop=66, batch=3, iterations=40, lr=1e-3, schedule="poly", preci
 def start(root: Path, out: Path, recipe: Recipe, processes: int) -> subprocess.Popen:
     out.parent.mkdir(exist_ok=True)
     (out.parent / "recipe.json").write_text(recipe.to_json())
-    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}",
-           "--max-restarts=3", "-m"] if processes > 1 else [sys.executable, "-m"]
-    options = ["--data", str(root), "--out", str(out), "--recipe", str(out.parent / "recipe.json"),
-               "--log-file", str(out.with_suffix(".log")), "--init", "none", "--width", "0.0625", "--threads", "1",
-               "--no-evaluate", "--every", "5"]
+    run = (
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            f"--nproc-per-node={processes}",
+            "--max-restarts=3",
+            "-m",
+        ]
+        if processes > 1
+        else [sys.executable, "-m"]
+    )
+    options = [
+        "--data",
+        str(root),
+        "--out",
+        str(out),
+        "--recipe",
+        str(out.parent / "recipe.json"),
+        "--log-file",
+        str(out.with_suffix(".log")),
+        "--init",
+        "none",
+        "--width",
+        "0.0625",
+        "--threads",
+        "1",
+        "--no-evaluate",
+        "--every",
+        "5",
+    ]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
     with out.with_suffix(".err").open("w") as err:
         return subprocess.Popen([*run, "dlseg", "train", *options], env=environment, stderr=err, stdout=err)

@@ -65,8 +65,17 @@ def test_steps_of_a_logarithmic_slider_lead_back_to_its_value() -> None:
         made.close()
 
 
-@pytest.mark.parametrize(("name", "value"), [("w1", 2.0), ("sigma_alpha", 20.0), ("sigma_beta", 33.0), ("w2", 0.0),
-                                             ("sigma_gamma", 1.5), ("iterations", 3)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("w1", 2.0),
+        ("sigma_alpha", 20.0),
+        ("sigma_beta", 33.0),
+        ("w2", 0.0),
+        ("sigma_gamma", 1.5),
+        ("iterations", 3),
+    ],
+)
 def test_each_slider_sets_its_setting_and_nothing_else(studio: CRFStudio, name: str, value: float) -> None:
     studio.sliders[name].value = value
     wanted = CRFParams(**{name: value})
@@ -89,8 +98,10 @@ def test_two_sliders_on_two_threads_lose_no_change(studio: CRFStudio) -> None:
         for value in values:
             studio.sliders[name].value = float(value)
 
-    threads = [threading.Thread(target=move, args=("w1", np.linspace(0, 7, 60))),
-               threading.Thread(target=move, args=("w2", np.linspace(0, 4, 60)))]
+    threads = [
+        threading.Thread(target=move, args=("w1", np.linspace(0, 7, 60))),
+        threading.Thread(target=move, args=("w2", np.linspace(0, 4, 60))),
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -116,8 +127,9 @@ def test_the_words_under_the_pictures_are_measured(studio: CRFStudio) -> None:
     assert score(studio.labels) > score(coarse) + 3, "the scene should gain by the CRF"
 
 
-def test_a_failing_crf_shows_in_place_and_the_next_move_works(studio: CRFStudio, monkeypatch: pytest.MonkeyPatch,
-                                                              capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_failing_crf_shows_in_place_and_the_next_move_works(
+    studio: CRFStudio, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     infer = DenseCRF.infer
 
     def fails_at_zero(self: DenseCRF, params: CRFParams, **options: object) -> np.ndarray:
@@ -185,13 +197,16 @@ def test_a_start_beyond_a_sliders_range_widens_it() -> None:
     studio.close()
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"image": IMAGE.astype(float)}, r"image: expected uint8 of shape \(H, W, 3\), got float64"),
-    ({"probs": PROBS[:, :-1]}, "probs: "),
-    ({"truth": TRUTH_LABELS[:-1]}, r"truth: expected shape \(24, 32\), got \(23, 32\)"),
-    ({"sliders": ["w3"]}, r"sliders: unknown \['w3'\], expected some of w1"),
-    ({"kernel": "magic"}, "kernel: got 'magic'"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image": IMAGE.astype(float)}, r"image: expected uint8 of shape \(H, W, 3\), got float64"),
+        ({"probs": PROBS[:, :-1]}, "probs: "),
+        ({"truth": TRUTH_LABELS[:-1]}, r"truth: expected shape \(24, 32\), got \(23, 32\)"),
+        ({"sliders": ["w3"]}, r"sliders: unknown \['w3'\], expected some of w1"),
+        ({"kernel": "magic"}, "kernel: got 'magic'"),
+    ],
+)
 def test_mistakes_are_named_and_leave_no_thread(change: dict[str, object], message: str) -> None:
     before = threading.active_count()
     with pytest.raises((ValueError, TypeError), match=message):
@@ -252,7 +267,8 @@ def test_setting_params_from_code_moves_the_sliders(studio: CRFStudio) -> None:
     wanted = CRFParams(w1=33.0, sigma_beta=7.0, iterations=4)
     studio.params = wanted
     assert {name: made.value for name, made in studio.sliders.items()} == {
-        name: getattr(wanted, name) for name in CONTROLS}
+        name: getattr(wanted, name) for name in CONTROLS
+    }
     assert np.array_equal(studio.marginals, direct(wanted))
 
 
@@ -297,12 +313,18 @@ def test_a_thousand_random_events_leave_nothing_behind() -> None:
     def pick() -> None:
         studio.after.set_state({"picked": [float(random.random()), float(random.random()), 1]})
 
-    events = [slide, slide, slide, pick, tools.reset.click,
-              lambda: setattr(tools.view, "value", str(random.choice(VIEWS))),
-              lambda: setattr(tools.index, "value", int(random.integers(3))),
-              lambda: setattr(tools.step, "value", int(random.integers(11))),
-              lambda: setattr(tools.pin, "value", bool(random.integers(2))),
-              lambda: setattr(tools.preset, "value", str(random.choice(tools.preset.options)))]
+    events = [
+        slide,
+        slide,
+        slide,
+        pick,
+        tools.reset.click,
+        lambda: setattr(tools.view, "value", str(random.choice(VIEWS))),
+        lambda: setattr(tools.index, "value", int(random.integers(3))),
+        lambda: setattr(tools.step, "value", int(random.integers(11))),
+        lambda: setattr(tools.pin, "value", bool(random.integers(2))),
+        lambda: setattr(tools.preset, "value", str(random.choice(tools.preset.options))),
+    ]
 
     def happen(count: int) -> None:
         for _ in range(count):

@@ -39,7 +39,8 @@ def explorer(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 
 def test_each_control_changes_its_field_and_nothing_is_said_on_stderr(
-        explorer: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    explorer: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
     for name, control in explorer.controls.items():
         options = getattr(control, "options", None)
         values = [option[1] if isinstance(option, tuple) else option for option in options or ()]
@@ -62,12 +63,13 @@ def test_the_still_has_a_panel_for_each_picture_and_draws(explorer: Any) -> None
     still = explorer.still()
     assert isinstance(still, Still)
     titles = [axes.get_title() for axes in still.axes]
-    assert titles[:len(explorer.pictures)] == [picture.title for picture in explorer.pictures]
+    assert titles[: len(explorer.pictures)] == [picture.title for picture in explorer.pictures]
     assert still.pixels(dpi=50).std() > 10
 
 
 def test_a_failing_answer_shows_in_place_and_the_next_move_works(
-        explorer: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    explorer: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     def fail(state: Any) -> Any:
         raise FloatingPointError("forced")
 
@@ -106,8 +108,14 @@ def test_after_any_events_the_answer_is_the_direct_one(name: str) -> None:
     explorer.close()
 
 
-@pytest.mark.parametrize("make", [lambda photo: pooling_explorer(photo, np.zeros(photo.shape[:2], np.uint8)),
-                                  atrous_explorer, lambda photo: field_explorer(image=photo)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda photo: pooling_explorer(photo, np.zeros(photo.shape[:2], np.uint8)),
+        atrous_explorer,
+        lambda photo: field_explorer(image=photo),
+    ],
+)
 def test_a_large_photo_is_worked_on_at_the_size_of_a_page(make: Callable[[np.ndarray], Any]) -> None:
     explorer = make(np.random.default_rng(0).integers(0, 256, (3000, 4000, 3), dtype=np.uint8))
     assert explorer.answer is not None and max(explorer.pictures[0].size) < 600
@@ -126,20 +134,24 @@ def test_closing_ends_its_threads(name: str) -> None:
     assert not threads()
 
 
-@pytest.mark.parametrize(("make", "message"), [
-    (lambda: pooling_explorer(IMAGE), "label: expected the image's truth"),
-    (lambda: pooling_explorer(IMAGE, LABEL[1:]), r"label: expected shape \(100, 100\), got \(99, 100\)"),
-    (lambda: pooling_explorer(IMAGE[:40], LABEL[:40]), "image: expected at least 64×64 pixels"),
-    (lambda: pooling_explorer(IMAGE.astype(float), LABEL), "image: got .* expected .*uint8"),
-    (lambda: atrous_explorer(IMAGE[:40, :40]), "image: expected a map of at least 24×24"),
-    (lambda: atrous_explorer(np.full((30, 30), np.nan)), "finite"),
-    (lambda: field_explorer("resnet"), "net: expected one of deeplab-7x7"),
-    (lambda: field_explorer(image=IMAGE[:20]), "image: expected at least 64×64 pixels"),
-    (lambda: training_explorer("fast"), "recipe: expected a dlseg.training.Recipe, got str"),
-    (lambda: training_explorer(first=1000), "first: expected 0 … 300 iterations, got 1000"),
-])
-def test_mistakes_are_named_and_leave_no_thread(as_users_see_it: None, make: Callable[[], Any],
-                                                message: str) -> None:
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: pooling_explorer(IMAGE), "label: expected the image's truth"),
+        (lambda: pooling_explorer(IMAGE, LABEL[1:]), r"label: expected shape \(100, 100\), got \(99, 100\)"),
+        (lambda: pooling_explorer(IMAGE[:40], LABEL[:40]), "image: expected at least 64×64 pixels"),
+        (lambda: pooling_explorer(IMAGE.astype(float), LABEL), "image: got .* expected .*uint8"),
+        (lambda: atrous_explorer(IMAGE[:40, :40]), "image: expected a map of at least 24×24"),
+        (lambda: atrous_explorer(np.full((30, 30), np.nan)), "finite"),
+        (lambda: field_explorer("resnet"), "net: expected one of deeplab-7x7"),
+        (lambda: field_explorer(image=IMAGE[:20]), "image: expected at least 64×64 pixels"),
+        (lambda: training_explorer("fast"), "recipe: expected a dlseg.training.Recipe, got str"),
+        (lambda: training_explorer(first=1000), "first: expected 0 … 300 iterations, got 1000"),
+    ],
+)
+def test_mistakes_are_named_and_leave_no_thread(
+    as_users_see_it: None, make: Callable[[], Any], message: str
+) -> None:
     with pytest.raises((ValueError, TypeError), match=message):
         make()
     assert not threads()

@@ -25,7 +25,7 @@ def test_no_pixel_outside_the_box_counts(layer: str) -> None:
     result = seen("deeplab-largefov", "paper", layer, IMAGE, (0.45, 0.55))
     top, left, bottom, right = (max(0, edge) for edge in result.box)
     outside = result.field.copy()
-    outside[top:bottom + 1, left:right + 1] = 0
+    outside[top : bottom + 1, left : right + 1] = 0
     assert result.field.max() == 1 and not outside.any()
 
 

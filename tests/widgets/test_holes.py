@@ -30,8 +30,13 @@ def test_three_forms_and_their_costs(kernel: int, rate: int, stride: int) -> Non
     taps = filter_taps(FILTERS[1], kernel)
     forms = convolutions(MAP, taps, rate, stride)
     pad = (kernel - 1) * rate // 2
-    wanted = F.conv2d(torch.from_numpy(MAP)[None, None], torch.from_numpy(taps)[None, None], stride=stride,
-                      padding=pad, dilation=rate)[0, 0].numpy()
+    wanted = F.conv2d(
+        torch.from_numpy(MAP)[None, None],
+        torch.from_numpy(taps)[None, None],
+        stride=stride,
+        padding=pad,
+        dilation=rate,
+    )[0, 0].numpy()
     extent = (kernel - 1) * rate + 1
     for form, each in zip(forms, (kernel**2, kernel**2, extent**2), strict=True):
         np.testing.assert_allclose(form.output, wanted, atol=TOLERANCE)
@@ -54,8 +59,8 @@ def test_the_released_pool5_differs_and_the_one_with_holes_does_not() -> None:
     before, (truth, exact, released) = pools(MAP, filter_taps("centre less surround", 3))
     # the slow truth once more, by hand: 2×2 maxima of conv5's map two cells apart
     for r, c in ((0, 0), (5, 9)):
-        assert truth.output[r, c] == pytest.approx(before[r:r + 3:2, c:c + 3:2].max(), abs=TOLERANCE)
-        assert released.output[r, c] == pytest.approx(before[r:r + 3, c:c + 3].max(), abs=TOLERANCE)
+        assert truth.output[r, c] == pytest.approx(before[r : r + 3 : 2, c : c + 3 : 2].max(), abs=TOLERANCE)
+        assert released.output[r, c] == pytest.approx(before[r : r + 3, c : c + 3].max(), abs=TOLERANCE)
     assert exact.difference(truth) < TOLERANCE < 0.1 < released.difference(truth)
 
 
@@ -83,5 +88,5 @@ def test_what_is_looked_at_follows_the_click() -> None:
 def test_the_middle_of_a_large_map_is_shown() -> None:
     large = np.arange(40 * 31, dtype=np.float32).reshape(40, 31)
     explorer = atrous_explorer(large)
-    assert np.array_equal(explorer.answer.map, large[8:8 + CELLS, 3:3 + CELLS])
+    assert np.array_equal(explorer.answer.map, large[8 : 8 + CELLS, 3 : 3 + CELLS])
     explorer.close()

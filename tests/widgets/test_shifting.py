@@ -38,8 +38,9 @@ def test_at_stride_32_the_scores_are_the_classifiers_own() -> None:
 def test_finer_scores_hold_the_coarse_ones(stride: int) -> None:
     """The hole algorithm is exact: between the old scores new ones appear, and the old ones stay (float32)."""
     image = load("shapes", "val")[SCENE].image
-    np.testing.assert_allclose(scores_at(image, stride)[:, :: 32 // stride, :: 32 // stride], scores_at(image, 32),
-                               atol=2e-4)
+    np.testing.assert_allclose(
+        scores_at(image, stride)[:, :: 32 // stride, :: 32 // stride], scores_at(image, 32), atol=2e-4
+    )
 
 
 def test_the_centre_is_the_same_at_every_stride() -> None:
@@ -60,8 +61,10 @@ def test_the_best_labels_equal_a_loop() -> None:
     label = RANDOM.choice(np.array([0, 2, 5, VOID], np.uint8), (40, 48))
     stride, centre, size = 16, 7.5, (2, 3)
     shares = {v: np.zeros(size) for v in (0, 2, 5)}
-    cell = [[min(range(n), key=lambda k: abs(p - centre - stride * k)) for p in range(m)]
-            for n, m in zip(size, label.shape, strict=True)]
+    cell = [
+        [min(range(n), key=lambda k: abs(p - centre - stride * k)) for p in range(m)]
+        for n, m in zip(size, label.shape, strict=True)
+    ]
     for v, share in shares.items():
         for r, c in np.ndindex(size):
             mine = label[np.ix_([k == r for k in cell[0]], [k == c for k in cell[1]])]
@@ -72,8 +75,15 @@ def test_the_best_labels_equal_a_loop() -> None:
         r, c = (min(max(at, 0), n - 1) for at, n in ((top, 2), (left, 3)))
         r0, c0 = min(int(r), 0), min(int(c), 1)
         fr, fc = r - r0, c - c0
-        votes = {v: (s[r0, c0] * (1 - fr) * (1 - fc) + s[r0 + 1, c0] * fr * (1 - fc)
-                     + s[r0, c0 + 1] * (1 - fr) * fc + s[r0 + 1, c0 + 1] * fr * fc) for v, s in shares.items()}
+        votes = {
+            v: (
+                s[r0, c0] * (1 - fr) * (1 - fc)
+                + s[r0 + 1, c0] * fr * (1 - fc)
+                + s[r0, c0 + 1] * (1 - fr) * fc
+                + s[r0 + 1, c0 + 1] * fr * fc
+            )
+            for v, s in shares.items()
+        }
         assert votes[int(best[y, x])] >= max(votes.values()) - 1e-12
 
 
@@ -106,4 +116,8 @@ def test_a_shift_by_the_stride_moves_the_scores_by_a_cell() -> None:
 
 def test_moves_in_words() -> None:
     assert [way(0, 0), way(0, -2), way(3, 0), way(-1, 4)] == [
-        "not moved", "moved 2 px left", "moved 3 px down", "moved 4 px right and 1 px up"]
+        "not moved",
+        "moved 2 px left",
+        "moved 3 px down",
+        "moved 4 px right and 1 px up",
+    ]

@@ -53,8 +53,14 @@ def loads(studio: CRFStudio, image: np.ndarray, original: tuple[int, int] | None
     """What the page does when a file was chosen."""
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, format="PNG")
-    studio.inputs.photo.set_state({"data": memoryview(stream.getvalue()), "count": studio.inputs.photo.count + 1,
-                                   "original": list(original or image.shape[:2]), "name": "mine.png"})
+    studio.inputs.photo.set_state(
+        {
+            "data": memoryview(stream.getvalue()),
+            "count": studio.inputs.photo.count + 1,
+            "original": list(original or image.shape[:2]),
+            "name": "mine.png",
+        }
+    )
 
 
 def seen(canvas: LabelCanvas) -> np.ndarray:
@@ -195,14 +201,20 @@ def test_a_trace_is_what_the_steps_are(kernel: str) -> None:
     assert refiner.trace(CRFParams(w1=1), lambda: True) is None
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"probs": hand(CRFParams())}, "probs, scribbles: got both"),
-    ({"scribbles": SCRIBBLES[:-1]}, r"scribbles: expected whole numbers of shape \(24, 32\), got uint8 \(23, 32\)"),
-    ({"scribbles": SCRIBBLES / 2}, "scribbles: expected whole numbers"),
-    ({"classes": ("ground", "box")}, "scribbles: got label 2, expected 0 … 1"),
-    ({"classes": ("ground",)}, "classes: got .* expected two names"),
-    ({"image": IMAGE[..., :2]}, r"image: expected uint8 of shape \(H, W, 3\)"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"probs": hand(CRFParams())}, "probs, scribbles: got both"),
+        (
+            {"scribbles": SCRIBBLES[:-1]},
+            r"scribbles: expected whole numbers of shape \(24, 32\), got uint8 \(23, 32\)",
+        ),
+        ({"scribbles": SCRIBBLES / 2}, "scribbles: expected whole numbers"),
+        ({"classes": ("ground", "box")}, "scribbles: got label 2, expected 0 … 1"),
+        ({"classes": ("ground",)}, "classes: got .* expected two names"),
+        ({"image": IMAGE[..., :2]}, r"image: expected uint8 of shape \(H, W, 3\)"),
+    ],
+)
 def test_mistakes_are_named_and_leave_no_thread(change: dict[str, object], message: str) -> None:
     before = threading.active_count()
     with pytest.raises((ValueError, TypeError), match=message):
@@ -210,8 +222,9 @@ def test_mistakes_are_named_and_leave_no_thread(change: dict[str, object], messa
     assert threading.active_count() == before
 
 
-def test_a_broken_photo_is_told_in_place_and_the_next_one_works(net: CRFStudio,
-                                                                capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_broken_photo_is_told_in_place_and_the_next_one_works(
+    net: CRFStudio, capfd: pytest.CaptureFixture[str]
+) -> None:
     button = net.inputs.photo
     button.set_state({"data": memoryview(b"no picture"), "count": button.count + 1, "original": [1, 1]})
     assert "is not a picture that can be read" in net.after.error

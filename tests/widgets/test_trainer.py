@@ -94,8 +94,9 @@ def test_reset_makes_it_new(make: Callable[..., Trainer]) -> None:
     assert trainer.wait(WAIT) and [step.loss for step in trainer.steps] == losses
 
 
-def test_a_loss_that_is_no_number_fails_in_words(make: Callable[..., Trainer],
-                                                 capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_loss_that_is_no_number_fails_in_words(
+    make: Callable[..., Trainer], capfd: pytest.CaptureFixture[str]
+) -> None:
     trainer = make(Recipe.shapes(batch=2, crop=66, iterations=30, lr=1e12, batch_norm=False))
     trainer.go()
     assert trainer.wait(WAIT) and trainer.status == FAILED

@@ -37,7 +37,7 @@ def atrous_conv2d(x: torch.Tensor, weight: torch.Tensor, rate: int) -> torch.Ten
     y = torch.zeros(weight.shape[0], height, width)
     for r in range(kh):
         for c in range(kw):
-            piece = x[:, r * rate:r * rate + height, c * rate:c * rate + width]
+            piece = x[:, r * rate : r * rate + height, c * rate : c * rate + width]
             y += torch.einsum("oi,ihw->ohw", weight[:, :, r, c], piece)
     return y
 
@@ -91,12 +91,17 @@ def _strides(rng: np.random.Generator) -> tuple[list[int], int]:
 
 EXERCISES = [
     Exercise(
-        id="atrous.conv1d", function="atrous_conv1d", reference=atrous_conv1d,
-        title="Atrous convolution in 1-D", difficulty="easy", tests=(
+        id="atrous.conv1d",
+        function="atrous_conv1d",
+        reference=atrous_conv1d,
+        title="Atrous convolution in 1-D",
+        difficulty="easy",
+        tests=(
             Test("rate 1 is ordinary correlation", 1, _signal(3, 1), numeric(SUMS)),
             Test("rate 2", 2, _signal(3, 2), numeric(SUMS)),
             Test("five taps, larger rates", 2, _signal(5, 3, 4), numeric(SUMS), hidden=True),
-        ), hints=(
+        ),
+        hints=(
             "Write down y[0] for a filter of three taps at rate 2: which three numbers of x does it read?",
             "y is shorter than x by (len(w) − 1)·rate: its last value must still find its last tap inside x.",
             "n = len(x) - (len(w) - 1) rate\n"
@@ -105,12 +110,17 @@ EXERCISES = [
         ),
     ),
     Exercise(
-        id="atrous.insert_holes", function="insert_holes", reference=insert_holes, title="Open a filter",
-        difficulty="easy", tests=(
+        id="atrous.insert_holes",
+        function="insert_holes",
+        reference=insert_holes,
+        title="Open a filter",
+        difficulty="easy",
+        tests=(
             Test("rate 1 changes nothing", 1, _filters(3, 1), exact(COPIES)),
             Test("3×3 at rate 2", 2, _filters(3, 2), exact(COPIES)),
             Test("other sizes and rates", 2, _filters(5, 3, 4, 5), exact(COPIES), hidden=True),
-        ), hints=(
+        ),
+        hints=(
             "Neighbouring taps move `rate` cells apart; everything between them is zero. Begin with zeros.",
             "(O, I, k, k) becomes (O, I, K, K) with K = (k − 1)·rate + 1: no zeros after the last tap.",
             "opened = zeros of shape (O, I, K, K), of weight's own type\n"
@@ -118,12 +128,17 @@ EXERCISES = [
         ),
     ),
     Exercise(
-        id="atrous.conv2d", function="atrous_conv2d", reference=atrous_conv2d, title="Read the map with steps",
-        difficulty="medium", tests=(
+        id="atrous.conv2d",
+        function="atrous_conv2d",
+        reference=atrous_conv2d,
+        title="Read the map with steps",
+        difficulty="medium",
+        tests=(
             Test("rate 1", 1, _map(3, 1), numeric(SUMS)),
             Test("rate 2", 2, _map(3, 2), numeric(SUMS)),
             Test("other kernels and rates", 3, _map(4, 3, 5), numeric(SUMS), hidden=True),
-        ), hints=(
+        ),
+        hints=(
             "It is your 1-D function in two directions, and summed over the input channels. Go tap by tap: each "
             "tap "
             "sees the whole map, shifted.",
@@ -133,15 +148,20 @@ EXERCISES = [
             "y = zeros (O, h, w)\n"
             "for each tap (r, c):\n"
             "    piece = x[:, r rate : r rate + h, c rate : c rate + w]          (I, h, w)\n"
-            "    y += weight[:, :, r, c] times piece, summed over I              (einsum \"oi,ihw->ohw\")",
+            '    y += weight[:, :, r, c] times piece, summed over I              (einsum "oi,ihw->ohw")',
         ),
     ),
     Exercise(
-        id="atrous.rates", function="rates", reference=rates, title="Which layer gets which rate?",
-        difficulty="medium", tests=(
+        id="atrous.rates",
+        function="rates",
+        reference=rates,
+        title="Which layer gets which rate?",
+        difficulty="medium",
+        tests=(
             Test("VGG-16's eleven stages", 2, _vgg, exact(WHOLE)),
             Test("any chain", 2, _strides, exact(WHOLE), runs=4),
-        ), hints=(
+        ),
+        hints=(
             "Keep two numbers while you go down the layers: the jump (pixels from cell to cell) that the old "
             "network "
             "had here, and the jump of the new one. How many new cells make one old step?",

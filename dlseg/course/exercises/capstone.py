@@ -33,8 +33,10 @@ def effects(table: np.ndarray) -> np.ndarray:
 def _heads(rng: np.random.Generator) -> tuple[list[np.ndarray], list[np.ndarray]]:
     classes, positions = int(rng.integers(3, 8)), int(rng.integers(4, 12))
     widths = [int(n) for n in rng.integers(2, 7, size=int(rng.integers(2, 6)))]
-    return ([rng.standard_normal((classes, n)) for n in widths],
-            [rng.standard_normal((n, positions)) for n in widths])
+    return (
+        [rng.standard_normal((classes, n)) for n in widths],
+        [rng.standard_normal((n, positions)) for n in widths],
+    )
 
 
 def _table(factors: int) -> Inputs:
@@ -46,10 +48,13 @@ def _table(factors: int) -> Inputs:
 
 EXERCISES = [
     Exercise(
-        id="capstone.joined", function="joined", reference=joined, title="Six classifiers are one",
-        difficulty="medium", tests=(
-            Test("weights and features side by side", 4, _heads, numeric(SUMS), runs=3),
-        ), hints=(
+        id="capstone.joined",
+        function="joined",
+        reference=joined,
+        title="Six classifiers are one",
+        difficulty="medium",
+        tests=(Test("weights and features side by side", 4, _heads, numeric(SUMS), runs=3),),
+        hints=(
             "Multiply a row of two blocks with a column of two blocks: what comes out?",
             "weights: matrices (C, n₁), (C, n₂), …; features: maps (n₁, P), (n₂, P), … The answer is a pair of "
             "shapes "
@@ -60,11 +65,16 @@ EXERCISES = [
         ),
     ),
     Exercise(
-        id="capstone.effects", function="effects", reference=effects, title="What does each part bring?",
-        difficulty="medium", tests=(
+        id="capstone.effects",
+        function="effects",
+        reference=effects,
+        title="What does each part bring?",
+        difficulty="medium",
+        tests=(
             Test("three parts", 2, _table(3), numeric(MEANS)),
             Test("other numbers of parts", 2, _table(4), numeric(MEANS), hidden=True),
-        ), hints=(
+        ),
+        hints=(
             "Compare like with like: for one part, every setting of the others gives one difference, with minus "
             "without.",
             "table has one axis of length 2 per part: index 0 without it, 1 with it. The answer is (number of "

@@ -21,8 +21,9 @@ def kernel(positions: np.ndarray, colours: np.ndarray, params: tuple[float, ...]
         for j in range(len(positions)):
             place = ((positions[i] - positions[j]) ** 2).sum()
             colour = ((colours[i] - colours[j]) ** 2).sum()
-            k[i, j] = (w1 * np.exp(-place / (2 * sigma_alpha ** 2) - colour / (2 * sigma_beta ** 2))
-                       + w2 * np.exp(-place / (2 * sigma_gamma ** 2)))
+            k[i, j] = w1 * np.exp(-place / (2 * sigma_alpha**2) - colour / (2 * sigma_beta**2)) + w2 * np.exp(
+                -place / (2 * sigma_gamma**2)
+            )
     return k
 
 
@@ -41,7 +42,7 @@ def trimap_band(truth: np.ndarray, width: int) -> np.ndarray:
     band = np.zeros(truth.shape, dtype=bool)
     for y in range(truth.shape[0]):
         for x in range(truth.shape[1]):
-            around = truth[max(0, y - width):y + width + 1, max(0, x - width):x + width + 1]
+            around = truth[max(0, y - width) : y + width + 1, max(0, x - width) : x + width + 1]
             band[y, x] = truth[y, x] != 255 and bool((around == 255).any())
     return band
 
@@ -96,8 +97,8 @@ def _ringed(rng: np.random.Generator) -> tuple[np.ndarray, int]:
     height, width = rng.integers(18, 30, 2)
     truth = np.zeros((height, width), dtype=np.int64)
     top, left = rng.integers(3, 7, 2)
-    truth[top:top + 9, left:left + 8] = 255
-    truth[top + 1:top + 8, left + 1:left + 7] = int(rng.integers(1, 20))
+    truth[top : top + 9, left : left + 8] = 255
+    truth[top + 1 : top + 8, left + 1 : left + 7] = int(rng.integers(1, 20))
     return truth, int(rng.integers(1, 4))
 
 
@@ -109,11 +110,16 @@ def _at_the_edge(rng: np.random.Generator) -> tuple[np.ndarray, int]:
 
 EXERCISES = [
     Exercise(
-        id="crf.kernel", function="kernel", reference=kernel, title="How strongly two pixels are tied",
-        difficulty="medium", tests=(
+        id="crf.kernel",
+        function="kernel",
+        reference=kernel,
+        title="How strongly two pixels are tied",
+        difficulty="medium",
+        tests=(
             Test("a small image", 2, _scene(near=True), numeric(GAUSS)),
             Test("the paper's settings", 2, _scene(near=False), numeric(GAUSS)),
-        ), hints=(
+        ),
+        hints=(
             "Two Gaussians: one of distance and colour together, one of distance alone. A pixel's tie to itself is "
             "w1 + w2.",
             "positions (N, 2), colours (N, 3) → (N, N), symmetric. positions[:, None] − positions[None] is every "
@@ -124,12 +130,17 @@ EXERCISES = [
         ),
     ),
     Exercise(
-        id="crf.mean_field_step", function="mean_field_step", reference=mean_field_step,
-        title="One mean-field step", difficulty="hard", tests=(
+        id="crf.mean_field_step",
+        function="mean_field_step",
+        reference=mean_field_step,
+        title="One mean-field step",
+        difficulty="hard",
+        tests=(
             Test("two labels", 2, _pixels(2, 1.0), numeric(STEP)),
             Test("many labels", 2, _pixels(8, 1.0), numeric(STEP)),
             Test("large energies", 1, _pixels(4, 300.0), numeric(STEP), hidden=True),
-        ), hints=(
+        ),
+        hints=(
             "Every pixel asks all others: how sure are you of each label, and how strongly are we tied? What the "
             "others believe in *other* labels is a cost. Then a softmax of minus the costs.",
             "q and unary (L, N), kernel (N, N) → (L, N), every column adding to 1. message[l, i] = what all "
@@ -142,11 +153,16 @@ EXERCISES = [
         ),
     ),
     Exercise(
-        id="crf.energy", function="energy", reference=energy, title="The energy of a labelling",
-        difficulty="medium", tests=(
+        id="crf.energy",
+        function="energy",
+        reference=energy,
+        title="The energy of a labelling",
+        difficulty="medium",
+        tests=(
             Test("two labels", 2, _labelling(2, 12), numeric(PAIRS)),
             Test("more labels and pixels", 3, _labelling(6, 40), numeric(PAIRS), hidden=True),
-        ), hints=(
+        ),
+        hints=(
             "Two sums. Each pixel pays for its own label; each pair pays its kernel weight if the two labels "
             "differ.",
             "labels (N,), unary (L, N), kernel (N, N) → one number. Pair (i, j) and pair (j, i) are the same pair.",
@@ -156,11 +172,16 @@ EXERCISES = [
         ),
     ),
     Exercise(
-        id="crf.trimap_band", function="trimap_band", reference=trimap_band, title="The band near boundaries",
-        difficulty="medium", tests=(
+        id="crf.trimap_band",
+        function="trimap_band",
+        reference=trimap_band,
+        title="The band near boundaries",
+        difficulty="medium",
+        tests=(
             Test("an object and its ring", 2, _ringed, exact(YES_NO)),
             Test("void at the image's edge", 2, _at_the_edge, exact(YES_NO)),
-        ), hints=(
+        ),
+        hints=(
             "Let the void pixels grow by `width` in every direction, diagonals too, then take the void itself "
             "away.",
             "(H, W) whole numbers → (H, W) of True and False.",

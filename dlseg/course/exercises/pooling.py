@@ -35,7 +35,7 @@ def max_pool2d(x: np.ndarray, kernel: int, stride: int) -> np.ndarray:
     """The greatest number in every kernel × kernel window, a window every `stride` cells."""
     rows = range(0, x.shape[0] - kernel + 1, stride)
     columns = range(0, x.shape[1] - kernel + 1, stride)
-    return np.array([[x[r:r + kernel, c:c + kernel].max() for c in columns] for r in rows])
+    return np.array([[x[r : r + kernel, c : c + kernel].max() for c in columns] for r in rows])
 
 
 def upsample(scores: np.ndarray, factor: int) -> np.ndarray:
@@ -46,8 +46,12 @@ def upsample(scores: np.ndarray, factor: int) -> np.ndarray:
         for x in range(width):
             top, left = min(y // factor, scores.shape[0] - 2), min(x // factor, scores.shape[1] - 2)
             down, right = y / factor - top, x / factor - left
-            large[y, x] = ((1 - down) * (1 - right) * scores[top, left] + (1 - down) * right * scores[top, left + 1]
-                           + down * (1 - right) * scores[top + 1, left] + down * right * scores[top + 1, left + 1])
+            large[y, x] = (
+                (1 - down) * (1 - right) * scores[top, left]
+                + (1 - down) * right * scores[top, left + 1]
+                + down * (1 - right) * scores[top + 1, left]
+                + down * right * scores[top + 1, left + 1]
+            )
     return large
 
 
@@ -86,12 +90,17 @@ def _scores(*factors: int) -> Inputs:
 
 EXERCISES = [
     Exercise(
-        id="pooling.output_size", function="output_size", reference=output_size, title="How many windows fit",
-        difficulty="easy", tests=(
+        id="pooling.output_size",
+        function="output_size",
+        reference=output_size,
+        title="How many windows fit",
+        difficulty="easy",
+        tests=(
             Test("no padding", 2, _windows(False, padded=False), exact(WHOLE), runs=6),
             Test("with padding", 1, _windows(False, padded=True), exact(WHOLE), runs=6),
             Test("Caffe rounds up", 2, _windows(True, padded=True), exact(WHOLE), runs=8, hidden=True),
-        ), hints=(
+        ),
+        hints=(
             "Lay the first window at the left end. How far can its start still move before its end leaves the map? "
             "How many steps of `stride` is that?",
             "One whole number. With the padding the map is size + 2·padding cells long, so the start can move "
@@ -103,11 +112,16 @@ EXERCISES = [
         ),
     ),
     Exercise(
-        id="pooling.map_sizes", function="map_sizes", reference=map_sizes, title="Down a whole network",
-        difficulty="easy", tests=(
+        id="pooling.map_sizes",
+        function="map_sizes",
+        reference=map_sizes,
+        title="Down a whole network",
+        difficulty="easy",
+        tests=(
             Test("halve and halve again", 2, _halvings, exact(WHOLE), runs=4),
             Test("convolutions and pools", 2, _layers, exact(WHOLE), runs=4),
-        ), hints=(
+        ),
+        hints=(
             "The size after one layer is the size before the next. Which formula gives one layer's size?",
             "A list of whole numbers, as long as `layers`; the first is the size after the first layer, and the "
             "image's own size is not in it.",
@@ -117,12 +131,16 @@ EXERCISES = [
         ),
     ),
     Exercise(
-        id="pooling.max_pool2d", function="max_pool2d", reference=max_pool2d, title="Max pooling by hand",
+        id="pooling.max_pool2d",
+        function="max_pool2d",
+        reference=max_pool2d,
+        title="Max pooling by hand",
         tests=(
             Test("2×2, stride 2", 2, _map(2, 2), exact(PICKED)),
             Test("3×3, stride 2: windows overlap", 1, _map(3, 2, over=1), exact(PICKED)),
             Test("stride 1, all negative", 2, _map(2, 1, -3.0), exact(PICKED), hidden=True),
-        ), hints=(
+        ),
+        hints=(
             "Each number of the result looks at one square of the map. Where does the square of result (r, c) "
             "start?",
             "(H, W) becomes ((H − kernel) // stride + 1, (W − kernel) // stride + 1). The square of result (r, c) "
@@ -133,11 +151,16 @@ EXERCISES = [
         ),
     ),
     Exercise(
-        id="pooling.upsample", function="upsample", reference=upsample, title="Bilinear, with corners aligned",
-        difficulty="hard", tests=(
+        id="pooling.upsample",
+        function="upsample",
+        reference=upsample,
+        title="Bilinear, with corners aligned",
+        difficulty="hard",
+        tests=(
             Test("eight times, as the paper", 2, _scores(8), numeric(MIXED)),
             Test("other factors", 2, _scores(2, 3, 5), numeric(MIXED)),
-        ), hints=(
+        ),
+        hints=(
             "Bilinear is linear twice: stretch every row by straight lines between its scores, then every column "
             "of what came out.",
             "(h, w) becomes ((h − 1)·factor + 1, (w − 1)·factor + 1). Score k sits exactly at pixel k·factor: the "

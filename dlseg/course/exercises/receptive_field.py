@@ -53,8 +53,12 @@ def fc6_cost(kernel: int, inputs: int, outputs: int, positions: int) -> tuple[in
 def _chain(*, rates: bool) -> Inputs:
     def draw(rng: np.random.Generator) -> tuple[list[tuple[int, int, int]]]:
         options = (1, 2, 4) if rates else (1,)
-        return ([(int(rng.integers(1, 8)), int(rng.choice([1, 1, 2])), int(rng.choice(options)))
-                 for _ in range(int(rng.integers(3, 9)))],)
+        return (
+            [
+                (int(rng.integers(1, 8)), int(rng.choice([1, 1, 2])), int(rng.choice(options)))
+                for _ in range(int(rng.integers(3, 9)))
+            ],
+        )
 
     return draw
 
@@ -84,12 +88,17 @@ def _fc6(rng: np.random.Generator) -> tuple[int, int, int, int]:
 
 EXERCISES = [
     Exercise(
-        id="receptive_field.size_and_stride", function="size_and_stride", reference=size_and_stride,
-        title="How far does a score see?", difficulty="medium", tests=(
+        id="receptive_field.size_and_stride",
+        function="size_and_stride",
+        reference=size_and_stride,
+        title="How far does a score see?",
+        difficulty="medium",
+        tests=(
             Test("kernels and strides", 2, _chain(rates=False), exact(WHOLE), runs=4),
             Test("with holes", 2, _chain(rates=True), exact(WHOLE), runs=4),
             Test("VGG-16 to fc6", 1, _vgg, exact(WHOLE), hidden=True),
-        ), hints=(
+        ),
+        hints=(
             "Go up from the image. A pixel sees 1 pixel. A layer's kernel adds the cells between its first and "
             "last "
             "tap. How far apart, in pixels, are two neighbouring cells at that place?",
@@ -101,11 +110,16 @@ EXERCISES = [
         ),
     ),
     Exercise(
-        id="receptive_field.fc_to_conv", function="fc_to_conv", reference=fc_to_conv,
-        title="A fully connected layer is a convolution", difficulty="easy", tests=(
+        id="receptive_field.fc_to_conv",
+        function="fc_to_conv",
+        reference=fc_to_conv,
+        title="A fully connected layer is a convolution",
+        difficulty="easy",
+        tests=(
             Test("small maps", 2, _matrix, exact(COPIES), runs=3),
             Test("other sizes", 2, _matrix, exact(COPIES), runs=3, hidden=True),
-        ), hints=(
+        ),
+        hints=(
             "No number changes. The layer was fed a map (C, k, k) that had been flattened: which of its weights "
             "met "
             "channel c, row y, column x?",
@@ -115,28 +129,34 @@ EXERCISES = [
         ),
     ),
     Exercise(
-        id="receptive_field.decimate", function="decimate", reference=decimate,
-        title="Throw taps away", difficulty="medium", tests=(
+        id="receptive_field.decimate",
+        function="decimate",
+        reference=decimate,
+        title="Throw taps away",
+        difficulty="medium",
+        tests=(
             Test("7×7 to 4×4", 2, _filters(7, 4, fewer=1), exact(COPIES)),
             Test("7×7 to 3×3, fewer outputs", 2, _filters(7, 3, fewer=4), exact(COPIES)),
             Test("other kernels", 1, _filters(9, 3, 5, fewer=2), exact(COPIES), hidden=True),
-        ), hints=(
+        ),
+        hints=(
             "Simple decimation: keep every second (or third) tap along each axis, beginning with the first, and "
             "drop "
             "the rest. Nothing is averaged.",
             "(O, I, k, k) becomes (outputs, I, taps, taps). From 7 to 4 the step is 2 and taps 0, 2, 4, 6 stay; "
             "from 7 "
             "to 3 it is 3 and 0, 3, 6 stay. Of the O filters every (O // outputs)-th stays.",
-            "step = (k - 1) // (taps - 1)\n"
-            "every = O // outputs\n"
-            "slices with these steps along axes 0, 2 and 3",
+            "step = (k - 1) // (taps - 1)\nevery = O // outputs\nslices with these steps along axes 0, 2 and 3",
         ),
     ),
     Exercise(
-        id="receptive_field.fc6_cost", function="fc6_cost", reference=fc6_cost,
-        title="What fc6 costs", difficulty="easy", tests=(
-            Test("the paper's variants", 4, _fc6, exact(WHOLE), runs=4),
-        ), hints=(
+        id="receptive_field.fc6_cost",
+        function="fc6_cost",
+        reference=fc6_cost,
+        title="What fc6 costs",
+        difficulty="easy",
+        tests=(Test("the paper's variants", 4, _fc6, exact(WHOLE), runs=4),),
+        hints=(
             "How many weights does one output channel have? It looks at a square of taps in every input channel, "
             "and adds one bias.",
             "Two whole numbers: parameters (weights and biases), and multiplications (the weights once for every "

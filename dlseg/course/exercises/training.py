@@ -94,12 +94,17 @@ def _ends(rng: np.random.Generator) -> tuple[float, int, int, float]:
 
 EXERCISES = [
     Exercise(
-        id="training.stride_loss", function="stride_loss", reference=stride_loss, title="The loss at stride 8",
-        difficulty="hard", tests=(
+        id="training.stride_loss",
+        function="stride_loss",
+        reference=stride_loss,
+        title="The loss at stride 8",
+        difficulty="hard",
+        tests=(
             Test("no void", 2, _scored(4, 8, void=0.0), numeric(LOSS)),
             Test("void is left out", 1, _scored(8, void=0.3), numeric(LOSS)),
             Test("large strides, much void", 2, _scored(16, void=0.6), numeric(LOSS), hidden=True),
-        ), hints=(
+        ),
+        hints=(
             "There are fewer scores than labels. Which pixel does the score at row 2, column 3 stand for at "
             "stride 8? "
             "Take that pixel's label and forget the others.",
@@ -113,22 +118,32 @@ EXERCISES = [
         ),
     ),
     Exercise(
-        id="training.poly_rate", function="poly_rate", reference=poly_rate, title="The poly schedule",
-        difficulty="easy", tests=(
+        id="training.poly_rate",
+        function="poly_rate",
+        reference=poly_rate,
+        title="The poly schedule",
+        difficulty="easy",
+        tests=(
             Test("in the middle", 2, _schedule, numeric(FEW, 1e-6, 1e-12), runs=3),
             Test("first and last step", 2, _ends, numeric(FEW, 1e-6, 1e-12), runs=4),
-        ), hints=(
+        ),
+        hints=(
             "What share of the way is still to go? At the first step all of it, at the last none.",
             "One number. At step 0 it is `base`, at step = steps it is 0.",
             "left = 1 - step / steps            (true division)\nbase × left to the given power",
         ),
     ),
     Exercise(
-        id="training.confusion", function="confusion", reference=confusion, title="Who is taken for whom",
-        difficulty="medium", tests=(
+        id="training.confusion",
+        function="confusion",
+        reference=confusion,
+        title="Who is taken for whom",
+        difficulty="medium",
+        tests=(
             Test("every pixel counts", 2, _labelled(void=False), exact(COUNTS)),
             Test("void does not", 2, _labelled(void=True), exact(COUNTS)),
-        ), hints=(
+        ),
+        hints=(
             "Drop the void pixels first. Then every pixel adds 1 to one cell of a table: the row is what it is, "
             "the "
             "column what it was taken for.",
@@ -139,11 +154,16 @@ EXERCISES = [
         ),
     ),
     Exercise(
-        id="training.mean_iou", function="mean_iou", reference=mean_iou, title="Mean intersection over union",
-        difficulty="medium", tests=(
+        id="training.mean_iou",
+        function="mean_iou",
+        reference=mean_iou,
+        title="Mean intersection over union",
+        difficulty="medium",
+        tests=(
             Test("all classes present", 3, _confusion(absent=False), numeric(FEW, 1e-6, 1e-9)),
             Test("a class is absent", 2, _confusion(absent=True), numeric(FEW, 1e-6, 1e-9), hidden=True),
-        ), hints=(
+        ),
+        hints=(
             "For one class: how many pixels have it in both, and how many in at least one of truth and prediction?",
             "One number from 0 to 1. Rows of the table are the truth, columns the prediction; a class that is in "
             "neither has 0/0 and counts as 0 here, as in VOC's own code.",

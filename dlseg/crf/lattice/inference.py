@@ -58,8 +58,9 @@ class LatticeKernel:
         self.sides[which] = ((sigmas, normalization), side)
         return side
 
-    def start(self, probs: Marginals, params: CRFParams, compatibility: Compatibility, *,
-              thorough: bool) -> LatticeRun:
+    def start(
+        self, probs: Marginals, params: CRFParams, compatibility: Compatibility, *, thorough: bool
+    ) -> LatticeRun:
         if self.unary is None or self.unary.probs is not probs:
             self.unary = Unary(probs, self.threads)
         return LatticeRun(self, self.unary, params, compatibility, thorough=thorough)
@@ -78,20 +79,31 @@ class LatticeRun:
     thorough: all pixels and labels take part in full in every iteration.
     """
 
-    def __init__(self, kernel: LatticeKernel, unary: Unary, params: CRFParams, compatibility: Compatibility, *,
-                 thorough: bool = False) -> None:
+    def __init__(
+        self,
+        kernel: LatticeKernel,
+        unary: Unary,
+        params: CRFParams,
+        compatibility: Compatibility,
+        *,
+        thorough: bool = False,
+    ) -> None:
         self.threads, self.thorough = kernel.threads, thorough
         self.probs, self.compatibility = unary.probs, compatibility
         self.sides = kernel.prepare(params)
         spread = 1.0 if compatibility is None else float(np.abs(compatibility).sum(axis=1).max(initial=0))
         self.weights, self.spread = (params.w1, params.w2), spread
-        self.heard = [np.float32(4 * w * side.reach * spread)
-                      for side, w in zip(self.sides, self.weights, strict=True)]
+        self.heard = [
+            np.float32(4 * w * side.reach * spread) for side, w in zip(self.sides, self.weights, strict=True)
+        ]
         self.gains = [side.gain(w) for side, w in zip(self.sides, self.weights, strict=True)]
         reach = params.w1 * self.sides[0].reach + params.w2 * self.sides[1].reach
         everything = Folding(np.arange(len(self.probs)), np.arange(0), 0.0)
-        self.folding = (everything if thorough or compatibility is not None
-                        else filled(fold(unary.peaks, unary.means, reach), unary.peaks, ROW))
+        self.folding = (
+            everything
+            if thorough or compatibility is not None
+            else filled(fold(unary.peaks, unary.means, reach), unary.peaks, ROW)
+        )
         self.start = unary.start(self.folding.live, self.folding.folded)
         self.width = self.start.width
         self.parts = self.sides[0].lattice.pixel_parts
@@ -100,10 +112,17 @@ class LatticeRun:
     def _lay_out(self) -> None:
         pixels, start, memory = self.probs.shape[1], self.start, borrowed(self)
         self.q, self.steps = (memory.room(name, pixels * self.width) for name in ("q", "steps"))
-        self._share(update.soften, [(start.unary, start.apart, start.holds, self.q, self.width, *part)
-                                    for part in self.parts])
-        self.own, self.changes = ([memory.room(f"{name} {which}", side.lattice.points * self.width)
-                                   for which, side in enumerate(self.sides)] for name in ("values", "changes"))
+        self._share(
+            update.soften,
+            [(start.unary, start.apart, start.holds, self.q, self.width, *part) for part in self.parts],
+        )
+        self.own, self.changes = (
+            [
+                memory.room(f"{name} {which}", side.lattice.points * self.width)
+                for which, side in enumerate(self.sides)
+            ]
+            for name in ("values", "changes")
+        )
         for changes in self.changes:
             changes[:] = 0
         self.values = self.own  # those of q, from the first filtering on
@@ -149,11 +168,38 @@ class LatticeRun:
         else:
             np.logical_or(self.stale, self.soft > DECIDED, out=self.stale)
         decided = np.float32(-1) if self.thorough else DECIDED
-        results = self._share(update.update, [
-            (self.values[0], first.ids, first.weights, self.gains[0], self.values[1], second.ids, second.weights,
-             self.gains[1], self.stale, start.unary, start.apart, self.costs, start.holds, self.q, self.soft,
-             np.float32(relax), TOLERANCE, decided, len(start.live), room(2 * self.width), self.moved,
-             self.steps, self.width, *part) for part in self.parts])
+        results = self._share(
+            update.update,
+            [
+                (
+                    self.values[0],
+                    first.ids,
+                    first.weights,
+                    self.gains[0],
+                    self.values[1],
+                    second.ids,
+                    second.weights,
+                    self.gains[1],
+                    self.stale,
+                    start.unary,
+                    start.apart,
+                    self.costs,
+                    start.holds,
+                    self.q,
+                    self.soft,
+                    np.float32(relax),
+                    TOLERANCE,
+                    decided,
+                    len(start.live),
+                    room(2 * self.width),
+                    self.moved,
+                    self.steps,
+                    self.width,
+                    *part,
+                )
+                for part in self.parts
+            ],
+        )
         changes, distances, counts = zip(*results, strict=True)
         self.counts = list(counts) if sum(counts) <= FEW * len(self.stale) else None
         return float(max(changes)), float(sum(distances)) / 2
@@ -196,8 +242,16 @@ class LatticeRun:
         return first.values
 
     def _splat(self, fields: list[np.ndarray]) -> None:
-        self._over_points(passes.splat, lambda which, side: (
-            self.q, side.lattice.start_of, side.lattice.pixel_of, side.weight_of, fields[which]))
+        self._over_points(
+            passes.splat,
+            lambda which, side: (
+                self.q,
+                side.lattice.start_of,
+                side.lattice.pixel_of,
+                side.weight_of,
+                fields[which],
+            ),
+        )
         self._blur(fields)
 
     def _settle(self) -> None:
@@ -208,34 +262,75 @@ class LatticeRun:
         self._share(self._splat_moves, [(0,), (1,)])
         self._blur(self.changes)
         self.stale[:] = False
-        self._over_points(passes.settle, lambda which, side: (
-            self.changes[which], self.values[which], side.bound, self.heard[which], TOLERANCE, DECIDED,
-            side.lattice.start_of, side.lattice.pixel_of, self.stale, self.soft))
+        self._over_points(
+            passes.settle,
+            lambda which, side: (
+                self.changes[which],
+                self.values[which],
+                side.bound,
+                self.heard[which],
+                TOLERANCE,
+                DECIDED,
+                side.lattice.start_of,
+                side.lattice.pixel_of,
+                self.stale,
+                self.soft,
+            ),
+        )
 
     def _splat_moves(self, which: int) -> None:
         side = self.sides[which]
         for (first, _), count in zip(self.parts, self.counts or [], strict=True):
-            passes.splat_moves(self.moved, self.steps, first, count, side.ids, side.weights, side.send,
-                               self.changes[which], side.lattice.dimensions + 1, self.width)
+            passes.splat_moves(
+                self.moved,
+                self.steps,
+                first,
+                count,
+                side.ids,
+                side.weights,
+                side.send,
+                self.changes[which],
+                side.lattice.dimensions + 1,
+                self.width,
+            )
 
     def _over_points(self, work: Callable[..., None], arguments: Callable[[int, Side], tuple]) -> None:
         """work(*arguments, width of a row, first point, last point) on both lattices."""
-        far, near = ([(*arguments(which, side), self.width, *part) for part in side.lattice.point_parts]
-                     for which, side in enumerate(self.sides))
+        far, near = (
+            [(*arguments(which, side), self.width, *part) for part in side.lattice.point_parts]
+            for which, side in enumerate(self.sides)
+        )
         self._share(work, amid(far, near))
 
     def _blur(self, fields: list[np.ndarray]) -> None:
         for axis in range(max(side.lattice.dimensions for side in self.sides) + 1):
-            far, near = ([(field, side.lattice.runs[axis], self.width, *part)
-                          for part in side.lattice.run_parts[axis]] if axis <= side.lattice.dimensions else []
-                         for side, field in zip(self.sides, fields, strict=True))
+            far, near = (
+                [(field, side.lattice.runs[axis], self.width, *part) for part in side.lattice.run_parts[axis]]
+                if axis <= side.lattice.dimensions
+                else []
+                for side, field in zip(self.sides, fields, strict=True)
+            )
             self._share(passes.blur, amid(far, near))
 
     def marginals(self) -> Marginals:
         out = np.empty(self.probs.shape, np.float32)  # rows of labels, however the input lies
-        self._share(update.unpack, [
-            (self.q, self.folding.live, self.folding.folded, self.probs.ravel(), self.start.rest, out.ravel(),
-             self.probs.shape[1], self.width, *part) for part in self.parts])
+        self._share(
+            update.unpack,
+            [
+                (
+                    self.q,
+                    self.folding.live,
+                    self.folding.folded,
+                    self.probs.ravel(),
+                    self.start.rest,
+                    out.ravel(),
+                    self.probs.shape[1],
+                    self.width,
+                    *part,
+                )
+                for part in self.parts
+            ],
+        )
         return out
 
     def labels(self) -> Labels:
@@ -248,8 +343,13 @@ class LatticeRun:
         self.counts, messages = None, room(len(self.q))
         messages[:] = 0
         for side, gain, values in zip(self.sides, self.gains, self.values, strict=True):
-            self._share(passes.gather, [(values, side.lattice.ids, side.lattice.weights, gain, messages, self.width,
-                                   *part) for part in self.parts])
+            self._share(
+                passes.gather,
+                [
+                    (values, side.lattice.ids, side.lattice.weights, gain, messages, self.width, *part)
+                    for part in self.parts
+                ],
+            )
         every = np.zeros_like(self.probs)
         every[self.folding.live] = messages.reshape(-1, self.width).T[: len(self.folding.live)]
         return pairwise_energy(self.marginals(), every, self.compatibility)

@@ -58,11 +58,17 @@ class Start:
         self.holds = (np.arange(self.width) < len(live)).astype(np.float32)
         pixels, flat = unary.probs.shape[1], unary.probs.ravel()
         self.rest, log_rest = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
-        share(update.sum_folded, [(flat, folded, self.rest, log_rest, pixels, *part) for part in unary.parts],
-              unary.threads)
+        share(
+            update.sum_folded,
+            [(flat, folded, self.rest, log_rest, pixels, *part) for part in unary.parts],
+            unary.threads,
+        )
         self.unary = room(pixels * self.width)
-        share(update.pack, [(flat, live, log_rest, self.unary, pixels, self.width, *part) for part in unary.parts],
-              unary.threads)
+        share(
+            update.pack,
+            [(flat, live, log_rest, self.unary, pixels, self.width, *part) for part in unary.parts],
+            unary.threads,
+        )
         self.apart = np.empty(0, np.float32) if len(live) < self.width else log_rest
         self.first: First | None = None
 
@@ -72,8 +78,9 @@ class First:
 
     def __init__(self, sides: Sides, width: int) -> None:
         self.sides, memory = sides, borrowed(self)
-        self.values = [memory.room(f"values {which}", side.lattice.points * width)
-                       for which, side in enumerate(sides)]
+        self.values = [
+            memory.room(f"values {which}", side.lattice.points * width) for which, side in enumerate(sides)
+        ]
 
     @staticmethod
     def is_small(sides: Sides, width: int) -> bool:

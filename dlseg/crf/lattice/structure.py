@@ -34,8 +34,9 @@ class Lattice:
     pixel_parts, point_parts, run_parts: how threads divide the work.
     """
 
-    def __init__(self, colours: Float32[np.ndarray, "N c"], width: int, sigmas: tuple[float, ...],
-                 threads: int) -> None:
+    def __init__(
+        self, colours: Float32[np.ndarray, "N c"], width: int, sigmas: tuple[float, ...], threads: int
+    ) -> None:
         self.pixels, self.dimensions, self.threads = len(colours), len(sigmas), threads
         self.gain = np.float32(1 / (1 + 2.0**-self.dimensions))
         self.ids = np.empty((self.pixels, self.dimensions + 1), np.int32)
@@ -49,8 +50,9 @@ class Lattice:
     def _share(self, work: Callable[..., Any], tasks: list[tuple]) -> list[Any]:
         return share(work, tasks, self.threads)
 
-    def _locate(self, colours: Float32[np.ndarray, "N c"], width: int,
-                sigmas: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _locate(
+        self, colours: Float32[np.ndarray, "N c"], width: int, sigmas: tuple[float, ...]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Each pixel's simplex: key of its first corner, order of the others, and their weights."""
         widths = np.array([max(sigmas[0], SHORTEST), max(sigmas[1], SHORTEST), *sigmas[2:]], np.float32)
         scales = simplex.lift_scales(self.dimensions)
@@ -59,9 +61,13 @@ class Lattice:
         strides = simplex.key_strides(low / widths * scales, high / widths * scales)
         packed = np.int32 if simplex.BITS * len(strides) < 32 else np.int64
         base, order = np.empty(self.pixels, np.int64), np.empty(self.pixels, packed)
-        self._share(simplex.locator(self.dimensions),
-                    [(colours.ravel(), width, widths, scales, strides, base, order, self.weights.ravel(), *part)
-                     for part in self.pixel_parts])
+        self._share(
+            simplex.locator(self.dimensions),
+            [
+                (colours.ravel(), width, widths, scales, strides, base, order, self.weights.ravel(), *part)
+                for part in self.pixel_parts
+            ],
+        )
         return base, order, strides
 
     def _number(self, base: np.ndarray, order: np.ndarray, strides: np.ndarray) -> _Table:
@@ -84,15 +90,20 @@ class Lattice:
         corners, ids, weights = self.dimensions + 1, self.ids.ravel(), self.weights.ravel()
         shares = parts(self.pixels, self.threads, max(self.pixels // self.threads, 32768))
         counts = np.zeros((len(shares), self.points), np.int32)
-        self._share(vertices.count_corners, [(ids, mine, corners, *part)
-                                             for mine, part in zip(counts, shares, strict=True)])
+        self._share(
+            vertices.count_corners, [(ids, mine, corners, *part) for mine, part in zip(counts, shares, strict=True)]
+        )
         self.start_of = np.empty(self.points + 1, np.int32)
         vertices.first_places(counts, self.start_of)
         self.pixel_of = np.empty(self.ids.size, np.int32)
         self.weight_of = np.empty(self.ids.size, np.float32)
-        self._share(vertices.list_pixels, [
-            (ids, weights, mine, self.pixel_of, self.weight_of, corners, *part)
-            for mine, part in zip(counts, shares, strict=True)])
+        self._share(
+            vertices.list_pixels,
+            [
+                (ids, weights, mine, self.pixel_of, self.weight_of, corners, *part)
+                for mine, part in zip(counts, shares, strict=True)
+            ],
+        )
         self.point_parts = self._divide()
 
     def _divide(self) -> list[tuple[int, int]]:
@@ -114,8 +125,10 @@ class Lattice:
     def spread(self, field: Float32[np.ndarray, " N"], *, transpose: bool = False) -> Float32[np.ndarray, " M"]:
         """Splats and blurs one number per pixel."""
         values = np.empty(self.points, np.float32)
-        self._share(passes.splat_one, [(field, self.start_of, self.pixel_of, self.weight_of, values, *part)
-                                       for part in self.point_parts])
+        self._share(
+            passes.splat_one,
+            [(field, self.start_of, self.pixel_of, self.weight_of, values, *part) for part in self.point_parts],
+        )
         for axis in range(self.dimensions, -1, -1) if transpose else range(self.dimensions + 1):
             self._share(passes.blur_one, [(values, self.runs[axis], *part) for part in self.run_parts[axis]])
         return values
@@ -123,8 +136,10 @@ class Lattice:
     def slice(self, values: Float32[np.ndarray, " M"]) -> Float32[np.ndarray, " N"]:
         """Reads every pixel back from the lattice."""
         out = np.empty(self.pixels, np.float32)
-        self._share(passes.gather_one, [(values, self.ids, self.weights, self.gain, out, *part)
-                                        for part in self.pixel_parts])
+        self._share(
+            passes.gather_one,
+            [(values, self.ids, self.weights, self.gain, out, *part) for part in self.pixel_parts],
+        )
         return out
 
 
@@ -138,13 +153,21 @@ def _bounds(colours: Float32[np.ndarray, "N c"]) -> tuple[np.ndarray, np.ndarray
 class _Table:
     """The lattice points around some of the pixels: key_of[number], and a hash table of numbers by key."""
 
-    def __init__(self, base: Int64[np.ndarray, " N"], order: Int[np.ndarray, " N"],
-                 strides: Int64[np.ndarray, " e"], ids: Int32[np.ndarray, "N e"], start: int, stop: int) -> None:
+    def __init__(
+        self,
+        base: Int64[np.ndarray, " N"],
+        order: Int[np.ndarray, " N"],
+        strides: Int64[np.ndarray, " e"],
+        ids: Int32[np.ndarray, "N e"],
+        start: int,
+        stop: int,
+    ) -> None:
         self.count = 0
         self.slots, self.key_of = np.full(FIRST_SLOTS, -1, np.int32), np.empty(FIRST_SLOTS // 2, np.int64)
         while start < stop:
-            start, self.count = vertices.number(base, order, strides, ids, self.key_of, self.slots, start, stop,
-                                                self.count)
+            start, self.count = vertices.number(
+                base, order, strides, ids, self.key_of, self.slots, start, stop, self.count
+            )
             if start < stop:
                 self._grow(4 * len(self.key_of))
 
@@ -162,13 +185,27 @@ class _Table:
         return numbers
 
 
-def _runs(key_of: Int64[np.ndarray, " k"], slots: Int32[np.ndarray, " s"], across: np.int64,
-          bounds: Int32[np.ndarray, " p"]) -> tuple[Int32[np.ndarray, " r"], list[tuple[int, int]]]:
+def _runs(
+    key_of: Int64[np.ndarray, " k"],
+    slots: Int32[np.ndarray, " s"],
+    across: np.int64,
+    bounds: Int32[np.ndarray, " p"],
+) -> tuple[Int32[np.ndarray, " r"], list[tuple[int, int]]]:
     """The runs along one axis, and which of them start in each part of the points."""
     points = int(bounds[-1])
     following, has_previous = np.empty(points, np.int32), np.zeros(points + 1, np.bool_)
-    vertices.follow(key_of, slots, across, following, has_previous, np.empty(LOOKUPS, np.int64),
-                    np.empty(LOOKUPS, np.int32), np.empty(LOOKUPS, np.int32), 0, points)
+    vertices.follow(
+        key_of,
+        slots,
+        across,
+        following,
+        has_previous,
+        np.empty(LOOKUPS, np.int64),
+        np.empty(LOOKUPS, np.int32),
+        np.empty(LOOKUPS, np.int32),
+        0,
+        points,
+    )
     runs, edges = np.zeros(points + passes.AHEAD, np.int32), np.empty_like(bounds)
     vertices.chain(following, has_previous, bounds, np.empty(points, np.int32), runs, edges)
     return runs[: edges[-1] + passes.AHEAD], list(pairwise(edges.tolist()))

@@ -29,9 +29,15 @@ from dlseg.crf.params import Number
 Filter = Callable[[Tensor], Tensor]  # K times a field (N, L)
 
 
-def unrolled(scores: Float[Tensor, "N C"], filters: Sequence[Filter], weights: Sequence[Any],
-             compatibility: Float[Tensor, "C C"] | None, iterations: int, relax: Number = 1.0,
-             cancel: Cancel = None) -> Float[Tensor, "N C"]:
+def unrolled(
+    scores: Float[Tensor, "N C"],
+    filters: Sequence[Filter],
+    weights: Sequence[Any],
+    compatibility: Float[Tensor, "C C"] | None,
+    iterations: int,
+    relax: Number = 1.0,
+    cancel: Cancel = None,
+) -> Float[Tensor, "N C"]:
     """Marginals after as many parallel updates as `iterations` says.
 
     scores: log probabilities of the unary. filters: normalised kernels, each K times a field (N, L). weights: one
@@ -65,9 +71,16 @@ class _MeanField(torch.autograd.Function):
     """`LatticePair.forward` and its derivative. Between the two, every iteration's marginals are kept, no more."""
 
     @staticmethod
-    def forward(ctx: Any, pair: LatticePair, iterations: int, cancel: Cancel, scores: Tensor, w1: Tensor, w2:
-                Tensor,
-                compatibility: Tensor | None) -> Tensor:
+    def forward(
+        ctx: Any,
+        pair: LatticePair,
+        iterations: int,
+        cancel: Cancel,
+        scores: Tensor,
+        w1: Tensor,
+        w2: Tensor,
+        compatibility: Tensor | None,
+    ) -> Tensor:
         run = _Unrolled(pair, scores, w1, w2, compatibility)
         keep = any(ctx.needs_input_grad)
         q = run.forward(iterations, keep, cancel)
@@ -101,8 +114,9 @@ class LatticePair:
         """Both kernels as differentiable functions of a field (N, L)."""
         return [partial(_Filtered.apply, self, which, False) for which in (0, 1)]
 
-    def filter(self, which: int, field: Float32[Tensor, "N L"], *,
-               transpose: bool = False) -> Float32[Tensor, "N L"]:
+    def filter(
+        self, which: int, field: Float32[Tensor, "N L"], *, transpose: bool = False
+    ) -> Float32[Tensor, "N L"]:
         """Kernel `which`, or its transpose, times a field; no gradient."""
         labels, side = field.shape[1], self.sides[which]
         width = -(-labels // ROW) * ROW
@@ -113,26 +127,56 @@ class LatticePair:
         values = room(side.lattice.points * width)
         self.spread([(which, values)], rows, width, transpose=transpose)
         gain = self.gain(which, transpose)
-        self.shared(passes.gather, [(values, side.lattice.ids, side.lattice.weights, gain, out, width, *part)
-                                    for part in side.lattice.pixel_parts])
+        self.shared(
+            passes.gather,
+            [
+                (values, side.lattice.ids, side.lattice.weights, gain, out, width, *part)
+                for part in side.lattice.pixel_parts
+            ],
+        )
         return torch.from_numpy(out.reshape(-1, width)[:, :labels])
 
-    def mean_field(self, scores: Float32[Tensor, "C N"], w1: Float32[Tensor, ""], w2: Float32[Tensor, ""],
-                   compatibility: Float32[Tensor, "C C"] | None, iterations: int, relax: Number = 1.0,
-                   cancel: Cancel = None) -> Float32[Tensor, "C N"]:
+    def mean_field(
+        self,
+        scores: Float32[Tensor, "C N"],
+        w1: Float32[Tensor, ""],
+        w2: Float32[Tensor, ""],
+        compatibility: Float32[Tensor, "C C"] | None,
+        iterations: int,
+        relax: Number = 1.0,
+        cancel: Cancel = None,
+    ) -> Float32[Tensor, "C N"]:
         """As `unrolled`, labels first; gradients flow to scores, weights and compatibility."""
         if relax != 1:
             q = unrolled(scores.T, self.filters(), (w1, w2), compatibility, iterations, relax, cancel)
             return q.T.contiguous()
         return _MeanField.apply(self, iterations, cancel, scores, w1, w2, compatibility)
 
-    def spread(self, fields: list[tuple[int, np.ndarray]], rows: Float32[np.ndarray, " n"], width: int, *,
-               transpose: bool) -> None:
+    def spread(
+        self, fields: list[tuple[int, np.ndarray]], rows: Float32[np.ndarray, " n"], width: int, *, transpose: bool
+    ) -> None:
         """Splats and blurs rows of labels onto lattices: fields are pairs of which lattice, and its values."""
         lattices = [self.sides[which].lattice for which, _ in fields]
-        self.shared(passes.splat, amid(*(
-            [(rows, lattice.start_of, lattice.pixel_of, self._weights(which, transpose), values, width, *part)
-             for part in lattice.point_parts] for lattice, (which, values) in zip(lattices, fields, strict=True))))
+        self.shared(
+            passes.splat,
+            amid(
+                *(
+                    [
+                        (
+                            rows,
+                            lattice.start_of,
+                            lattice.pixel_of,
+                            self._weights(which, transpose),
+                            values,
+                            width,
+                            *part,
+                        )
+                        for part in lattice.point_parts
+                    ]
+                    for lattice, (which, values) in zip(lattices, fields, strict=True)
+                )
+            ),
+        )
         axes = range(max(lattice.dimensions for lattice in lattices) + 1)
         for step in axes:
             tasks = []
@@ -159,8 +203,9 @@ class LatticePair:
 class _Unrolled:
     """One inference in compiled loops, and the way back through it."""
 
-    def __init__(self, pair: LatticePair, scores: Tensor, w1: Tensor, w2: Tensor,
-                 compatibility: Tensor | None) -> None:
+    def __init__(
+        self, pair: LatticePair, scores: Tensor, w1: Tensor, w2: Tensor, compatibility: Tensor | None
+    ) -> None:
         self.pair, (self.labels, self.pixels) = pair, scores.shape
         self.width = -(-self.labels // ROW) * ROW
         self.parts = pair.sides[0].lattice.pixel_parts
@@ -195,8 +240,10 @@ class _Unrolled:
         return costs.ravel()
 
     def _values(self) -> list[np.ndarray]:
-        return [self.memory.room(f"values {which}", side.lattice.points * self.width)
-                for which, side in enumerate(self.pair.sides)]
+        return [
+            self.memory.room(f"values {which}", side.lattice.points * self.width)
+            for which, side in enumerate(self.pair.sides)
+        ]
 
     def forward(self, iterations: int, keep: bool, cancel: Cancel) -> Float32[Tensor, "C N"]:
         first, second = self.pair.sides
@@ -210,10 +257,29 @@ class _Unrolled:
             if keep:
                 self.kept.append(q)
                 q = self._rows(f"q {len(self.kept)}")
-            self.pair.shared(loops.respond, [
-                (values[0], first.ids, first.weights, gains[0], values[1], second.ids, second.weights, gains[1],
-                 self.scores, costs, self.labels, q, room(2 * self.width), self.width, *part)
-                for part in self.parts])
+            self.pair.shared(
+                loops.respond,
+                [
+                    (
+                        values[0],
+                        first.ids,
+                        first.weights,
+                        gains[0],
+                        values[1],
+                        second.ids,
+                        second.weights,
+                        gains[1],
+                        self.scores,
+                        costs,
+                        self.labels,
+                        q,
+                        room(2 * self.width),
+                        self.width,
+                        *part,
+                    )
+                    for part in self.parts
+                ],
+            )
         if keep:
             self.kept.append(q)
         return self._lifted(q)
@@ -232,10 +298,32 @@ class _Unrolled:
         for q in reversed(self.kept[:-1]):
             self.pair.spread(list(enumerate(values)), step, self.width, transpose=True)
             products[:] = 0
-            self.pair.shared(loops.hand_back, [
-                (values[0], first.ids, first.weights, gains[0], values[1], second.ids, second.weights, gains[1],
-                 *self.weights, q, costs, self.labels, step, into, mine, room(3 * self.width), self.width, *part)
-                for mine, part in zip(products, self.parts, strict=True)])
+            self.pair.shared(
+                loops.hand_back,
+                [
+                    (
+                        values[0],
+                        first.ids,
+                        first.weights,
+                        gains[0],
+                        values[1],
+                        second.ids,
+                        second.weights,
+                        gains[1],
+                        *self.weights,
+                        q,
+                        costs,
+                        self.labels,
+                        step,
+                        into,
+                        mine,
+                        room(3 * self.width),
+                        self.width,
+                        *part,
+                    )
+                    for mine, part in zip(products, self.parts, strict=True)
+                ],
+            )
             sums += products.sum(axis=0, dtype=np.float64)
         return (self._lifted(into), *self._of_parameters(sums, needed))
 
@@ -247,5 +335,7 @@ class _Unrolled:
             both = -sums.reshape(2, self.width, self.width)[:, : self.labels, : self.labels]
             of_mu = self.weights[0] * both[0] + self.weights[1] * both[1]
             found = [np.sum(self.mu * both[0]), np.sum(self.mu * both[1]), of_mu]
-        return [torch.as_tensor(x, dtype=torch.float32) if is_needed and x is not None else None
-                for x, is_needed in zip(found, needed, strict=True)]
+        return [
+            torch.as_tensor(x, dtype=torch.float32) if is_needed and x is not None else None
+            for x, is_needed in zip(found, needed, strict=True)
+        ]

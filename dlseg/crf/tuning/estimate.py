@@ -45,14 +45,25 @@ class Estimate:
         return self.images * (lattices * self.lattice_seconds + settings * self.setting_seconds) / self.workers
 
     def __str__(self) -> str:
-        return (f"{self.settings} settings × {self.images} images, {self.lattices} lattices for each image: about "
-                f"{duration(self.seconds)} with {self.workers} worker{'s' * (self.workers > 1)} "
-                f"(a lattice {self.lattice_seconds:.2f} s, a setting {self.setting_seconds:.2f} s); each round of "
-                f"refinement at most {self.neighbours} settings, {duration(self.refinement_seconds)}")
+        return (
+            f"{self.settings} settings × {self.images} images, {self.lattices} lattices for each image: about "
+            f"{duration(self.seconds)} with {self.workers} worker{'s' * (self.workers > 1)} "
+            f"(a lattice {self.lattice_seconds:.2f} s, a setting {self.setting_seconds:.2f} s); each round of "
+            f"refinement at most {self.neighbours} settings, {duration(self.refinement_seconds)}"
+        )
 
 
-def estimate(samples: Samples, space: Space | None = None, *, subset: int = 100, seed: int = 10,
-             jobs: int = 1, backend: str = "loky", threads: int = 1, kernel: str = "lattice") -> Estimate:
+def estimate(
+    samples: Samples,
+    space: Space | None = None,
+    *,
+    subset: int = 100,
+    seed: int = 10,
+    jobs: int = 1,
+    backend: str = "loky",
+    threads: int = 1,
+    kernel: str = "lattice",
+) -> Estimate:
     """Times a few of the images that `search` would use, with the arguments it takes; seconds, on this machine."""
     space, indices = checked_space(space), draw(len(samples), subset, seed)
     workers = Workers(jobs, backend, threads)
@@ -63,12 +74,19 @@ def estimate(samples: Samples, space: Space | None = None, *, subset: int = 100,
     times = [_times(samples, index, middle, kernel, workers.threads) for index in few]
     setting = statistics.median(both - one for one, both in times)
     around = space.around(middle, space.steps())
-    return Estimate(len(indices), workers.count(), len(coarse), len(sharing_lattices(coarse)), len(around) - 1,
-                    len(sharing_lattices(around)), statistics.median(one for one, _ in times) - setting, setting)
+    return Estimate(
+        len(indices),
+        workers.count(),
+        len(coarse),
+        len(sharing_lattices(coarse)),
+        len(around) - 1,
+        len(sharing_lattices(around)),
+        statistics.median(one for one, _ in times) - setting,
+        setting,
+    )
 
 
-def _times(samples: Samples, index: int, params: CRFParams, kernel: str,
-           threads: int) -> tuple[float, float]:
+def _times(samples: Samples, index: int, params: CRFParams, kernel: str, threads: int) -> tuple[float, float]:
     """Seconds of one setting, and of two that share their lattices."""
     found = []
     for group in ([params], [params, replace(params, w1=params.w1 * 1.2 + 0.1)]):

@@ -59,8 +59,9 @@ def survey(samples: Readable, index: int, trimap: int) -> Survey:
     return Survey(digest.hexdigest(), truth.size, counts)
 
 
-def run_group(samples: Readable, indices: Sequence[int], group: Sequence[CRFParams], kernel: str,
-              threads: int, trimap: int) -> list[Counts]:
+def run_group(
+    samples: Readable, indices: Sequence[int], group: Sequence[CRFParams], kernel: str, threads: int, trimap: int
+) -> list[Counts]:
     """Counts of each setting of the group, summed over some samples; settings that share sigmas share lattices."""
     sums: list[Counts] = []
     for index in indices:
@@ -75,13 +76,16 @@ def _read(samples: Readable, index: int) -> Scored:
     """A sample as arrays that belong together, or a ValueError that says which one does not."""
     try:
         name, *values = samples[index]
-        image, probs, truth = (to_numpy(field, value)
-                               for field, value in zip(("image", "probs", "truth"), values, strict=True))
+        image, probs, truth = (
+            to_numpy(field, value) for field, value in zip(("image", "probs", "truth"), values, strict=True)
+        )
     except (TypeError, ValueError) as error:
         raise ValueError(f"samples[{index}]: expected (name, image, probs, truth): {error}") from error
     if probs.ndim != 3 or truth.shape != probs.shape[1:] or image.shape[:2] != truth.shape:
-        raise ValueError(f"samples[{index}] ({name}): image {image.shape}, probs {probs.shape}, truth "
-                         f"{truth.shape}; expected (H, W, 3), (C, H, W), (H, W)")
+        raise ValueError(
+            f"samples[{index}] ({name}): image {image.shape}, probs {probs.shape}, truth "
+            f"{truth.shape}; expected (H, W, 3), (C, H, W), (H, W)"
+        )
     if truth.dtype.kind not in "iu":
         raise ValueError(f"samples[{index}] ({name}): truth of {truth.dtype}, expected whole numbers, {VOID} void")
     return Scored(str(name), image, probs, truth)

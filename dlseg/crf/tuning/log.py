@@ -40,16 +40,20 @@ class Log:
         except ValueError:
             document = None
         if not isinstance(document, dict):
-            raise ValueError(f"log: line {number} of {self.path} is no trial of a search; expected a new file "
-                             "or the log of this search")
+            raise ValueError(
+                f"log: line {number} of {self.path} is no trial of a search; expected a new file "
+                "or the log of this search"
+            )
         return document
 
     def _same_search(self, found: dict[str, Any], head: dict[str, Any]) -> None:
         wanted = json.loads(json.dumps(head))
         other = [name for name in sorted({*found, *wanted}) if found.get(name) != wanted.get(name)]
         if other:
-            raise ValueError(f"log: {self.path} belongs to another search: it has another {', '.join(other)}; "
-                             "expected a new file or the log of this search")
+            raise ValueError(
+                f"log: {self.path} belongs to another search: it has another {', '.join(other)}; "
+                "expected a new file or the log of this search"
+            )
 
     def write(self, document: dict[str, Any]) -> None:
         """Appends a line; it is on disk when this returns."""

@@ -94,8 +94,14 @@ class SearchResult:
         order = np.argsort([-trial.mean_iou for trial in self.trials[1:]], kind="stable")[:top]
         chosen = self.trials if top is None else [self.baseline, *(self.trials[1 + i] for i in order)]
         if format == "json":
-            return json.dumps({"images": self.images, "best": self.best.to_dict(),
-                               "trials": [trial.to_dict() for trial in chosen]}, indent=1)
+            return json.dumps(
+                {
+                    "images": self.images,
+                    "best": self.best.to_dict(),
+                    "trials": [trial.to_dict() for trial in chosen],
+                },
+                indent=1,
+            )
         rows = [_row(trial) for trial in chosen]
         if format == "csv":
             out = io.StringIO()
@@ -113,7 +119,8 @@ def _row(trial: Trial) -> list[Any]:
 def _cells(row: list[Any]) -> list[str]:
     settings, measures = row[: -len(MEASURES)], row[-len(MEASURES) :]
     return [f"{value:g}" if isinstance(value, float) else str(value) for value in settings] + [
-        "–" if value is None else f"{100 * value:.2f}" for value in measures]
+        "–" if value is None else f"{100 * value:.2f}" for value in measures
+    ]
 
 
 def _markdown(cells: list[list[str]]) -> str:

@@ -23,9 +23,20 @@ CHUNK = 4  # images per task: small enough to keep all workers busy to the end o
 LATTICES = 4  # pairs of lattices per task: an image is read, and its smoothness lattice built, once for so many
 
 
-def search(samples: Samples, space: Space | None = None, *, subset: int = 100, seed: int = 10,
-           jobs: int = 1, backend: str = "loky", threads: int = 1, log: str | Path | None = None,
-           kernel: str = "lattice", trimap: int = 8, progress: bool = False) -> SearchResult:
+def search(
+    samples: Samples,
+    space: Space | None = None,
+    *,
+    subset: int = 100,
+    seed: int = 10,
+    jobs: int = 1,
+    backend: str = "loky",
+    threads: int = 1,
+    log: str | Path | None = None,
+    kernel: str = "lattice",
+    trimap: int = 8,
+    progress: bool = False,
+) -> SearchResult:
     """The CRF parameters with the best mean IoU on labelled images, coarse to fine (paper, section 4.2).
 
     samples: (name, image (H, W, 3) uint8, probs (C, H, W), truth (H, W) with 255 void) each; a list, or an object
@@ -45,10 +56,18 @@ def search(samples: Samples, space: Space | None = None, *, subset: int = 100, s
     space = checked_space(space)
     with task.workers.ready(task.portions()):
         baseline, digest = task.survey()
-        head = {"space": asdict(space), "images": len(task.indices), "seed": seed, "kernel": kernel,
-                "trimap": trimap, "data": digest}
-        with (opened(None if log is None else Path(log), head) as kept,
-              tqdm(unit="trial", disable=not progress) as bar):
+        head = {
+            "space": asdict(space),
+            "images": len(task.indices),
+            "seed": seed,
+            "kernel": kernel,
+            "trimap": trimap,
+            "data": digest,
+        }
+        with (
+            opened(None if log is None else Path(log), head) as kept,
+            tqdm(unit="trial", disable=not progress) as bar,
+        ):
             return _Rounds(task, space, kept, bar).run(baseline)
 
 
@@ -82,7 +101,8 @@ class _Task:
         chunks = [self.indices[at : at + CHUNK] for at in range(0, len(self.indices), CHUNK)]
         whole = isinstance(self.samples, list | tuple)  # then a task carries its own samples only
         self.chunks: list[tuple[Any, list[int]]] = [
-            ({i: self.samples[i] for i in chunk} if whole else self.samples, chunk) for chunk in chunks]
+            ({i: self.samples[i] for i in chunk} if whole else self.samples, chunk) for chunk in chunks
+        ]
 
     def portions(self) -> list[Any]:
         """What tasks carry, each once."""
@@ -143,8 +163,11 @@ class _Rounds:
         groups = in_tasks(sharing_lattices(waiting), self.task.workers.count())
         self.bar.total = len(self.order)
         self.bar.update(len(self.known) - self.bar.n)
-        tasks = [(portion, chunk, group, self.task.kernel, self.task.workers.threads, self.task.trimap)
-                 for group in groups for portion, chunk in self.task.chunks]
+        tasks = [
+            (portion, chunk, group, self.task.kernel, self.task.workers.threads, self.task.trimap)
+            for group in groups
+            for portion, chunk in self.task.chunks
+        ]
         parts = len(self.task.chunks)
         sums: dict[int, list[Any]] = defaultdict(list)
         for number, counts in self.task.workers.run(run_group, tasks):

@@ -58,8 +58,9 @@ class Space:
 
     def steps(self) -> tuple[float, ...]:
         """Each parameter's step in the coarse round: its smallest gap; 0 where it has one value."""
-        return tuple(min((b - a for a, b in pairwise(axis)), default=0.0)
-                     for axis in (getattr(self, name) for name in AXES))
+        return tuple(
+            min((b - a for a, b in pairwise(axis)), default=0.0) for axis in (getattr(self, name) for name in AXES)
+        )
 
     def around(self, best: CRFParams, steps: tuple[float, ...]) -> list[CRFParams]:
         """All settings at most one step from the best along each parameter that make sense, the best among them."""
@@ -72,8 +73,9 @@ class Space:
         return [self._params(values) for values in product(*axes)]
 
     def _params(self, values: Iterable[float]) -> CRFParams:
-        return CRFParams(**dict(zip(AXES, values, strict=True)), iterations=self.iterations,
-                         normalization=self.normalization)
+        return CRFParams(
+            **dict(zip(AXES, values, strict=True)), iterations=self.iterations, normalization=self.normalization
+        )
 
     def to_json(self) -> str:
         """The space as one JSON object; `from_json` gives it back, equal."""

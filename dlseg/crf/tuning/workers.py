@@ -78,5 +78,6 @@ def _cluster() -> Any:
     try:
         return get_client()
     except ValueError:
-        raise ValueError('backend: "dask" found no cluster; make one first: '
-                         'distributed.Client("scheduler-address:8786")') from None
+        raise ValueError(
+            'backend: "dask" found no cluster; make one first: distributed.Client("scheduler-address:8786")'
+        ) from None

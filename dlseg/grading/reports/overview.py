@@ -52,7 +52,7 @@ def _exercises(documents: list[Result]) -> str:
 
 def _alike(documents: list[Result], out: Path) -> str:
     names = {file_stem(d.submission): d.submission for d in documents}
-    stored = {p.name[1:-len(".prints")]: p for p in sorted(out.glob(".*.prints"))}
+    stored = {p.name[1 : -len(".prints")]: p for p in sorted(out.glob(".*.prints"))}
     prints = {names[stem]: set(json.loads(p.read_text())) for stem, p in stored.items() if stem in names}
     pairs = similarity.alike(prints)[:50]
     cells = (f'<tr><td>{escape(a)}<td>{escape(b)}<td class="number">{share:.0%}' for a, b, share in pairs)

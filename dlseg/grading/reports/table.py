@@ -20,8 +20,9 @@ def render(documents: list[Result]) -> str:
     out.writerow(["submission", "score", "max_score", *ids])
     for document in documents:
         points = {e.id: e.points for e in document.exercises if e.status != "grader_error"}
-        out.writerow([inert(document.submission), document.score, document.max_score,
-                      *(points.get(i, "") for i in ids)])
+        out.writerow(
+            [inert(document.submission), document.score, document.max_score, *(points.get(i, "") for i in ids)]
+        )
     return text.getvalue()
 
 

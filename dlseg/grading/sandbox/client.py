@@ -81,9 +81,14 @@ class Sandbox:
         self._open.callback(self._link.close)
         with theirs:
             self._process = subprocess.Popen(
-                self._command(scratch, theirs.fileno()), pass_fds=[theirs.fileno()], cwd="/",
-                env=self._environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE, start_new_session=True,
+                self._command(scratch, theirs.fileno()),
+                pass_fds=[theirs.fileno()],
+                cwd="/",
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
             )
         self._open.callback(self._end_template)
         try:
@@ -114,9 +119,11 @@ class Sandbox:
         visible = _interpreter()
         contained = self.level == "bubblewrap"
         config = {
-            "level": "limits" if contained else self.level, "uid": self.uid,
+            "level": "limits" if contained else self.level,
+            "uid": self.uid,
             "scratch": str(namespaces.private_folder(visible) if contained else scratch),
-            "visible": [str(p) for p in visible], "hidden": [str(p) for p in self.hidden],
+            "visible": [str(p) for p in visible],
+            "hidden": [str(p) for p in self.hidden],
         }
         python = [sys.executable, "-I", "-B", "-c", BOOT, str(PACKAGE.parent), str(link), json.dumps(config)]
         if self.level != "bubblewrap":
@@ -147,10 +154,17 @@ class Sandbox:
         threads = str(self.threads)
         own = str(namespaces.private_folder(_interpreter()) if self.level in CONTAINED else Path("/tmp"))
         return {
-            "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": own, "TMPDIR": own,
-            "MPLBACKEND": "Agg", "MPLCONFIGDIR": own,
-            "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1",
-            "NUMBA_NUM_THREADS": threads, "CUDA_VISIBLE_DEVICES": "",
+            "PATH": "/usr/bin:/bin",
+            "LC_ALL": "C.UTF-8",
+            "HOME": own,
+            "TMPDIR": own,
+            "MPLBACKEND": "Agg",
+            "MPLCONFIGDIR": own,
+            "OMP_NUM_THREADS": threads,
+            "MKL_NUM_THREADS": threads,
+            "OPENBLAS_NUM_THREADS": "1",
+            "NUMBA_NUM_THREADS": threads,
+            "CUDA_VISIBLE_DEVICES": "",
         }
 
     def run(self, request: dict[str, Any], limits: Limits) -> Outcome:

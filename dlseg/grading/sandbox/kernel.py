@@ -9,8 +9,11 @@ import struct
 
 # system call numbers: (x86_64, aarch64)
 _NUMBERS = {
-    "pivot_root": (155, 41), "mount_setattr": (442, 442), "capset": (126, 91),
-    "landlock_create_ruleset": (444, 444), "landlock_add_rule": (445, 445),
+    "pivot_root": (155, 41),
+    "mount_setattr": (442, 442),
+    "capset": (126, 91),
+    "landlock_create_ruleset": (444, 444),
+    "landlock_add_rule": (445, 445),
     "landlock_restrict_self": (446, 446),
 }
 NEWNS, NEWUTS, NEWIPC = 0x20000, 0x4000000, 0x8000000

@@ -130,13 +130,19 @@ class Notebook:
 
     def says(self, index: int) -> str:
         """Run one cell, wait for it, and return what it printed."""
-        self.page.evaluate(f"""async (index) => {{
+        self.page.evaluate(
+            f"""async (index) => {{
             {CURRENT}.content.activeCellIndex = index;
             await window.jupyterapp.commands.execute("notebook:run-cell");
-        }}""", index)
-        lines: list[str] = self.page.evaluate(f"""(index) => {CURRENT}.content.widgets[index].model.outputs.toJSON()
+        }}""",
+            index,
+        )
+        lines: list[str] = self.page.evaluate(
+            f"""(index) => {CURRENT}.content.widgets[index].model.outputs.toJSON()
             .filter((output) => output.output_type === "stream")
-            .map((output) => [output.text].flat().join(""))""", index)
+            .map((output) => [output.text].flat().join(""))""",
+            index,
+        )
         return "".join(lines).strip()
 
     def restart_kernel(self) -> None:
@@ -146,8 +152,9 @@ class Notebook:
 
     def choose(self, label: str, option: str) -> None:
         """Choose from the drop-down list with this text beside it."""
-        self.page.locator(".widget-dropdown").filter(
-            has=self.page.get_by_text(label, exact=True)).locator("select").select_option(option)
+        self.page.locator(".widget-dropdown").filter(has=self.page.get_by_text(label, exact=True)).locator(
+            "select"
+        ).select_option(option)
 
     def press(self, name: str) -> None:
         """Press the button of this name."""

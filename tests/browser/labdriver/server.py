@@ -40,11 +40,17 @@ class Settings:
         """JupyterLab's settings: nothing that phones, pops up, saves by itself or hides cells outside the view."""
         return {
             "@jupyterlab/apputils-extension:notification": {
-                "fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
+                "fetchNews": "false",
+                "checkForUpdates": False,
+                "doNotDisturbMode": True,
+            },
             "@jupyterlab/apputils-extension:kernels-settings": {
-                "commsOverSubshells": "perCommTarget" if self.subshells else "disabled"},
+                "commsOverSubshells": "perCommTarget" if self.subshells else "disabled"
+            },
             "@jupyterlab/apputils-extension:themes": {
-                "theme": "JupyterLab Dark" if self.dark else "JupyterLab Light", "adaptive-theme": False},
+                "theme": "JupyterLab Dark" if self.dark else "JupyterLab Light",
+                "adaptive-theme": False,
+            },
             "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
             "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none", "scrollPastEnd": False},
         }
@@ -66,10 +72,23 @@ class LabServer:
         (config / "default_setting_overrides.json").write_text(json.dumps(self.settings.overrides()))
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", LAUNCH, "--no-browser", "--allow-root", "--expose-app-in-browser",
-                 "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0",
-                 f"--ServerApp.root_dir={self.root}", f"--IdentityProvider.token={self._token}"],
-                env=self._environment(), stdout=log, stderr=subprocess.STDOUT)
+                [
+                    sys.executable,
+                    "-c",
+                    LAUNCH,
+                    "--no-browser",
+                    "--allow-root",
+                    "--expose-app-in-browser",
+                    "--ServerApp.ip=127.0.0.1",
+                    f"--ServerApp.port={self.port}",
+                    "--ServerApp.port_retries=0",
+                    f"--ServerApp.root_dir={self.root}",
+                    f"--IdentityProvider.token={self._token}",
+                ],
+                env=self._environment(),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
         self._wait_until_up()
         return self
 
@@ -83,8 +102,9 @@ class LabServer:
 
     def api(self, path: str, method: str = "GET") -> Any:
         """Ask the server's REST interface."""
-        request = urllib.request.Request(f"{self.base}/api/{path}", method=method,
-                                         headers={"Authorization": f"token {self._token}"})
+        request = urllib.request.Request(
+            f"{self.base}/api/{path}", method=method, headers={"Authorization": f"token {self._token}"}
+        )
         with urllib.request.urlopen(request, timeout=20) as answer:
             body = answer.read()
         return json.loads(body) if body else None
@@ -106,13 +126,22 @@ class LabServer:
         return f"{self.base}/login?token={self._token}"
 
     def _environment(self) -> dict[str, str]:
-        own = {"HOME": "home", "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "IPYTHONDIR": "ipython",
-               "JUPYTER_RUNTIME_DIR": "run", "JUPYTERLAB_SETTINGS_DIR": "settings", "MPLCONFIGDIR": "matplotlib",
-               "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
+        own = {
+            "HOME": "home",
+            "JUPYTER_CONFIG_DIR": "config",
+            "JUPYTER_DATA_DIR": "data",
+            "IPYTHONDIR": "ipython",
+            "JUPYTER_RUNTIME_DIR": "run",
+            "JUPYTERLAB_SETTINGS_DIR": "settings",
+            "MPLCONFIGDIR": "matplotlib",
+            "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        }
         for name in own.values():
             (self._folder / name).mkdir(exist_ok=True)
-        settings = {"OMP_NUM_THREADS": os.environ.get("DLSEG_TEST_THREADS", "1"),
-                     "PYDEVD_DISABLE_FILE_VALIDATION": "1"}  # else a slow kernel warns of its debugger
+        settings = {
+            "OMP_NUM_THREADS": os.environ.get("DLSEG_TEST_THREADS", "1"),
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        }  # else a slow kernel warns of its debugger
         return {**os.environ, **settings, **{key: str(self._folder / name) for key, name in own.items()}}
 
     def _wait_until_up(self) -> None:

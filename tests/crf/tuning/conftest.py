@@ -10,6 +10,7 @@ from dlseg.crf import Scored, Space
 @pytest.fixture(scope="session")
 def scored(scene):
     """The function that makes some: noisy colours, an often wrong unary, a truth with a void rim."""
+
     def make(count, classes=3):
         samples = []
         for seed in range(count):

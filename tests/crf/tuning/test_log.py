@@ -57,9 +57,13 @@ def test_a_file_cut_anywhere_loses_its_last_line_only(tmp_path):
 
 def test_what_is_not_this_searchs_log_is_refused_and_left_alone(tmp_path):
     path = tmp_path / "log"
-    for content, words in [(b"my notes\n", "line 1"), (b"my notes", "line 1"), (b"[1]\n", "line 1"),
-                           (json.dumps(HEAD).encode() + b"\n{\n", "line 2"),
-                           (json.dumps({**HEAD, "data": "abd"}).encode() + b"\n", "another search: .*data")]:
+    for content, words in [
+        (b"my notes\n", "line 1"),
+        (b"my notes", "line 1"),
+        (b"[1]\n", "line 1"),
+        (json.dumps(HEAD).encode() + b"\n{\n", "line 2"),
+        (json.dumps({**HEAD, "data": "abd"}).encode() + b"\n", "another search: .*data"),
+    ]:
         path.write_bytes(content)
         with pytest.raises(ValueError, match=f"^log: .*{words}"), opened(path, HEAD):
             pass
@@ -80,8 +84,11 @@ def test_another_space_or_other_data_is_refused(scored, small, tmp_path):
     samples, path, coarse = scored(2), tmp_path / "log", replace(small, moves=0)
     search(samples, coarse, log=path)
     changed = [samples[0], samples[1]._replace(truth=np.where(samples[1].truth == 1, 0, samples[1].truth))]
-    for arguments, word in [((samples, replace(coarse, w1=(1, 3))), "space"), ((changed, coarse), "data"),
-                            ((samples[:1], coarse), "data, images")]:
+    for arguments, word in [
+        ((samples, replace(coarse, w1=(1, 3))), "space"),
+        ((changed, coarse), "data"),
+        ((samples[:1], coarse), "data, images"),
+    ]:
         with pytest.raises(ValueError, match=f"another {word}"):
             search(*arguments, log=path)
     assert search(samples, coarse, log=path).done == 0
@@ -92,14 +99,21 @@ def test_another_space_or_other_data_is_refused(scored, small, tmp_path):
 def test_killed_at_random_moments_and_resumed(scored, small, tmp_path, repo, jobs, times):
     samples, path, file = scored(12), tmp_path / "log", tmp_path / "samples.npz"
     samples = [Scored(f"s{i}", *sample[1:]) for i, sample in enumerate(samples)]
-    np.savez(file, **{f"{part}{i}": getattr(sample, part) for i, sample in enumerate(samples)
-                      for part in ("image", "probs", "truth")})
+    np.savez(
+        file,
+        **{
+            f"{part}{i}": getattr(sample, part)
+            for i, sample in enumerate(samples)
+            for part in ("image", "probs", "truth")
+        },
+    )
     expected, chance, kills = search(samples, small), random.Random(jobs), 0
     for _ in range(times):
         had = path.read_bytes().count(b"\n") if path.exists() else 0
         enough = had + chance.randint(1, 3)
-        child = subprocess.Popen([sys.executable, "-c", CHILD, file, small.to_json(), path, str(jobs)], cwd=repo,
-                                 start_new_session=True)
+        child = subprocess.Popen(
+            [sys.executable, "-c", CHILD, file, small.to_json(), path, str(jobs)], cwd=repo, start_new_session=True
+        )
         while child.poll() is None and not (path.exists() and path.read_bytes().count(b"\n") >= enough):
             time.sleep(0.002)
         time.sleep(chance.uniform(0, 0.02))

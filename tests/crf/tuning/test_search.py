@@ -14,8 +14,10 @@ from dlseg.evaluation import ConfusionMatrix, trimap_curve
 
 def measured(samples, params):
     """Mean IoU and trimap mean IoU by the plainest loop there is."""
-    labels = [np.argmax(s.probs if params is None else DenseCRF(s.image, probs=s.probs, threads=1).infer(params), 0)
-              for s in samples]
+    labels = [
+        np.argmax(s.probs if params is None else DenseCRF(s.image, probs=s.probs, threads=1).infer(params), 0)
+        for s in samples
+    ]
     matrix = ConfusionMatrix(len(samples[0].probs))
     for found, sample in zip(labels, samples, strict=True):
         matrix.update(found, sample.truth)
@@ -95,15 +97,25 @@ def test_mistakes_are_named(scored, small, as_users_see_it):
     bad = good[1]._replace(truth=good[1].truth[:-1])
     nan = good[1]._replace(probs=np.full_like(good[1].probs, np.nan))
     other = scored(2, classes=4)[1]
-    for samples, words in [([], "samples: got none"), ([good[0], bad], r"samples\[1\] \(scene1\): image"),
-                           ([good[0], other], "3, 4"), ([good[0], nan], "probs: got NaN"),
-                           ([good[0][:3]], r"samples\[0\]"),
-                           ([good[0]._replace(truth=np.full_like(good[0].truth, 7))], "truth: label 7"),
-                           ([good[0]._replace(truth=good[0].truth.astype(float))], "truth of float64")]:
+    for samples, words in [
+        ([], "samples: got none"),
+        ([good[0], bad], r"samples\[1\] \(scene1\): image"),
+        ([good[0], other], "3, 4"),
+        ([good[0], nan], "probs: got NaN"),
+        ([good[0][:3]], r"samples\[0\]"),
+        ([good[0]._replace(truth=np.full_like(good[0].truth, 7))], "truth: label 7"),
+        ([good[0]._replace(truth=good[0].truth.astype(float))], "truth of float64"),
+    ]:
         with pytest.raises(ValueError, match=words):
             search(samples, small)
-    for arguments, words in [({"jobs": 0}, "jobs"), ({"backend": "mpi"}, "backend"), ({"threads": 0}, "threads"),
-                             ({"subset": 0}, "subset"), ({"kernel": "no"}, "kernel"), ({"trimap": 0}, "width")]:
+    for arguments, words in [
+        ({"jobs": 0}, "jobs"),
+        ({"backend": "mpi"}, "backend"),
+        ({"threads": 0}, "threads"),
+        ({"subset": 0}, "subset"),
+        ({"kernel": "no"}, "kernel"),
+        ({"trimap": 0}, "width"),
+    ]:
         with pytest.raises(ValueError, match=words):
             search(good, small, **arguments)
     with pytest.raises(TypeError, match="space"):
@@ -133,13 +145,35 @@ def cluster(tmp_path, repo):
     folder.mkdir()
     file = folder / "scheduler.json"
     dask = [sys.executable, "-m", "dask"]
-    worker = [*dask, "worker", "--scheduler-file", file, "--nthreads", "1", "--no-nanny", "--no-dashboard",
-              "--local-directory", folder, "--host", "127.0.0.1"]
-    scheduler = [*dask, "scheduler", "--scheduler-file", file, "--host", "127.0.0.1", "--port", "0",
-                 "--no-dashboard"]
+    worker = [
+        *dask,
+        "worker",
+        "--scheduler-file",
+        file,
+        "--nthreads",
+        "1",
+        "--no-nanny",
+        "--no-dashboard",
+        "--local-directory",
+        folder,
+        "--host",
+        "127.0.0.1",
+    ]
+    scheduler = [
+        *dask,
+        "scheduler",
+        "--scheduler-file",
+        file,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--no-dashboard",
+    ]
     with (folder / "log").open("wb") as log:
-        running = [subprocess.Popen(command, cwd=repo, stdout=log, stderr=log)
-                   for command in (scheduler, worker, worker)]
+        running = [
+            subprocess.Popen(command, cwd=repo, stdout=log, stderr=log) for command in (scheduler, worker, worker)
+        ]
         try:
             while not file.exists():
                 assert running[0].poll() is None, (folder / "log").read_text()
@@ -176,8 +210,10 @@ def test_the_best_of_the_papers_box_helps_on_real_scores(voc, samples):
     """Three real images and one setting of the box: both measures rise."""
     from PIL import Image
 
-    few = [Scored(name, image, probs, np.asarray(Image.open(samples / "voc" / "SegmentationClass" / f"{name}.png")))
-           for name, image, probs in voc[:3]]
+    few = [
+        Scored(name, image, probs, np.asarray(Image.open(samples / "voc" / "SegmentationClass" / f"{name}.png")))
+        for name, image, probs in voc[:3]
+    ]
     result = search(few, Space(w1=(5,), sigma_alpha=(50,), sigma_beta=(5,), moves=0))
     assert result.params == CRFParams(5, 50, 5)
     assert result.best.mean_iou > result.baseline.mean_iou

@@ -40,9 +40,22 @@ def test_json_gives_back_an_equal_space(w1, alpha, beta, halvings):
     assert best in space.around(best, space.steps())
 
 
-@pytest.mark.parametrize(("field", "value"), [
-    ("w1", ()), ("w1", (5, 5)), ("sigma_alpha", (60, 50)), ("sigma_beta", (0, 1)), ("sigma_beta", 5), ("w1", "ab"),
-    ("w2", (-1,)), ("halvings", -1), ("moves", 1.5), ("iterations", 0), ("normalization", "no")])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("w1", ()),
+        ("w1", (5, 5)),
+        ("sigma_alpha", (60, 50)),
+        ("sigma_beta", (0, 1)),
+        ("sigma_beta", 5),
+        ("w1", "ab"),
+        ("w2", (-1,)),
+        ("halvings", -1),
+        ("moves", 1.5),
+        ("iterations", 0),
+        ("normalization", "no"),
+    ],
+)
 def test_a_bad_space_is_one_error_that_names_the_field(field, value):
     with pytest.raises((ValueError, TypeError), match=f"^{field}: got .*expected"):
         Space(**{field: value})

@@ -26,8 +26,20 @@ from dlseg.crf.lattice.jit.lanes import (
 
 LOG2E, LN2_HIGH, LN2_LOW = np.float32(1.44269504), np.float32(0.693359375), np.float32(-2.12194440e-4)
 LEAST_EXPONENT = np.float32(-60)
-LOG_TERMS = np.array([7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1,
-                      -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1], np.float32)
+LOG_TERMS = np.array(
+    [
+        7.0376836292e-2,
+        -1.1514610310e-1,
+        1.1676998740e-1,
+        -1.2420140846e-1,
+        1.4249322787e-1,
+        -1.6668057665e-1,
+        2.0000714765e-1,
+        -2.4999993993e-1,
+        3.3333331174e-1,
+    ],
+    np.float32,
+)
 
 
 @operation
@@ -39,10 +51,12 @@ def nearest(typing: Any, a: Any) -> Any:
 @operation
 def _power_of_two(typing: Any, a: Any) -> Any:
     """2 ** a for whole a in -126..127, by writing the exponent's bits."""
+
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         whole = builder.fptosi(arguments[0], INTS)
         bits = builder.shl(builder.add(whole, ir.Constant(INTS, [127] * LANES)), ir.Constant(INTS, [23] * LANES))
         return builder.bitcast(bits, VECTOR)
+
     return lanes(lanes), generate
 
 
@@ -69,18 +83,22 @@ def exp(x):
 @operation
 def _exponent(typing: Any, a: Any) -> Any:
     """e of a = m * 2 ** e, m in 0.5..1, for normal positive a."""
+
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         bits = builder.lshr(builder.bitcast(arguments[0], INTS), ir.Constant(INTS, [23] * LANES))
         return builder.sitofp(builder.sub(bits, ir.Constant(INTS, [126] * LANES)), VECTOR)
+
     return lanes(lanes), generate
 
 
 @operation
 def _mantissa(typing: Any, a: Any) -> Any:
     """m of a = m * 2 ** e, m in 0.5..1, for normal positive a."""
+
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         bits = builder.and_(builder.bitcast(arguments[0], INTS), ir.Constant(INTS, [0x7FFFFF] * LANES))
         return builder.bitcast(builder.or_(bits, ir.Constant(INTS, [0x3F000000] * LANES)), VECTOR)
+
     return lanes(lanes), generate
 
 

@@ -83,37 +83,45 @@ def _pointer(context: Any, builder: Any, array_type: Any, array: Any, offset: An
 @operation
 def load(typing: Any, array: Any, offset: Any) -> Any:
     """array[offset : offset + 8] of a flat float32 array."""
+
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         value = builder.load(_pointer(context, builder, signature.args[0], *arguments))
         value.align = 4
         return value
+
     return lanes(array, types.intp), generate
 
 
 @operation
 def store(typing: Any, array: Any, offset: Any, value: Any) -> Any:
     """array[offset : offset + 8] = value."""
+
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         builder.store(arguments[2], _pointer(context, builder, signature.args[0], *arguments[:2])).align = 4
         return context.get_dummy_value()
+
     return types.void(array, types.intp, lanes), generate
 
 
 @operation
 def item(typing: Any, array: Any, offset: Any) -> Any:
     """array[offset] of a flat array, offset >= 0: spares what indexing does for negative ones."""
+
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
         return context.unpack_value(builder, signature.return_type, builder.gep(data, [arguments[1]]))
+
     return array.dtype(array, types.intp), generate
 
 
 @operation
 def fill(typing: Any, number: Any) -> Any:
     """The same number eight times."""
+
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         one = builder.insert_element(ir.Constant(VECTOR, ir.Undefined), arguments[0], ir.IntType(32)(0))
         return builder.shuffle_vector(one, ir.Constant(VECTOR, ir.Undefined), ir.Constant(INTS, [0] * LANES))
+
     return lanes(types.float32), generate
 
 
@@ -121,7 +129,9 @@ def _two(combine: Callable) -> Any:
     def pair(typing: Any, a: Any, b: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             return combine(builder, *arguments)
+
         return lanes(lanes, lanes), generate
+
     return operation(pair)
 
 
@@ -140,7 +150,9 @@ def _across(combine: Callable) -> Any:
                 turned = ir.Constant(INTS, [(lane + step) % LANES for lane in range(LANES)])
                 value = combine(builder, value, builder.shuffle_vector(value, value, turned))
             return value
+
         return lanes(lanes), generate
+
     return operation(all_lanes)
 
 
@@ -151,27 +163,33 @@ largest = _across(lambda builder, a, b: builder.select(builder.fcmp_ordered(">",
 @operation
 def below(typing: Any, a: Any, b: Any) -> Any:
     """1 where a < b, else 0."""
+
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.uitofp(builder.fcmp_ordered("<", *arguments), VECTOR)
+
     return lanes(lanes, lanes), generate
 
 
 @operation
 def where_equal(typing: Any, a: Any, b: Any, value: Any, other: Any) -> Any:
     """value where a == b, else other."""
+
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         a, b, value, other = arguments
         return builder.select(builder.fcmp_ordered("==", a, b), value, other)
+
     return lanes(lanes, lanes, lanes, lanes), generate
 
 
 @operation
 def first_equal(typing: Any, a: Any, b: Any) -> Any:
     """The first lane where a == b; 8 if there is none."""
+
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         equal = builder.bitcast(builder.fcmp_ordered("==", *arguments), ir.IntType(LANES))
         found = builder.zext(equal, ir.IntType(64))
         return builder.cttz(builder.or_(found, ir.IntType(64)(1 << LANES)), ir.IntType(1)(1))
+
     return types.int64(lanes, lanes), generate
 
 
@@ -179,6 +197,7 @@ def call(name: str, count: int) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kind = ir.FunctionType(VECTOR, [VECTOR] * count)
         return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v8f32"), arguments)
+
     return generate
 
 
@@ -197,14 +216,17 @@ def size(typing: Any, a: Any) -> Any:
 @operation
 def first_lane(typing: Any, a: Any) -> Any:
     """The number in lane 0."""
+
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.extract_element(arguments[0], ir.IntType(32)(0))
+
     return types.float32(lanes), generate
 
 
 @operation
 def prefetch(typing: Any, array: Any, offset: Any) -> Any:
     """Asks for array[offset : offset + 8] ahead of its use."""
+
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
         byte, whole = ir.IntType(8).as_pointer(), ir.IntType(32)
@@ -213,4 +235,5 @@ def prefetch(typing: Any, array: Any, offset: Any) -> Any:
         place = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
         builder.call(function, [place, whole(0), whole(3), whole(1)])  # to read, into every cache, of data
         return context.get_dummy_value()
+
     return types.void(array, types.intp), generate

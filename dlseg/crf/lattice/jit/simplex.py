@@ -32,9 +32,23 @@ from dlseg.crf.lattice.jit.lanes import (
 ZERO, ONE = np.float32(0), np.float32(1)
 BITS, MASK = 4, 15  # a rank's digit when an order is packed into one number: d + 1 <= 16
 MOST = 15  # features
-ODD = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F,
-       0xE220A8397B1DCDAF, 0x6E789E6AA1B965F5, 0x06C45D188009454F, 0xF88BB8A8724C81ED, 0x1B39896A51A8749B,
-       0x53CB9F0C747EA2EB, 0x2C829ABE1F4532E1, 0xC584133AC916AB3D, 0x3EE5789041C98AC3, 0xF3B8488C368CB0A7)
+ODD = (
+    0x9E3779B97F4A7C15,
+    0xC2B2AE3D27D4EB4F,
+    0x165667B19E3779F9,
+    0xD6E8FEB86659FD93,
+    0xA0761D6478BD642F,
+    0xE220A8397B1DCDAF,
+    0x6E789E6AA1B965F5,
+    0x06C45D188009454F,
+    0xF88BB8A8724C81ED,
+    0x1B39896A51A8749B,
+    0x53CB9F0C747EA2EB,
+    0x2C829ABE1F4532E1,
+    0xC584133AC916AB3D,
+    0x3EE5789041C98AC3,
+    0xF3B8488C368CB0A7,
+)
 
 
 def lift_scales(d: int) -> Float32[np.ndarray, " d"]:
@@ -142,4 +156,5 @@ def locator(d: int) -> Any:
                     packed |= np.int64(j) << np.int64(BITS * np.int64(item(rank, 8 * j + lane)))
                     weights[(first + lane) * corners + j] = item(rest, 8 * j + lane)
                 base[first + lane], order[first + lane] = key, packed
+
     return jit(locate)

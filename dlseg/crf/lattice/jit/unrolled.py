@@ -86,8 +86,26 @@ def soften(scores, q, width, start, stop):
 
 
 @inlined
-def _respond(values1, ids1, weights1, gain1, corners1, values2, ids2, weights2, gain2, corners2, scores, costs,
-             labels, q, row, width, start, stop):
+def _respond(
+    values1,
+    ids1,
+    weights1,
+    gain1,
+    corners1,
+    values2,
+    ids2,
+    weights2,
+    gain2,
+    corners2,
+    scores,
+    costs,
+    labels,
+    q,
+    row,
+    width,
+    start,
+    stop,
+):
     potts = len(costs) == 0
     for pixel in range(start, stop):
         for lane in range(0, width, 8):
@@ -106,8 +124,24 @@ def _respond(values1, ids1, weights1, gain1, corners1, values2, ids2, weights2, 
 
 
 @jit
-def respond(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, scores, costs, labels, q, row, width,
-            start, stop):
+def respond(
+    values1,
+    ids1,
+    weights1,
+    gain1,
+    values2,
+    ids2,
+    weights2,
+    gain2,
+    scores,
+    costs,
+    labels,
+    q,
+    row,
+    width,
+    start,
+    stop,
+):
     """q = softmax(scores - costs of both kernels' messages), at every pixel.
 
     gain: (N,) what a lattice's value is multiplied with to be a message. costs: (width, width), costs[l', l] what
@@ -115,17 +149,89 @@ def respond(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, scor
     """
     corners1, corners2 = len(ids1) // len(gain1), len(ids2) // len(gain2)
     if corners1 != 6 or corners2 != 3:
-        _respond(values1, ids1, weights1, gain1, corners1, values2, ids2, weights2, gain2, corners2, scores, costs,
-                 labels, q, row, width, start, stop)
+        _respond(
+            values1,
+            ids1,
+            weights1,
+            gain1,
+            corners1,
+            values2,
+            ids2,
+            weights2,
+            gain2,
+            corners2,
+            scores,
+            costs,
+            labels,
+            q,
+            row,
+            width,
+            start,
+            stop,
+        )
     elif width == 24:
-        _respond(values1, ids1, weights1, gain1, 6, values2, ids2, weights2, gain2, 3, scores, costs, labels, q,
-                 row, 24, start, stop)
+        _respond(
+            values1,
+            ids1,
+            weights1,
+            gain1,
+            6,
+            values2,
+            ids2,
+            weights2,
+            gain2,
+            3,
+            scores,
+            costs,
+            labels,
+            q,
+            row,
+            24,
+            start,
+            stop,
+        )
     elif width == 8:
-        _respond(values1, ids1, weights1, gain1, 6, values2, ids2, weights2, gain2, 3, scores, costs, labels, q,
-                 row, 8, start, stop)
+        _respond(
+            values1,
+            ids1,
+            weights1,
+            gain1,
+            6,
+            values2,
+            ids2,
+            weights2,
+            gain2,
+            3,
+            scores,
+            costs,
+            labels,
+            q,
+            row,
+            8,
+            start,
+            stop,
+        )
     else:
-        _respond(values1, ids1, weights1, gain1, 6, values2, ids2, weights2, gain2, 3, scores, costs, labels, q,
-                 row, width, start, stop)
+        _respond(
+            values1,
+            ids1,
+            weights1,
+            gain1,
+            6,
+            values2,
+            ids2,
+            weights2,
+            gain2,
+            3,
+            scores,
+            costs,
+            labels,
+            q,
+            row,
+            width,
+            start,
+            stop,
+        )
 
 
 @inlined
@@ -150,8 +256,30 @@ def through_softmax(q, gradient, step, into, width, start, stop):
 
 
 @inlined
-def _hand_back(values1, ids1, weights1, gain1, corners1, values2, ids2, weights2, gain2, corners2, weight1,
-               weight2, q, costs, labels, step, into, products, row, width, start, stop):
+def _hand_back(
+    values1,
+    ids1,
+    weights1,
+    gain1,
+    corners1,
+    values2,
+    ids2,
+    weights2,
+    gain2,
+    corners2,
+    weight1,
+    weight2,
+    q,
+    costs,
+    labels,
+    step,
+    into,
+    products,
+    row,
+    width,
+    start,
+    stop,
+):
     potts = len(costs) == 0
     both = len(products) > 2
     one, two = fill(ZERO), fill(ZERO)
@@ -189,8 +317,28 @@ def _hand_back(values1, ids1, weights1, gain1, corners1, values2, ids2, weights2
 
 
 @jit
-def hand_back(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, weight1, weight2, q, costs, labels,
-              step, into, products, row, width, start, stop):
+def hand_back(
+    values1,
+    ids1,
+    weights1,
+    gain1,
+    values2,
+    ids2,
+    weights2,
+    gain2,
+    weight1,
+    weight2,
+    q,
+    costs,
+    labels,
+    step,
+    into,
+    products,
+    row,
+    width,
+    start,
+    stop,
+):
     """`respond`'s derivative, and that of the softmax before it.
 
     values: the lattices' values of the gradient of the scores, filtered by the transposed kernels. gain: (N,) what
@@ -201,14 +349,102 @@ def hand_back(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, we
     """
     corners1, corners2 = len(ids1) // len(gain1), len(ids2) // len(gain2)
     if corners1 != 6 or corners2 != 3:
-        _hand_back(values1, ids1, weights1, gain1, corners1, values2, ids2, weights2, gain2, corners2, weight1,
-                   weight2, q, costs, labels, step, into, products, row, width, start, stop)
+        _hand_back(
+            values1,
+            ids1,
+            weights1,
+            gain1,
+            corners1,
+            values2,
+            ids2,
+            weights2,
+            gain2,
+            corners2,
+            weight1,
+            weight2,
+            q,
+            costs,
+            labels,
+            step,
+            into,
+            products,
+            row,
+            width,
+            start,
+            stop,
+        )
     elif width == 24:
-        _hand_back(values1, ids1, weights1, gain1, 6, values2, ids2, weights2, gain2, 3, weight1, weight2, q,
-                   costs, labels, step, into, products, row, 24, start, stop)
+        _hand_back(
+            values1,
+            ids1,
+            weights1,
+            gain1,
+            6,
+            values2,
+            ids2,
+            weights2,
+            gain2,
+            3,
+            weight1,
+            weight2,
+            q,
+            costs,
+            labels,
+            step,
+            into,
+            products,
+            row,
+            24,
+            start,
+            stop,
+        )
     elif width == 8:
-        _hand_back(values1, ids1, weights1, gain1, 6, values2, ids2, weights2, gain2, 3, weight1, weight2, q,
-                   costs, labels, step, into, products, row, 8, start, stop)
+        _hand_back(
+            values1,
+            ids1,
+            weights1,
+            gain1,
+            6,
+            values2,
+            ids2,
+            weights2,
+            gain2,
+            3,
+            weight1,
+            weight2,
+            q,
+            costs,
+            labels,
+            step,
+            into,
+            products,
+            row,
+            8,
+            start,
+            stop,
+        )
     else:
-        _hand_back(values1, ids1, weights1, gain1, 6, values2, ids2, weights2, gain2, 3, weight1, weight2, q,
-                   costs, labels, step, into, products, row, width, start, stop)
+        _hand_back(
+            values1,
+            ids1,
+            weights1,
+            gain1,
+            6,
+            values2,
+            ids2,
+            weights2,
+            gain2,
+            3,
+            weight1,
+            weight2,
+            q,
+            costs,
+            labels,
+            step,
+            into,
+            products,
+            row,
+            width,
+            start,
+            stop,
+        )

@@ -142,15 +142,43 @@ def _listen(values1, ids1, weights1, gain1, corners1, values2, ids2, weights2, g
 
 
 @inlined
-def _update(values1, ids1, weights1, gain1, corners1, values2, ids2, weights2, gain2, corners2, stale, unary, rest,
-            costs, holds, q, soft, relax, least, decided, labels, row, moved, steps, width, start, stop):
+def _update(
+    values1,
+    ids1,
+    weights1,
+    gain1,
+    corners1,
+    values2,
+    ids2,
+    weights2,
+    gain2,
+    corners2,
+    stale,
+    unary,
+    rest,
+    costs,
+    holds,
+    q,
+    soft,
+    relax,
+    least,
+    decided,
+    labels,
+    row,
+    moved,
+    steps,
+    width,
+    start,
+    stop,
+):
     change, travelled, count = ZERO, 0.0, 0
     apart, potts = len(rest) > 0, len(costs) == 0
     for pixel in range(start, stop):
         if not item(stale, pixel):
             continue
-        _listen(values1, ids1, weights1, gain1, corners1, values2, ids2, weights2, gain2, corners2, row, width,
-                pixel)
+        _listen(
+            values1, ids1, weights1, gain1, corners1, values2, ids2, weights2, gain2, corners2, row, width, pixel
+        )
         folded = fill(item(rest, pixel) if apart else NEVER)
         high = folded
         for lane in range(0, width, 8):
@@ -197,8 +225,33 @@ def _update(values1, ids1, weights1, gain1, corners1, values2, ids2, weights2, g
 
 
 @jit
-def update(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, stale, unary, rest, costs, holds, q,
-           soft, relax, least, decided, labels, row, moved, steps, width, start, stop):
+def update(
+    values1,
+    ids1,
+    weights1,
+    gain1,
+    values2,
+    ids2,
+    weights2,
+    gain2,
+    stale,
+    unary,
+    rest,
+    costs,
+    holds,
+    q,
+    soft,
+    relax,
+    least,
+    decided,
+    labels,
+    row,
+    moved,
+    steps,
+    width,
+    start,
+    stop,
+):
     """Q <- Q + relax (softmax(unary - cost of both kernels' messages) - Q).
 
     stale: pixels to look at. unary: log probabilities of the live labels. rest: those of all folded labels
@@ -213,11 +266,91 @@ def update(values1, ids1, weights1, gain1, values2, ids2, weights2, gain2, stale
     # compiled apart: rows stay in registers, and the corners of an RGB image's lattices are counted beforehand
     corners1, corners2 = len(ids1) // len(gain1), len(ids2) // len(gain2)
     if corners1 != 6 or corners2 != 3:
-        return _update(values1, ids1, weights1, gain1, corners1, values2, ids2, weights2, gain2, corners2, stale,
-                       unary, rest, costs, holds, q, soft, relax, least, decided, labels, row, moved, steps, width,
-                       start, stop)
+        return _update(
+            values1,
+            ids1,
+            weights1,
+            gain1,
+            corners1,
+            values2,
+            ids2,
+            weights2,
+            gain2,
+            corners2,
+            stale,
+            unary,
+            rest,
+            costs,
+            holds,
+            q,
+            soft,
+            relax,
+            least,
+            decided,
+            labels,
+            row,
+            moved,
+            steps,
+            width,
+            start,
+            stop,
+        )
     if width == 8:
-        return _update(values1, ids1, weights1, gain1, 6, values2, ids2, weights2, gain2, 3, stale, unary, rest,
-                       costs, holds, q, soft, relax, least, decided, labels, row, moved, steps, 8, start, stop)
-    return _update(values1, ids1, weights1, gain1, 6, values2, ids2, weights2, gain2, 3, stale, unary, rest,
-                   costs, holds, q, soft, relax, least, decided, labels, row, moved, steps, width, start, stop)
+        return _update(
+            values1,
+            ids1,
+            weights1,
+            gain1,
+            6,
+            values2,
+            ids2,
+            weights2,
+            gain2,
+            3,
+            stale,
+            unary,
+            rest,
+            costs,
+            holds,
+            q,
+            soft,
+            relax,
+            least,
+            decided,
+            labels,
+            row,
+            moved,
+            steps,
+            8,
+            start,
+            stop,
+        )
+    return _update(
+        values1,
+        ids1,
+        weights1,
+        gain1,
+        6,
+        values2,
+        ids2,
+        weights2,
+        gain2,
+        3,
+        stale,
+        unary,
+        rest,
+        costs,
+        holds,
+        q,
+        soft,
+        relax,
+        least,
+        decided,
+        labels,
+        row,
+        moved,
+        steps,
+        width,
+        start,
+        stop,
+    )
