@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from dlseg.course import source
+from dlseg.course import notebook_source
 from dlseg.grading import batch, exercise
 from dlseg.grading.harness import Harness
 from dlseg.grading.intake import Item
@@ -31,9 +31,9 @@ def solved() -> str:
     """Every worked solution of the course in one file."""
     cells = [
         cell.source
-        for path in source.sources(NOTEBOOKS)
-        for cell in source.solved(path).cells
-        if source.solutions(cell.source)
+        for path in notebook_source.sources(NOTEBOOKS)
+        for cell in notebook_source.solved(path).cells
+        if notebook_source.solutions(cell.source)
     ]
     return IMPORTS + "\n\n".join(cells)
 

@@ -14,7 +14,7 @@ import torch
 from timing import machine, save, table
 
 from dlseg.datasets import load
-from dlseg.datasets.memory import InMemory
+from dlseg.datasets.protocols import InMemory
 from dlseg.datasets.voc import Dataset
 from dlseg.networks import create, load_trunk
 from dlseg.networks.saved import open_weights

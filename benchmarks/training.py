@@ -23,7 +23,7 @@ import torch
 from timing import machine, save, table
 
 from dlseg.datasets import load
-from dlseg.datasets.memory import InMemory, LabelledImages
+from dlseg.datasets.protocols import InMemory, LabelledImages
 from dlseg.networks import create
 from dlseg.networks.batch_norm import insert_batch_norm
 from dlseg.training import Recipe, Step, loss_at_stride, train

@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Integer
 from tqdm.auto import tqdm
 
+from dlseg.common.files import claim
 from dlseg.crf import CRFParams
 from dlseg.datasets import voc
-from dlseg.datasets.memory import LabelledImages, names_of
-from dlseg.datasets.whole import claim
+from dlseg.datasets.protocols import LabelledImages, names_of
 from dlseg.evaluation import CONVENTIONS, ConfusionMatrix, Trimap
 from dlseg.networks import Network
 from dlseg.predict import predict

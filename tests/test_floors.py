@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 FLOORS: list[set[str]] = [
+    {"common"},
     {"atrous", "receptive_field", "evaluation", "crf", "images"},
     {"networks", "datasets"},
     {"training", "predict", "scoring", "score_maps"},
@@ -16,7 +17,7 @@ FLOORS: list[set[str]] = [
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 # heavy packages and the lowest floor that may import them when the module is loaded
-LATE = {"matplotlib": 3, "ipywidgets": 4, "anywidget": 4, "IPython": 4, "click": 6}
+LATE = {"matplotlib": 4, "ipywidgets": 5, "anywidget": 5, "IPython": 5, "click": 7}
 LAZY_ONLY = {"pydensecrf"}
 
 

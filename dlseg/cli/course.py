@@ -9,7 +9,7 @@ import click
 from dlseg.course.book import build_book
 from dlseg.course.build import build, build_teacher
 from dlseg.course.catalogue import EXERCISES
-from dlseg.course.faults import check
+from dlseg.course.lint import check
 
 FOLDER = click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path("notebooks"))
 EXERCISES_FOLDER = click.option(

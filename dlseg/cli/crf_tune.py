@@ -61,7 +61,7 @@ def tune(
 ) -> None:
     """Find the CRF's settings for IMAGE with sliders, on a web page that only this computer can open."""
     try:
-        from dlseg.widgets import page
+        from dlseg.widgets import standalone_page
         from dlseg.widgets.subject import make_subject
     except ImportError as error:
         raise click.ClickException(f"the page needs Voilà: pip install 'dlseg[lab]' ({error})") from error
@@ -77,7 +77,7 @@ def tune(
     def say(address: str) -> None:
         click.echo(f"{image.name} is at {address}\nCtrl+C ends it.")
 
-    page.serve(pixels, params.to_json(), names, kernel, arrays, port=port, browser=browser, said=say)
+    standalone_page.serve(pixels, params.to_json(), names, kernel, arrays, port=port, browser=browser, said=say)
 
 
 def read_unary(

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
+from dlseg.common.files import tree_hash
 from dlseg.datasets import cache_folder, shapes
 from dlseg.datasets.check import Report
 from dlseg.datasets.check import check as check_folder
-from dlseg.datasets.whole import tree_hash
 
 
 @click.group()

@@ -17,7 +17,7 @@ from dlseg.datasets.counts import count_labels
 from dlseg.datasets.voc import VOID
 from dlseg.evaluation import render
 from dlseg.evaluation.published import TRIMAP, WIDTHS
-from dlseg.evaluation.tables import Format
+from dlseg.evaluation.render import Format
 from dlseg.scoring import Score, export_results, score_results
 from dlseg.scoring import evaluate as score
 

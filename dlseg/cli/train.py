@@ -14,22 +14,22 @@ import click
 import torch
 
 from dlseg.cli import options
+from dlseg.common.files import tree_hash
 from dlseg.datasets import Dataset, load
 from dlseg.datasets.counts import LabelCounts, count_labels, shared_pictures
-from dlseg.datasets.memory import InMemory, LabelledImages
-from dlseg.datasets.whole import tree_hash
+from dlseg.datasets.protocols import InMemory, LabelledImages
 from dlseg.networks import Network, create, save_weights
-from dlseg.networks.files import Weights
 from dlseg.networks.imagenet import download
 from dlseg.networks.saved import find_weights
+from dlseg.networks.weight_formats import Weights
 from dlseg.networks.weights import pour_weights
 from dlseg.scoring import evaluate
 from dlseg.training import Callback, Recipe
 from dlseg.training import train as train_net
 from dlseg.training.callbacks import EarlyStop, JsonLog, ProgressBar
 from dlseg.training.checkpoint import changes
-from dlseg.training.prepare import resolve
-from dlseg.training.team import joined
+from dlseg.training.distributed import joined
+from dlseg.training.setup import resolve
 
 
 @click.command()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dlseg.course.source import sources, student, text_of
+from dlseg.course.notebook_source import sources, student, text_of
 from dlseg.grading.result import write
 
 VIEW = "application/vnd.jupyter.widget-view+json"

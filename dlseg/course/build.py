@@ -6,24 +6,24 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
-from dlseg.course import source
+from dlseg.course import notebook_source
 from dlseg.course.catalogue import EXERCISES, RUNGS, of_notebook, reference_text
 from dlseg.course.hints import rung_of
-from dlseg.course.source import sources
+from dlseg.course.notebook_source import sources
 from dlseg.grading.exercise import Exercise
 from dlseg.grading.platforms import classroom_workflow, gradescope_zip
-from dlseg.grading.reports.html import page
+from dlseg.grading.reports.layout import page
 from dlseg.grading.result import write
 
 
 def student_notebook(path: Path, exercises: Path = EXERCISES) -> str:
     """The text of the student's notebook that the source at `path` stands for."""
-    return source.text_of(source.student(path, exercises))
+    return notebook_source.text_of(notebook_source.student(path, exercises))
 
 
 def solved_notebook(path: Path, exercises: Path = EXERCISES) -> str:
     """The text of the solved notebook, with nbgrader's markers: what a teacher keeps and releases from."""
-    return source.text_of(source.solved(path, exercises))
+    return notebook_source.text_of(notebook_source.solved(path, exercises))
 
 
 def build(folder: Path, exercises: Path = EXERCISES) -> list[Path]:
@@ -47,7 +47,9 @@ def build_teacher(folder: Path, out: Path, exercises: Path = EXERCISES) -> list[
         CourseError: `out` is, or lies in, the students' folder.
     """
     if folder.resolve() in (out.resolve(), *out.resolve().parents):
-        raise source.CourseError(f"out: {out} is in the students' folder {folder}; choose a folder elsewhere")
+        raise notebook_source.CourseError(
+            f"out: {out} is in the students' folder {folder}; choose a folder elsewhere"
+        )
     return [path for item in sources(folder) for path in _teachers_files(item, out, exercises)]
 
 
@@ -56,7 +58,7 @@ def _teachers_files(path: Path, out: Path, exercises: Path) -> Iterator[Path]:
     solved.parent.mkdir(parents=True, exist_ok=True)
     write(solved, solved_notebook(path, exercises))
     yield solved
-    topic = source.topic(path)
+    topic = notebook_source.topic(path)
     if not (found := of_notebook(topic, exercises)):
         return
     for name in ("solutions", "gradescope", "classroom"):
@@ -74,7 +76,11 @@ def _teachers_files(path: Path, out: Path, exercises: Path) -> Iterator[Path]:
 
 def _answers(path: Path, exercises: Path) -> dict[str, str]:
     """Exercise slug → the text of its answer's cell in the source."""
-    return {cell.id: cell.source for cell in source.solved(path, exercises).cells if source.solutions(cell.source)}
+    return {
+        cell.id: cell.source
+        for cell in notebook_source.solved(path, exercises).cells
+        if notebook_source.solutions(cell.source)
+    }
 
 
 def solution_page(name: str, found: list[Exercise], answers: dict[str, str]) -> str:

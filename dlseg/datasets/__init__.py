@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dlseg.datasets.described import FILE, Described
-from dlseg.datasets.places import EMBEDDED, cache_folder
+from dlseg.datasets.custom_layout import FILE, Described
+from dlseg.datasets.paths import EMBEDDED, cache_folder
 from dlseg.datasets.voc import Dataset, Sample
 from dlseg.datasets.voc2012 import augmented, official
 
@@ -17,7 +17,7 @@ def load(name_or_path: str | Path, split: str) -> Dataset:
 
     Args:
         name_or_path: "shapes", "voc2012", "voc2012-aug", or the path of a folder in VOC's layout or with a
-            `dataset.json` (see `dlseg.datasets.described`).
+            `dataset.json` (see `dlseg.datasets.custom_layout`).
         split: the name of one of its lists, such as "train" or "val".
 
     "shapes" reads what the checkout carries (`val` and `train_sample`) and otherwise makes the whole set, once, in

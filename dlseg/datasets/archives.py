@@ -7,7 +7,7 @@ import tarfile
 import zlib
 from pathlib import Path
 
-from dlseg.datasets.whole import make_whole
+from dlseg.common.files import make_whole
 
 
 def unpack(archive: Path, out: Path, inside: str, name: str) -> None:

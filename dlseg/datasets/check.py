@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from dlseg.datasets import voc
 from dlseg.datasets.counts import LabelCounts, shared_pictures, some
-from dlseg.datasets.described import FILE, Described, described_splits
+from dlseg.datasets.custom_layout import FILE, Described, described_splits
 from dlseg.images import read_image
 
 SUBFOLDERS = ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation")

@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Integer, UInt8
 from tqdm.auto import tqdm
 
-from dlseg.datasets.memory import LabelledImages, files_of
-from dlseg.datasets.places import cache_folder
+from dlseg.common.files import write_whole
+from dlseg.datasets.paths import cache_folder
+from dlseg.datasets.protocols import LabelledImages, files_of
 from dlseg.datasets.voc import VOID
-from dlseg.datasets.whole import write_whole
 
 SHOWN = 12  # classes spelled out in a line
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from dlseg.datasets.places import EMBEDDED
+from dlseg.datasets.paths import EMBEDDED
 from dlseg.datasets.voc import read_indices, refuse_values, size
 from dlseg.images import read_image
 

@@ -11,9 +11,9 @@ from PIL import Image
 from scipy.io import loadmat
 from tqdm.auto import tqdm
 
+from dlseg.common.files import make_whole, write_whole
 from dlseg.datasets import voc
 from dlseg.datasets.lists import read_entries, stem
-from dlseg.datasets.whole import make_whole, write_whole
 
 
 def merge(voc_root: str | Path, sbd: str | Path, jobs: int = 1, progress: bool = True) -> dict[str, int]:

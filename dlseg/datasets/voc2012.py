@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from dlseg.datasets.places import cache_folder
+from dlseg.datasets.paths import cache_folder
 from dlseg.datasets.voc import Dataset
 
 LENGTHS = {"train": 1464, "val": 1449, "trainval": 2913, "test": 1456, "train_aug": 10_582, "trainval_aug": 12_031}

@@ -5,7 +5,7 @@ Paper, section 5: intersection over union of pixels, averaged over the 21 classe
 
 from dlseg.evaluation.matrix import CONVENTIONS, VOID, ConfusionMatrix, Convention
 from dlseg.evaluation.published import TRIMAP
-from dlseg.evaluation.tables import FORMATS, render
+from dlseg.evaluation.render import FORMATS, render
 from dlseg.evaluation.trimap import Trimap, trimap_band, trimap_curve
 
 __all__ = [

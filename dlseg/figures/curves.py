@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from dlseg.figures.stills import INK, Still
+from dlseg.figures.panels import INK, Still
 from dlseg.training import Recipe
 
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#e69f00", "#009e73", "#909090"  # Okabe and Ito's

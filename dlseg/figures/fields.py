@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from scipy.ndimage import gaussian_filter
 
-from dlseg.figures.heat import heat_over
+from dlseg.figures.colormaps import heat_over
 from dlseg.figures.labels import RGB
-from dlseg.figures.marks import BLACK, ORANGE, WHITE, Mark, Number, Place, dots, enlarged, outline, paint
-from dlseg.figures.stills import Bar, Panel
+from dlseg.figures.overlays import BLACK, ORANGE, WHITE, Mark, Number, Place, dots, enlarged, outline, paint
+from dlseg.figures.panels import Bar, Panel
 
 Box = tuple[Number, Number, Number, Number]
 MEAN_PIXEL = (123, 117, 104)  # what padding with zeros is like, once the mean is taken off

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, Rectangle
 
-from dlseg.figures.stills import INK, Still
+from dlseg.figures.panels import INK, Still
 
 TAP, HOLE, LINE, SELECTED = "#e69f00", "#ffffff", "#b0b0b0", "#0072b2"  # Okabe and Ito's orange and blue
 CELL, WORDS = 0.3, 7  # inches a cell; cells that the words over a filter take

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
-from dlseg.figures.stills import INK, Still
+from dlseg.figures.panels import INK, Still
 
 # columns: two sides of a triangle; its third is their difference
 BASIS = np.array([[1.0, 0.5], [0.0, np.sqrt(0.75)]])

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from dlseg.evaluation.published import TRIMAP
 from dlseg.figures.curves import dress
-from dlseg.figures.stills import INK, Still, class_name
+from dlseg.figures.panels import INK, Still, class_name
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")  # Okabe and Ito's
 MARKERS = "osD^vP"

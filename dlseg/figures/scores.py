@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float, Integer
 
 from dlseg.evaluation import trimap_band
-from dlseg.figures.heat import entropy
+from dlseg.figures.colormaps import entropy
 from dlseg.figures.labels import RGB, VOID, check_image, check_labels, faded, overlay, present
-from dlseg.figures.marks import BLUE, ORANGE, PURPLE, VERMILION, Mark, paint
-from dlseg.figures.stills import Bar, Panel, Still, class_name, heat_panel, panels
+from dlseg.figures.overlays import BLUE, ORANGE, PURPLE, VERMILION, Mark, paint
+from dlseg.figures.panels import Bar, Panel, Still, class_name, heat_panel, panels
 
 MOST = 6  # classes shown where none are chosen
 

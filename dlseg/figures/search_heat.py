@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 
 from dlseg.crf import SearchResult, Trial
 from dlseg.crf.params import both
-from dlseg.figures.stills import INK, Still
+from dlseg.figures.panels import INK, Still
 
 Measure = Callable[[Trial], float | None]
 Gains = dict[tuple[float, float], float]  # (sigma_beta, sigma_alpha) -> points

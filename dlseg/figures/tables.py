@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from dlseg.figures.stills import INK, Still
+from dlseg.figures.panels import INK, Still
 from dlseg.networks.table2 import Row
 
 OURS, PAPER_COLOUR, THIRD = "#0072b2", "#e69f00", "#56b4e9"  # Okabe and Ito's blue, orange and sky

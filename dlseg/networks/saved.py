@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlseg.networks import Network, create
-from dlseg.networks.files import Weights, read_weights
+from dlseg.networks.weight_formats import Weights, read_weights
 from dlseg.networks.weights import WEIGHTS, fill, infer_spec
 
 SPEC = {"variant", "num_classes", "width", "geometry"}
@@ -37,8 +37,8 @@ def find_weights(source: str | Path, variant: str = "deeplab-largefov") -> tuple
     """A weights file, its tensors, and what is known of it: the JSON beside it, or what the file itself says.
 
     Args:
-        source: the path of a file of any kind that `dlseg.networks.files` reads, or `"shapes"` for the shipped
-            one of `variant`.
+        source: the path of a file of any kind that `dlseg.networks.weight_formats` reads, or `"shapes"` for the
+            shipped one of `variant`.
     """
     path = WEIGHTS / f"{variant}-shapes.safetensors" if source == "shapes" else Path(source)
     if not path.is_file():

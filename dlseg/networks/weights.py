@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dlseg.networks.files import State, Weights, read_weights
 from dlseg.networks.imagenet import adopt, download, pour, vgg16_shapes
 from dlseg.networks.network import Network
 from dlseg.networks.transfer import Transfer
+from dlseg.networks.weight_formats import State, Weights, read_weights
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "data" / "weights"
 
@@ -52,7 +52,7 @@ def spec_of(net: Network) -> dict[str, Any]:
 def load_weights(net: Network, source: str | Path) -> None:
     """Fill `net` in place.
 
-    `source` is the path of a weights file of any kind that `dlseg.networks.files` reads; "shapes" for
+    `source` is the path of a weights file of any kind that `dlseg.networks.weight_formats` reads; "shapes" for
     data/weights/{variant}-shapes.safetensors; or "imagenet" to download VGG-16's public weights. Those, also
     from a path, are poured in as the paper did: fully connected → convolution, decimated, other classes anew.
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
+from dlseg.common.files import claim
 from dlseg.crf import CRFParams
 from dlseg.datasets.lists import ENDINGS
-from dlseg.datasets.whole import claim
 from dlseg.images import read_image
 from dlseg.networks import Network
 from dlseg.predict import predict

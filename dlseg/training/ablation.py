@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from dlseg.common.files import claim
 from dlseg.datasets import load
-from dlseg.datasets.memory import InMemory, LabelledImages
-from dlseg.datasets.whole import claim
+from dlseg.datasets.protocols import InMemory, LabelledImages
 from dlseg.networks import Network, create, load_trunk, save_weights
 from dlseg.networks.saved import open_weights
 from dlseg.scoring import evaluate

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from dlseg.datasets.memory import LabelledImages
+from dlseg.datasets.protocols import LabelledImages
 from dlseg.datasets.transforms import crop_and_mirror, to_input
 from dlseg.training.recipe import Recipe
 

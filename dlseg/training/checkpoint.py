@@ -15,10 +15,10 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 
-from dlseg.datasets.memory import LabelledImages, names_of
+from dlseg.datasets.protocols import LabelledImages, names_of
 from dlseg.networks import Network
+from dlseg.training.distributed import team
 from dlseg.training.recipe import Recipe
-from dlseg.training.team import team
 
 FORMAT = 2
 # what may differ when a run goes on: none of it changes which samples come, or what is trained

@@ -14,14 +14,14 @@ from jaxtyping import Float, Integer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dlseg.datasets.memory import LabelledImages
+from dlseg.datasets.protocols import LabelledImages
 from dlseg.datasets.transforms import VOID
 from dlseg.networks import Network
 from dlseg.training import checkpoint as checkpoints
 from dlseg.training.batches import batches
-from dlseg.training.prepare import default_workers, number_type, parameter_groups, prepared, refuse, resolve
+from dlseg.training.distributed import team, without_exchange
 from dlseg.training.recipe import Recipe
-from dlseg.training.team import team, without_exchange
+from dlseg.training.setup import default_workers, number_type, parameter_groups, prepared, refuse, resolve
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def train(
     the file goes on from it and ends with the very weights of an uninterrupted one (on a CPU, with the same number
     of threads). The file is removed when the run is complete, unless `keep_checkpoint`.
 
-    Under torchrun (`dlseg.training.team.joined`) each process computes its share of every batch, and all end with
-    the same weights; every process calls its callbacks, with the same `Step`.
+    Under torchrun (`dlseg.training.distributed.joined`) each process computes its share of every batch, and all
+    end with the same weights; every process calls its callbacks, with the same `Step`.
 
     Args:
         net: a labeller. Afterwards it is where it was, and plain: what the recipe put in is folded away.

@@ -14,12 +14,9 @@ from PIL import Image
 from dlseg.atrous import Window
 from dlseg.datasets import load
 from dlseg.figures import Bar, Mark, enlarged, heat
-from dlseg.figures.marks import BLACK, ORANGE, PURPLE, SKY
+from dlseg.figures.overlays import BLACK, ORANGE, PURPLE, SKY
 from dlseg.images import as_rgb
-from dlseg.widgets.cell import shown
-from dlseg.widgets.drawing import Drawing
-from dlseg.widgets.explorer import Explorer, choice, whole_slider
-from dlseg.widgets.holes import (
+from dlseg.widgets.atrous_model import (
     CONVOLUTION,
     FILTERS,
     LAYERS,
@@ -32,6 +29,9 @@ from dlseg.widgets.holes import (
     pools,
     window,
 )
+from dlseg.widgets.display import shown
+from dlseg.widgets.drawing import Drawing
+from dlseg.widgets.explorer import Explorer, choice, whole_slider
 
 SIDE = 384  # pixels of a picture on the page
 STRIDE = 4  # of the map, in pixels of the image

@@ -11,8 +11,8 @@ from jaxtyping import UInt8
 from dlseg.crf import CRFParams
 from dlseg.figures import Still, label_panel, panels
 from dlseg.widgets.canvas import shown_size
-from dlseg.widgets.cell import Shown, shown
 from dlseg.widgets.controls import CONTROLS
+from dlseg.widgets.display import Shown, shown
 from dlseg.widgets.live import Live
 from dlseg.widgets.planes import decimated
 from dlseg.widgets.refiner import Refined

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float, Integer, UInt8
 
 from dlseg.figures import Bar, Mark, Panel, dots, heat, overlay, paint, present, scale_table
-from dlseg.figures.heat import faded_table, heat_over, levels
-from dlseg.figures.marks import BLACK, WHITE
+from dlseg.figures.colormaps import faded_table, heat_over, levels
+from dlseg.figures.overlays import BLACK, WHITE
 from dlseg.widgets.planes import Plane, label_plane
 
 UNTOUCHED = 1  # alpha of a row that leaves the photo as it is; 0 would be its pale grey

@@ -12,11 +12,11 @@ from typing import Any, Generic, TypeVar
 import ipywidgets
 
 from dlseg.figures import Still, panels
+from dlseg.widgets.accessibility import explorer_box
 from dlseg.widgets.canvas import LabelCanvas, encode_photo
-from dlseg.widgets.cell import Shown
+from dlseg.widgets.display import Shown
 from dlseg.widgets.drawing import Drawing
 from dlseg.widgets.live import Live
-from dlseg.widgets.speak import explorer_box
 
 State = TypeVar("State")
 Answer = TypeVar("Answer")

@@ -20,11 +20,11 @@ from dlseg.figures.tables import draw_fields, draw_parameters
 from dlseg.images import as_rgb
 from dlseg.networks.table2 import show
 from dlseg.networks.variants import GeometryName
-from dlseg.widgets.cell import shown
+from dlseg.widgets.accessibility import explorer_box
+from dlseg.widgets.display import shown
 from dlseg.widgets.drawing import Drawing
 from dlseg.widgets.explorer import Explorer, choice
-from dlseg.widgets.fields import NETS, Seen, layers, narrow_net, rows, seen
-from dlseg.widgets.speak import explorer_box
+from dlseg.widgets.field_model import NETS, Seen, layers, narrow_net, rows, seen
 
 SIDE = 306  # of the paper's crop, px: the default image's; larger images of one's own are worked on at up to 400
 MARGIN = 72  # px of padding shown round the image: room for what a field covers beyond it
@@ -199,7 +199,7 @@ def field_explorer(net: str = "deeplab-largefov", image: Any = None) -> FieldExp
     """Click a unit of any layer: its field, where its taps look, and by gradient how much each pixel counts.
 
     Args:
-        net: the variant to begin with, one of `dlseg.widgets.fields.NETS`.
+        net: the variant to begin with, one of `dlseg.widgets.field_model.NETS`.
         image: uint8 RGB, (H, W, 3), at least 64 × 64 pixels; default: a photograph of a cat at the paper's size,
             306 × 306. Above 400 pixels it is worked on smaller.
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, Integer, UInt8
 
 from dlseg.datasets.voc import palette
 from dlseg.figures import Bar, entropy, scale_table
-from dlseg.figures.heat import levels
+from dlseg.figures.colormaps import levels
 
 UNSAID = 255  # in a map of scribbles: no label was given here
 BARELY = 1  # alpha in a plane's table: the photo shows through as it is

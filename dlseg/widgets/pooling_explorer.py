@@ -14,12 +14,12 @@ from dlseg.datasets import load
 from dlseg.evaluation import ConfusionMatrix
 from dlseg.figures import Bar, Mark, enlarged, grid_lines, outline
 from dlseg.figures.labels import check_labels
-from dlseg.figures.marks import ORANGE, SKY
+from dlseg.figures.overlays import ORANGE, SKY
 from dlseg.images import as_rgb
-from dlseg.widgets.cell import shown
+from dlseg.widgets.display import shown
 from dlseg.widgets.drawing import Drawing
 from dlseg.widgets.explorer import Explorer, choice, whole_slider
-from dlseg.widgets.shifting import VOID, best_labels, classifier, first_centre, moved, scores_at, spread
+from dlseg.widgets.pooling_model import VOID, best_labels, classifier, first_centre, moved, scores_at, spread
 
 STRIDES = (32, 16, 8)
 FARTHEST = 32  # px that the image can be shifted either way

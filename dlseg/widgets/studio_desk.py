@@ -11,10 +11,10 @@ from typing import Any
 import ipywidgets
 
 from dlseg.crf import CRFParams
+from dlseg.widgets.accessibility import explorer_box
 from dlseg.widgets.controls import CONTROLS, put, slider
 from dlseg.widgets.planes import decimated
 from dlseg.widgets.refiner import Refined
-from dlseg.widgets.speak import explorer_box
 from dlseg.widgets.studio_bench import Asked
 from dlseg.widgets.studio_inputs import HAND, NET, StudioInputs
 from dlseg.widgets.studio_screen import StudioScreen

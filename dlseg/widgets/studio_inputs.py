@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import ipywidgets
 
-from dlseg.widgets.photo import PhotoButton
+from dlseg.widgets.photo_upload import PhotoButton
 from dlseg.widgets.planes import UNSAID
 from dlseg.widgets.studio_tools import ROW, look, put_options
 

@@ -13,19 +13,19 @@ import numpy as np
 import torch
 
 from dlseg.datasets import Dataset, Sample, load
-from dlseg.datasets.memory import InMemory, LabelledImages
+from dlseg.datasets.protocols import InMemory, LabelledImages
 from dlseg.figures import Chart, Still, panels
 from dlseg.figures.curves import SMOOTH, draw_loss, draw_score
 from dlseg.networks import Network, create, load_trunk
 from dlseg.networks.saved import open_weights
 from dlseg.training import Recipe
-from dlseg.widgets.cell import shown
+from dlseg.widgets.accessibility import explorer_box
 from dlseg.widgets.chart import Chart as Graph
 from dlseg.widgets.chart import Curves
+from dlseg.widgets.display import shown
 from dlseg.widgets.drawing import Drawing
 from dlseg.widgets.explorer import Explorer, choice
-from dlseg.widgets.speak import explorer_box
-from dlseg.widgets.trainer import FAILED, PAUSED, READY, RUNNING, STOPPED, Snapshot, Trainer
+from dlseg.widgets.training_run import FAILED, PAUSED, READY, RUNNING, STOPPED, Snapshot, Trainer
 
 HELD_OUT = 12  # validation images that the mean IoU is of
 EVERY = 10  # iterations from snapshot to snapshot, and from checkpoint to checkpoint

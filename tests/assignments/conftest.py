@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dlseg.course import source
+from dlseg.course import notebook_source
 from dlseg.grading import exercise
 from dlseg.grading.sandbox.client import Sandbox, open_best
 
@@ -35,8 +35,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 @pytest.fixture(scope="session")
 def solutions() -> dict[str, str]:
     """Exercise id → the answer in the solved notebook."""
-    cells = [cell for path in source.sources(NOTEBOOKS) for cell in source.solved(path).cells]
-    answers = {cell.id: cell.source for cell in cells if source.solutions(cell.source)}
+    cells = [cell for path in notebook_source.sources(NOTEBOOKS) for cell in notebook_source.solved(path).cells]
+    answers = {cell.id: cell.source for cell in cells if notebook_source.solutions(cell.source)}
     return {found.id: answers[found.slug] for found in exercise.load(EXERCISES) if found.slug in answers}
 
 

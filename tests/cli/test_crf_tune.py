@@ -11,7 +11,7 @@ from PIL import Image
 
 from dlseg.cli import main
 from dlseg.cli.crf_tune import read_scores
-from dlseg.widgets import page
+from dlseg.widgets import standalone_page
 from dlseg.widgets.subject import SCRIBBLE_NAMES
 
 LOGITS = np.random.default_rng(0).normal(size=(3, 5, 6)).astype(np.float16)
@@ -42,7 +42,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     ) -> None:
         calls.append({"image": image, "params": params, "classes": classes, "kernel": kernel, **arrays, **options})
 
-    monkeypatch.setattr(page, "serve", serve)
+    monkeypatch.setattr(standalone_page, "serve", serve)
     return calls
 
 

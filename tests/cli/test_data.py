@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dlseg.cli import main
+from dlseg.common.files import tree_hash
 from dlseg.datasets import shapes, voc
-from dlseg.datasets.whole import tree_hash
 
 SMALL = ["--train", "3", "--val", "2", "--jobs", "1"]
 
@@ -25,7 +25,7 @@ def dlseg(*arguments: str | Path) -> Result:
 
 def start(out: Path, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "dlseg", "data", "make", "shapes", "--out", str(out), *arguments]
-    root = str(Path(shapes.__file__).parents[2])
+    root = str(Path(shapes.__file__).parents[3])
     environment = {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True

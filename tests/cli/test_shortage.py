@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from dlseg.cli import main
-from dlseg.training.prepare import resolve
+from dlseg.training.setup import resolve
 
 
 def run(*arguments: object) -> Result:

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from dlseg.cli import main
 from dlseg.course.build import build, build_teacher, solved_notebook, student_notebook
-from dlseg.course.faults import check
-from dlseg.course.source import CourseError
+from dlseg.course.lint import check
+from dlseg.course.notebook_source import CourseError
 from dlseg.grading import submission
 
 EXERCISES = '''

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlseg.datasets import png, voc
+from dlseg.datasets import voc
 from dlseg.datasets.photos import load_photo, photos
+from dlseg.datasets.shapes import png
 
 
 def test_names() -> None:

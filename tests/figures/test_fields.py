@@ -5,7 +5,7 @@ import pytest
 
 from dlseg.figures import field_panel, heat_over, scale_table
 from dlseg.figures.fields import MEAN_PIXEL, SIDE, framed, smoothed
-from dlseg.figures.marks import ORANGE, WHITE
+from dlseg.figures.overlays import ORANGE, WHITE
 
 IMAGE = np.random.default_rng(1).integers(0, 256, (40, 48, 3), dtype=np.uint8)
 

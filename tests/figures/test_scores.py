@@ -17,7 +17,7 @@ from dlseg.figures import (
     trimap_panel,
 )
 from dlseg.figures.labels import faded, hatch
-from dlseg.figures.marks import BLUE, ORANGE, PURPLE, VERMILION
+from dlseg.figures.overlays import BLUE, ORANGE, PURPLE, VERMILION
 
 RANDOM = np.random.default_rng(5)
 SCORES = RANDOM.normal(0, 3, (8, 6, 7)).astype(np.float32)

@@ -15,7 +15,7 @@ import pytest
 
 from dlseg.grading import batch, reports
 from dlseg.grading.harness import Evidence
-from dlseg.grading.reports import overview, similarity, table
+from dlseg.grading.reports import class_page, gradebook_csv, similarity
 from dlseg.grading.reports.pictures import comparison
 from dlseg.grading.result import STATUSES, ExerciseResult, Result, TestResult, summarize
 
@@ -219,7 +219,7 @@ def test_pictures() -> None:
 
 
 def test_class_list() -> None:
-    rows = list(csv.DictReader(io.StringIO(table.render(DOCUMENTS))))
+    rows = list(csv.DictReader(io.StringIO(gradebook_csv.render(DOCUMENTS))))
     assert [r["submission"] for r in rows] == ["good", "bad", "evil", "'=1+1"]
     assert [r["a.b"] for r in rows] == ["5.0", "2.5", "", ""]
 
@@ -238,11 +238,11 @@ def test_overview(tmp_path: Path) -> None:
         (tmp_path / f".{name}.prints").write_text(json.dumps(sorted(similarity.fingerprint([text]))))
     (tmp_path / "good.html").write_text("")
     page = Page()
-    page.feed(overview.render(DOCUMENTS, tmp_path))
+    page.feed(class_page.render(DOCUMENTS, tmp_path))
     assert "script" not in page.tags and page.addresses[-1] == "good.html"
     pairs = similarity.alike({p.stem[1:]: set(json.loads(p.read_text())) for p in tmp_path.glob(".*.prints")})
     assert [(a, b) for a, b, _ in pairs] == [("bad", "good")] and pairs[0][2] > 0.9
-    assert overview.render([], tmp_path)
+    assert class_page.render([], tmp_path)
 
 
 def test_not_a_document() -> None:

@@ -20,7 +20,7 @@ from dlseg.grading import batch, frames, harness, judge, parsing, reports, toler
 from dlseg.grading.exercise import Exercise, Test
 from dlseg.grading.harness import Harness
 from dlseg.grading.intake import Item, collect, safe_name
-from dlseg.grading.reports import table
+from dlseg.grading.reports import gradebook_csv
 from dlseg.grading.result import Result, file_stem
 from dlseg.grading.sandbox.client import Outcome, Sandbox
 from dlseg.grading.sandbox.job import Ended, Limits
@@ -495,10 +495,10 @@ FORMULAS = [
 
 @pytest.mark.parametrize("name", FORMULAS)
 def test_no_name_is_a_formula(name: str) -> None:
-    text = table.inert(name)
+    text = gradebook_csv.inert(name)
     for part in text.replace(";", ",").replace("\t", ",").replace("\n", ",").split(","):
         assert part.strip()[:1] not in tuple("=+-@|%＝＋－＠﹣"), text
-    assert table.inert("smith-jane; 2nd =try") == "smith-jane; 2nd =try"
+    assert gradebook_csv.inert("smith-jane; 2nd =try") == "smith-jane; 2nd =try"
 
 
 @pytest.mark.parametrize("name", ["\x1b]0;title\x07x", "\x1b[2J", "a\rb", "a\u202eb", "\x9b31m", "\udcff"])

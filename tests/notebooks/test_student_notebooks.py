@@ -13,7 +13,7 @@ import nbformat
 import pytest
 
 from dlseg.course.build import solved_notebook, student_notebook
-from dlseg.course.source import sources
+from dlseg.course.notebook_source import sources
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 SOURCES = sources(FOLDER)

@@ -8,7 +8,7 @@ import torch
 from dlseg.datasets.transforms import crop_and_mirror, pad_to, to_input
 from dlseg.training import Recipe
 from dlseg.training.batches import Samples, batches
-from dlseg.training.team import Team
+from dlseg.training.distributed import Team
 
 RECIPE = Recipe(crop=42, batch=4, iterations=30)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dlseg.datasets import Dataset, Sample, load
-from dlseg.datasets.memory import InMemory
+from dlseg.datasets.protocols import InMemory
 from dlseg.networks import create, load_trunk
 from dlseg.networks.saved import open_weights
 from dlseg.scoring import evaluate

@@ -11,8 +11,8 @@ from dlseg.networks import create
 from dlseg.networks.batch_norm import fold_batch_norm, insert_batch_norm
 from dlseg.training import Recipe, Step, loss_at_stride, train
 from dlseg.training.dropout import SampleDropout
-from dlseg.training.prepare import parameter_groups, prepared
 from dlseg.training.pretraining import pretrain
+from dlseg.training.setup import parameter_groups, prepared
 
 RECIPE = Recipe(crop=42, batch=4, iterations=30, lr=2e-3, classifier_lr_factor=2.0, schedule="poly")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dlseg.grading.exercise import Exercise
 from dlseg.grading.harness import Evidence
-from dlseg.grading.reports import classroom, gradescope, nbgrader, overview, page, table
+from dlseg.grading.reports import class_page, classroom, gradebook_csv, gradescope, nbgrader, student_page
 from dlseg.grading.result import Result, write
 
 Render = Callable[[Result, list[Exercise], Evidence], str]
@@ -28,7 +28,7 @@ SINGLE: dict[str, Report] = {
     "gradescope": Report(".gradescope.json", gradescope.render),
     "classroom": Report(".classroom.txt", classroom.render),
     "nbgrader": Report(".nbgrader.json", nbgrader.render),
-    "html": Report(".html", page.render),
+    "html": Report(".html", student_page.render),
 }
 KINDS = (*SINGLE, "csv")
 
@@ -41,6 +41,6 @@ def write_overview(out: Path, kinds: tuple[str, ...]) -> None:
             with contextlib.suppress(OSError, ValueError):  # somebody else's file
                 documents.append(Result.from_json(path.read_text(encoding="utf-8")))
     if "csv" in kinds:
-        write(out / "grades.csv", table.render(documents))
+        write(out / "grades.csv", gradebook_csv.render(documents))
     if "html" in kinds:
-        write(out / "index.html", overview.render(documents, out))
+        write(out / "index.html", class_page.render(documents, out))

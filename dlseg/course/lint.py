@@ -13,7 +13,7 @@ from typing import Any
 
 from dlseg.course.build import student_notebook
 from dlseg.course.catalogue import EXERCISES, of_notebook
-from dlseg.course.source import MARKERS, solutions, solved, sources, topic
+from dlseg.course.notebook_source import MARKERS, solutions, solved, sources, topic
 from dlseg.grading.exercise import Exercise
 
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")

@@ -11,7 +11,7 @@ from dlseg.datasets.transforms import to_input
 from dlseg.networks.saved import open_weights
 from dlseg.widgets import pooling_explorer
 from dlseg.widgets.pooling_explorer import SCENE, way
-from dlseg.widgets.shifting import VOID, best_labels, between, first_centre, moved, scores_at, spread
+from dlseg.widgets.pooling_model import VOID, best_labels, between, first_centre, moved, scores_at, spread
 
 RANDOM = np.random.default_rng(2)
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
-from dlseg.datasets.dice import Dice
-from dlseg.datasets.polygons import turn
+from dlseg.datasets.shapes.polygons import turn
+from dlseg.datasets.shapes.rng import Dice
 
 Field = Float[np.ndarray, "H W"]  # how much of the second colour, 0 to 1
 Colour = Float[np.ndarray, "3"]

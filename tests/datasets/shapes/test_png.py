@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from dlseg.datasets.png import deflate, encode
+from dlseg.datasets.shapes.png import deflate, encode
 from dlseg.datasets.voc import palette
 
 

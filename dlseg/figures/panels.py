@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from dlseg.datasets.voc import palette
-from dlseg.figures.heat import faded_table, heat
+from dlseg.figures.colormaps import faded_table, heat
 from dlseg.figures.labels import RGB, VOID, Labels, overlay, present
-from dlseg.figures.marks import Colour
+from dlseg.figures.overlays import Colour
 
 PANEL_INCHES = 3.2
 ENTRIES = 2  # of the legend that fit below one panel: names are up to a dozen letters long

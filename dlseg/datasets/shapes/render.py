@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from dlseg.datasets.dice import Dice
-from dlseg.datasets.outlines import OUTLINES, draw
-from dlseg.datasets.polygons import GRID, fill, turn
-from dlseg.datasets.textures import Colour, Picture, colour, companion, paint, value_noise
+from dlseg.datasets.shapes.outlines import OUTLINES, draw
+from dlseg.datasets.shapes.polygons import GRID, fill, turn
+from dlseg.datasets.shapes.rng import Dice
+from dlseg.datasets.shapes.textures import Colour, Picture, colour, companion, paint, value_noise
 
 CLASSES: tuple[str, ...] = ("background", *OUTLINES)
 VOID = 255

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlseg.datasets.dice import Dice
+from dlseg.datasets.shapes.rng import Dice
 
 
 def test_known_draws() -> None:

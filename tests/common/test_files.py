@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dlseg.datasets import whole
-from dlseg.datasets.whole import MARKER, is_whole, make_whole, tree_hash
+from dlseg.common import files
+from dlseg.common.files import MARKER, is_whole, make_whole, tree_hash
 
 
 def fill(folder: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_whole_folder_needs_no_writing(tmp_path: Path, monkeypatch: pytest.Mon
     def closed(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(whole, "FileLock", closed)
+    monkeypatch.setattr(files, "FileLock", closed)
     assert make_whole(tmp_path / "out", {}, never) == first
 
 

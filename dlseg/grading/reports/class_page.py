@@ -12,7 +12,7 @@ from urllib.parse import quote
 import numpy as np
 
 from dlseg.grading.reports import similarity
-from dlseg.grading.reports.html import page, points
+from dlseg.grading.reports.layout import page, points
 from dlseg.grading.reports.pictures import bars
 from dlseg.grading.result import WORDS, Result, file_stem
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dlseg.common.files import tree_hash
 from dlseg.datasets import load, shapes, voc
 from dlseg.datasets.check import check
-from dlseg.datasets.whole import tree_hash
 
 GOLDEN_TREE = "967fcf63d1e56e5d6e4ecd6aadbed65516a364b866f78647690fcb0ec95fcbb9"
 GOLDEN_PORTRAITS = "8d9c07a857ac417b264718bcdb9137aa943548eedc17709caf3d9e3b7228816e"
@@ -19,7 +19,7 @@ def make(out: Path, **settings: int) -> str:
 
 
 def test_the_bytes_are_the_published_ones(tmp_path: Path) -> None:
-    """If this fails on purpose, raise VERSION in shapes.py and make data/shapes and the weights again."""
+    """If this fails on purpose, raise VERSION in shapes/dataset.py and make data/shapes and the weights again."""
     assert make(tmp_path / "set") == tree_hash(tmp_path / "set") == GOLDEN_TREE
 
 

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from dlseg.datasets.memory import LabelledImages
+from dlseg.datasets.protocols import LabelledImages
 from dlseg.networks import MultiScale, Network, ScoreGrid
 from dlseg.networks.batch_norm import fold_batch_norm, insert_batch_norm
 from dlseg.training.batches import batches
+from dlseg.training.distributed import share_statistics, team
 from dlseg.training.dropout import drawn_by_sample
 from dlseg.training.recipe import Recipe
 from dlseg.training.rules import check_crop
-from dlseg.training.team import share_statistics, team
 
 MOST_WORKERS = 8
 

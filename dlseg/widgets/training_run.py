@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from dlseg.datasets import Sample
-from dlseg.datasets.memory import LabelledImages
+from dlseg.datasets.protocols import LabelledImages
 from dlseg.evaluation import ConfusionMatrix
 from dlseg.networks import Network
 from dlseg.predict import predict

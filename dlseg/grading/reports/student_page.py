@@ -6,7 +6,7 @@ from html import escape
 
 from dlseg.grading.exercise import Exercise
 from dlseg.grading.harness import Evidence
-from dlseg.grading.reports.html import page, points, tone
+from dlseg.grading.reports.layout import page, points, tone
 from dlseg.grading.reports.pictures import comparison
 from dlseg.grading.result import WORDS, ExerciseResult, Result, TestResult
 

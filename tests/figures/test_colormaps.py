@@ -9,7 +9,7 @@ from matplotlib import colormaps
 from scipy.stats import entropy as scipy_entropy
 
 from dlseg.figures import confidence, entropy, heat, scale_table
-from dlseg.figures.heat import SCALES
+from dlseg.figures.colormaps import SCALES
 
 VALUES = arrays(np.float32, st.tuples(st.integers(1, 8), st.integers(1, 8)), elements=st.floats(-10, 10, width=32))
 

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.ndimage import label as components
 
-from dlseg.datasets.dice import Dice
-from dlseg.datasets.outlines import OUTLINES, draw
-from dlseg.datasets.polygons import GRID, fill
-from dlseg.datasets.render import CLASSES, VOID, Canvas, distance, portrait, ring, scene, shift, soften
+from dlseg.datasets.shapes.outlines import OUTLINES, draw
+from dlseg.datasets.shapes.polygons import GRID, fill
+from dlseg.datasets.shapes.render import CLASSES, VOID, Canvas, distance, portrait, ring, scene, shift, soften
+from dlseg.datasets.shapes.rng import Dice
 
 
 def slow_ring(thing: np.ndarray) -> np.ndarray:

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from dlseg.datasets import load
-from dlseg.datasets.memory import InMemory
+from dlseg.datasets.protocols import InMemory
 from dlseg.evaluation import ConfusionMatrix
 from dlseg.networks import create
 from dlseg.predict import predict
 from dlseg.training import Recipe, train
 from dlseg.widgets import training_explorer
-from dlseg.widgets.trainer import FAILED, FINISHED, PAUSED, READY, STOPPED, Trainer
+from dlseg.widgets.training_run import FAILED, FINISHED, PAUSED, READY, STOPPED, Trainer
 
 RECIPE = Recipe.shapes(batch=2, crop=66, iterations=7, dropout=0.2)
 WAIT = 120.0

@@ -15,7 +15,7 @@ import torch
 from dlseg.networks.saved import open_weights
 from dlseg.training import Recipe
 from dlseg.training.callbacks import read_log
-from dlseg.training.team import Team, joined, team
+from dlseg.training.distributed import Team, joined, team
 
 RECIPE = Recipe(crop=66, batch=3, iterations=40, lr=1e-3, schedule="poly", precision="float64", batch_norm=True)
 

@@ -6,7 +6,7 @@ import pytest
 from dlseg.networks import create
 from dlseg.receptive_field import cost, receptive_field
 from dlseg.widgets import field_explorer
-from dlseg.widgets.fields import NETS, layers, seen
+from dlseg.widgets.field_model import NETS, layers, seen
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (90, 110, 3), dtype=np.uint8)
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dlseg.datasets.dice import Dice
-from dlseg.datasets.polygons import Polygon, arc, box, disc, smooth, stroke, turn
+from dlseg.datasets.shapes.polygons import Polygon, arc, box, disc, smooth, stroke, turn
+from dlseg.datasets.shapes.rng import Dice
 
 
 @dataclass(frozen=True)

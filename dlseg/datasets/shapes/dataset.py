@@ -18,10 +18,11 @@ from jaxtyping import Int64, UInt8
 from PIL import Image
 from tqdm.auto import tqdm
 
-from dlseg.datasets import png, voc
-from dlseg.datasets.dice import Dice
-from dlseg.datasets.render import CLASSES, portrait, scene
-from dlseg.datasets.whole import make_whole
+from dlseg.common.files import make_whole
+from dlseg.datasets import voc
+from dlseg.datasets.shapes import png
+from dlseg.datasets.shapes.render import CLASSES, portrait, scene
+from dlseg.datasets.shapes.rng import Dice
 
 __all__ = ["CLASSES", "SPLITS", "VERSION", "classification", "make", "picture"]
 

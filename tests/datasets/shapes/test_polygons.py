@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlseg.datasets.polygons import GRID, UNIT, Polygon, arc, box, disc, fill, smooth, stroke, turn
+from dlseg.datasets.shapes.polygons import GRID, UNIT, Polygon, arc, box, disc, fill, smooth, stroke, turn
 
 points = st.tuples(st.floats(-4, 12), st.floats(-4, 12))
 

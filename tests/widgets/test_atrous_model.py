@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from dlseg.atrous import insert_holes
 from dlseg.widgets import atrous_explorer
 from dlseg.widgets.atrous_explorer import CELLS, cell_marks, reached
-from dlseg.widgets.holes import FILTERS, convolutions, filter_taps, pools, window
+from dlseg.widgets.atrous_model import FILTERS, convolutions, filter_taps, pools, window
 
 MAP = np.random.default_rng(0).normal(size=(24, 24)).astype(np.float32)
 TOLERANCE = 1e-5  # float32 sums of up to 49 products in another order

@@ -1,0 +1,27 @@
+"""The embedded data set: scenes of textured things told apart by their shape alone, made from a seed."""
+
+from dlseg.datasets.shapes.dataset import (
+    CLASSES,
+    SPLITS,
+    VERSION,
+    classification,
+    file_name,
+    folder_name,
+    jpeg,
+    make,
+    picture,
+    write,
+)
+
+__all__ = [
+    "CLASSES",
+    "SPLITS",
+    "VERSION",
+    "classification",
+    "file_name",
+    "folder_name",
+    "jpeg",
+    "make",
+    "picture",
+    "write",
+]
