@@ -1,12 +1,13 @@
-"""Folders that are whole or not there: made beside their place, moved into it when nothing is missing."""
+"""Files and folders that are whole or not there: made beside their place, moved into it when nothing is missing."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -125,11 +126,37 @@ def _locked(out: Path) -> FileLock:
     return lock
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
-    draft = path.with_name(path.name + ".tmp")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """A draft beside `path` to write to; it becomes `path` at the end, on the disk, or nothing has happened.
+
+    The draft has a name of its own, so that two processes that write one file leave one whole file. What stood at
+    `path` stays until the new one is complete; where the block raises, the draft is removed.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with whole_file(Path(folder) / "a.txt") as draft:
+    ...         _ = draft.write_text("all of it")
+    ...     print((Path(folder) / "a.txt").read_text())
+    all of it
+    """
+    path = Path(path)
+    # the ending stays, since some writers choose the format by it
+    draft = path.with_name(f".{path.stem[:100]}.{uuid4().hex[:12]}.tmp{path.suffix}")
+    try:
+        yield draft
+        with draft.open("rb+") as file:
+            os.fsync(file.fileno())  # a name that points to bytes not yet on the disk is a half-written file
+        draft.replace(path)
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def write_whole(path: str | Path, content: str | bytes) -> None:
+    """Write a file, UTF-8 where it is text, whole or not at all; newlines stay as they are."""
+    with whole_file(path) as draft:
+        draft.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def claim(folder: Path, note: str, settings: dict[str, Any]) -> None:

@@ -115,3 +115,34 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match=r"cannot write to .*file"):
         make_whole(tmp_path / "file" / "out", {}, never)
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    files.write_whole(path, "one\r\n")
+    with pytest.raises(RuntimeError, match="stop"), files.whole_file(path) as draft:
+        draft.write_text("half")
+        raise RuntimeError("stop")
+    assert path.read_bytes() == b"one\r\n" and [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_two_drafts_of_one_file_do_not_meet(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with files.whole_file(path) as first, files.whole_file(path) as second:
+        first.write_text("first")
+        second.write_text("second")
+    assert path.read_text() == "first" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_draft_that_nobody_wrote_is_an_error_and_keeps_the_old(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(FileNotFoundError), files.whole_file(path):
+        pass
+    assert path.read_text() == "old"
+
+
+def test_a_long_name_still_has_a_draft(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 240 + ".txt")
+    files.write_whole(path, b"all")
+    assert path.read_bytes() == b"all"
