@@ -20,7 +20,7 @@ PORTRAIT = 224  # what the classifier sees
 INSIDE, OUTSIDE = 2, 3  # how far the void ring reaches on either side of an outline: five pixels, as VOC's
 APART = 30.0  # grey levels between the mean colours of a tool and of what is behind it
 Window = tuple[slice, slice]
-Coverage = Float[np.ndarray, "h w"]
+Coverage = Float[np.ndarray, "_ _"]  # how much of each pixel of a window a part covers, 0 to 1
 
 
 def wood(dice: Dice, height: int, width: int) -> Field:
@@ -230,7 +230,7 @@ def portrait(dice: Dice, size: int = PORTRAIT) -> tuple[UInt8[np.ndarray, "H W 3
     shed = Shed(dice, size)
     class_index = 1 + dice.below(len(CLASSES) - 1)
     scale = dice.real(0.78, 1.0) * size
-    strew(shed, dice.below(3), 0.78 * size, size)
+    strew(shed, dice.below(3), 0.78 * size, float(size))
     x, y = size / 2 + dice.real(-0.2, 0.2) * size, size / 2 + dice.real(-0.5, 0.5) * (size - 0.95 * scale)
     shed.add(class_index, shed.covers(tool(CLASSES[class_index], dice), scale, x, y), scale)
     return shed.develop(), class_index
