@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dlseg.datasets import load
-from dlseg.networks.saved import open_weights
+from dlseg.networks import open_weights
 from dlseg.predict import predict
 from dlseg.score_maps import ScoredImages, save_score_maps
 
