@@ -18,7 +18,7 @@ from dlseg.crf import search as search_settings
 from dlseg.crf.tuning.search import draw
 from dlseg.datasets import load
 from dlseg.networks.saved import open_weights
-from dlseg.score_maps import ScoredImages, save_score_maps
+from dlseg.predict.score_files import ScoredImages, save_score_maps
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 SUFFIXES = {".txt": "text", ".md": "markdown", ".csv": "csv", ".json": "json"}
