@@ -11,15 +11,15 @@ from typing import Any, get_args
 import click
 
 from dlseg.cli import options
+from dlseg.common.constants import VOID
 from dlseg.crf import CRFParams
 from dlseg.datasets import load
 from dlseg.datasets.counts import count_labels
-from dlseg.datasets.voc import VOID
 from dlseg.evaluation import render
 from dlseg.evaluation.published import TRIMAP, WIDTHS
 from dlseg.evaluation.render import Format
-from dlseg.scoring import Score, export_results, score_results
-from dlseg.scoring import evaluate as score
+from dlseg.predict.evaluate import Score, export_results, score_results
+from dlseg.predict.evaluate import evaluate as score
 
 HEADS = {"net": "network", "crf": "with CRF", "results": "results"}
 

@@ -23,7 +23,7 @@ from dlseg.networks.imagenet import download
 from dlseg.networks.saved import find_weights
 from dlseg.networks.weight_formats import Weights
 from dlseg.networks.weights import pour_weights
-from dlseg.scoring import evaluate
+from dlseg.predict.evaluate import evaluate
 from dlseg.training import Callback, Recipe
 from dlseg.training import train as train_net
 from dlseg.training.callbacks import EarlyStop, JsonLog, ProgressBar

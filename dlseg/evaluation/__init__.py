@@ -3,7 +3,8 @@
 Paper, section 5: intersection over union of pixels, averaged over the 21 classes; its trimap figure.
 """
 
-from dlseg.evaluation.matrix import CONVENTIONS, VOID, ConfusionMatrix, Convention
+from dlseg.common.constants import VOID
+from dlseg.evaluation.matrix import CONVENTIONS, ConfusionMatrix, Convention
 from dlseg.evaluation.published import TRIMAP
 from dlseg.evaluation.render import FORMATS, render
 from dlseg.evaluation.trimap import Trimap, trimap_band, trimap_curve

@@ -8,7 +8,9 @@ import numpy as np
 from jaxtyping import Bool, Integer
 from scipy.ndimage import distance_transform_cdt
 
-from dlseg.evaluation.matrix import VOID, ConfusionMatrix, Convention
+from dlseg.common.checks import whole_number
+from dlseg.common.constants import VOID
+from dlseg.evaluation.matrix import ConfusionMatrix, Convention
 
 
 def trimap_band(truth: Integer[np.ndarray, "H W"], width: int) -> Bool[np.ndarray, "H W"]:
@@ -17,7 +19,7 @@ def trimap_band(truth: Integer[np.ndarray, "H W"], width: int) -> Bool[np.ndarra
     Void pixels themselves are not in it. This is the authors' `MyVOCevalsegBoundary.m`: the void pixels
     dilated by a square of side 2·width + 1, less the void pixels. The width is one-sided.
     """
-    _check(width)
+    whole_number("width", width, 1)
     distance = _distance(np.asarray(truth))
     return (distance > 0) & (distance <= width)
 
@@ -30,17 +32,12 @@ def _distance(truth: Integer[np.ndarray, "H W"]) -> Integer[np.ndarray, "H W"]:
     return distance_transform_cdt(~void, metric="chessboard")
 
 
-def _check(width: int) -> None:
-    if width < 1:
-        raise ValueError(f"width: got {width}, expected at least 1 pixel")
-
-
 class Trimap:
     """A confusion matrix for each width of the band, filled image by image."""
 
     def __init__(self, num_classes: int, widths: Sequence[int]) -> None:
         for width in widths:
-            _check(width)
+            whole_number("width", width, 1)
         self.matrices = {width: ConfusionMatrix(num_classes) for width in widths}
 
     def update(self, prediction: Integer[np.ndarray, "H W"], truth: Integer[np.ndarray, "H W"]) -> None:

@@ -23,7 +23,7 @@ from dlseg.datasets import load
 from dlseg.datasets.protocols import InMemory, LabelledImages
 from dlseg.networks import Network, create, load_trunk, save_weights
 from dlseg.networks.saved import open_weights
-from dlseg.scoring import evaluate
+from dlseg.predict.evaluate import evaluate
 from dlseg.training.loop import Callback, train
 from dlseg.training.plan import MULTISCALE, Plan
 
@@ -34,7 +34,7 @@ Watch = Callable[[str, int], AbstractContextManager[Callback]]
 
 @dataclass(frozen=True)
 class Result:
-    """One trained network: `net` and `crf` are `dlseg.scoring.Score.summary()` without and with the CRF."""
+    """One trained network: `net` and `crf` are the summaries (`Score.summary`) without and with the CRF."""
 
     variant: str
     seed: int

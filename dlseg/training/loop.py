@@ -14,8 +14,8 @@ from jaxtyping import Float, Integer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dlseg.common.constants import VOID
 from dlseg.datasets.protocols import LabelledImages
-from dlseg.datasets.transforms import VOID
 from dlseg.networks import Network
 from dlseg.training import checkpoint as checkpoints
 from dlseg.training.batches import batches

@@ -13,7 +13,7 @@ from jaxtyping import Float, Integer, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
-from dlseg.datasets.transforms import MEAN_PIXEL
+from dlseg.common.constants import MEAN_PIXEL
 from dlseg.networks import Network
 from dlseg.networks.batch_norm import fold_batch_norm, insert_batch_norm
 from dlseg.training.loop import Callback, Step

@@ -49,15 +49,15 @@ def test_three_conventions_by_hand() -> None:
 def test_void_in_the_prediction_is_an_error_but_not_under_void_truth() -> None:
     m = ConfusionMatrix(3)
     m.update(np.array([255]), np.array([255]))
-    with pytest.raises(ValueError, match="prediction: label 255, expected 0 … 2"):
+    with pytest.raises(ValueError, match="prediction: got label 255, expected 0 … 2"):
         m.update(np.array([255]), np.array([0]))
-    with pytest.raises(ValueError, match="truth: label 7"):
+    with pytest.raises(ValueError, match="truth: got label 7"):
         m.update(np.array([0]), np.array([7]))
     assert m.counts.sum() == 0
 
 
 def test_shape_and_arguments_are_named() -> None:
-    with pytest.raises(ValueError, match=r"prediction: shape \(2, 3\), expected the truth's \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"prediction: got shape \(2, 3\), expected the truth's \(3, 2\)"):
         ConfusionMatrix(3).update(np.zeros((2, 3), int), np.zeros((3, 2), int))
     with pytest.raises(ValueError, match="num_classes: got 0"):
         ConfusionMatrix(0)

@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Integer
 from tqdm.auto import tqdm
 
+from dlseg.common.checks import message
+from dlseg.common.constants import VOID
 from dlseg.common.files import claim
 from dlseg.crf import CRFParams
 from dlseg.datasets import voc
@@ -116,15 +118,13 @@ def score_results(folder: str | Path, data: LabelledImages, widths: Sequence[int
         if truth is None:
             raise ValueError(f"data: {path.stem} has no labels to compare with")
         if labels.shape != truth.shape:
-            turned = "; it seems to be turned" if labels.shape == truth.shape[::-1] else ""
-            raise ValueError(f"{path}: is {voc.size(labels)} pixels, should be {voc.size(truth)}{turned}")
-        wrong = np.unique(labels[(labels >= data.num_classes) & (truth != voc.VOID)]).tolist()
+            turned = "it seems to be turned" if labels.shape == truth.shape[::-1] else ""
+            raise ValueError(message(str(path), f"{voc.size(labels)} pixels", voc.size(truth), turned))
+        wrong = np.unique(labels[(labels >= data.num_classes) & (truth != VOID)]).tolist()
         if wrong:
-            void = f" ({voc.VOID}, void, is allowed in the truth only)" if voc.VOID in wrong else ""
-            raise ValueError(
-                f"{path}: got the values {wrong}, expected a class from 0 to {data.num_classes - 1} "
-                f"for every pixel{void}"
-            )
+            void = f" ({VOID}, void, is allowed in the truth only)" if VOID in wrong else ""
+            expected = f"a class from 0 to {data.num_classes - 1} for every pixel{void}"
+            raise ValueError(message(str(path), f"the values {wrong}", expected))
         score.update(labels, truth)
     return score
 
@@ -173,4 +173,4 @@ def export_results(
 
 def _check_classes(net: Network, data: LabelledImages) -> None:
     if net.spec.num_classes != data.num_classes:
-        raise ValueError(f"net: has {net.spec.num_classes} classes, expected the data's {data.num_classes}")
+        raise ValueError(message("net", f"{net.spec.num_classes} classes", f"the data's {data.num_classes}"))
