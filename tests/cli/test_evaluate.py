@@ -95,3 +95,10 @@ def test_bands_that_stay_empty_are_explained(small_set: Callable[[int], Path]) -
     told = run("--data", root, "--json")
     assert told.exit_code == 0 and words in told.stderr
     assert json.loads(told.stdout)["void_share"] == 0
+    assert set(json.loads(told.stdout)["trimap_mean_iou"].values()) == {None}
+    told = run("--data", root, "--json", "--band", "edges")
+    assert told.exit_code == 0 and words not in told.stderr
+    found = json.loads(told.stdout)
+    assert found["band"] == "edges" and all(0 < share < 1 for share in found["trimap_mean_iou"].values())
+    told = run("--data", root, "--trimap", "--band", "edges")
+    assert told.exit_code == 0 and "within 40 px" in told.stdout and "paper" not in told.stdout
