@@ -22,7 +22,7 @@ FLOORS: list[tuple[str, tuple[str, ...]]] = [
     ("what all share", ("common",)),
     ("the paper's ideas, on arrays", ("atrous", "receptive_field", "crf", "evaluation", "images")),
     ("networks and data", ("networks", "datasets")),
-    ("using them", ("training", "predict", "scoring", "score_maps")),
+    ("using them", ("training", "predict")),
     ("seeing them", ("figures",)),
     ("moving them", ("widgets",)),
     ("teaching and grading", ("course", "grading")),
