@@ -22,6 +22,8 @@ hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 REPO = Path(__file__).resolve().parents[1]
+# what is made or counted on first use stays in this checkout: tests leave nothing in the user's own cache
+os.environ["DLSEG_CACHE"] = str(REPO / ".pytest_cache" / "dlseg")
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ FLOORS: list[set[str]] = [
     {"common"},
     {"atrous", "receptive_field", "evaluation", "crf", "images"},
     {"networks", "datasets"},
-    {"training", "predict", "scoring", "score_maps"},
+    {"training", "predict"},
     {"figures"},
     {"widgets"},
     {"course", "grading"},
