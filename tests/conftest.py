@@ -1,6 +1,7 @@
 """What every test shares: the optional folder of real samples; one thread (small nets gain nothing from more)."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,6 +9,11 @@ import hypothesis
 import jaxtyping
 import pytest
 import torch
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # started in the background (`nohup make test &`): a process inherits that a signal is ignored, but no function
+    # that does nothing, so that those that tests start can be interrupted
+    signal.signal(signal.SIGINT, lambda *_: None)
 
 torch.set_num_threads(int(os.environ.get("DLSEG_TEST_THREADS", "1")))
 

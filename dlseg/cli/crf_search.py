@@ -18,7 +18,7 @@ from dlseg.crf import SearchResult, Space, estimate
 from dlseg.crf import search as search_settings
 from dlseg.crf.tuning.search import draw
 from dlseg.datasets import load
-from dlseg.networks.saved import open_weights
+from dlseg.networks import open_weights
 from dlseg.predict.score_files import ScoredImages, save_score_maps
 
 FILE = click.Path(dir_okay=False, path_type=Path)

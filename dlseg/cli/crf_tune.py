@@ -102,7 +102,7 @@ def read_unary(
 
 def network_scores(weights: str, image: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """A network's class probabilities (C, H, W) for the image, and its classes' names where they are known."""
-    from dlseg.networks.saved import open_weights
+    from dlseg.networks import open_weights
     from dlseg.predict import predict
 
     net, info = open_weights(weights)

@@ -90,7 +90,7 @@ def evaluate(
     if results is not None:
         scores = {"results": score_results(results, dataset, widths, band)}
     else:
-        net, info = options.open_labeller(weights)
+        net, info = options.open_segmentation_network(weights)
         same_classes(info.get("classes"), dataset.classes, weights)
         params = options.params_for(crf, crf_params, info)
         if export is not None:

@@ -90,7 +90,8 @@ class Axis:
 def union(axes: list[Axis]) -> Axis:
     """What branches see together where they meet.
 
-    Raises ValueError where their cells lie at different distances in the image.
+    Raises:
+        ValueError: their cells lie at different distances in the image.
     """
     strides = {a.stride for a in axes if a.stride} or {Fraction(0)}
     if len(strides) > 1:

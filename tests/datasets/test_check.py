@@ -61,15 +61,15 @@ def image_cut(image: Path, label: Path, names: Path) -> None:
 
 
 def image_is_text(image: Path, label: Path, names: Path) -> None:
-    image.write_text("not a picture")
+    image.write_text("not a picture", encoding="utf-8")
 
 
 def list_empty(image: Path, label: Path, names: Path) -> None:
-    names.write_text("")
+    names.write_text("", encoding="utf-8")
 
 
 def list_repeats(image: Path, label: Path, names: Path) -> None:
-    names.write_text(names.read_text() + f"{NAME}\n")
+    names.write_text(names.read_text(encoding="utf-8") + f"{NAME}\n", encoding="utf-8")
 
 
 def list_of_bytes(image: Path, label: Path, names: Path) -> None:

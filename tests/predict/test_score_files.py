@@ -15,8 +15,7 @@ from PIL import Image
 
 from dlseg.cli import main
 from dlseg.datasets import load
-from dlseg.networks import ScoreGrid, create
-from dlseg.networks.saved import open_weights
+from dlseg.networks import ScoreGrid, create, open_weights
 from dlseg.predict import predict, score_maps
 from dlseg.predict.score_files import ScoredImages, holds_scores, read_scores, save_score_maps, write_scores
 from dlseg.widgets import standalone_page

@@ -29,7 +29,7 @@ def layer(net: nn.Module, name: str) -> LayerField:
     ],
 )
 def test_the_papers_fields(name: str, geometry: str, size: int, centre: float) -> None:
-    """Every map of a labeller is centred where its grid says, but for half a pixel in the paper's geometry."""
+    """Every map is centred where its network's grid says, but for half a pixel in the paper's geometry."""
     net = create(name, width=1 / 64, geometry=geometry)
     fc8 = receptive_field(net)[-1]
     assert (fc8.name, fc8.size, fc8.stride, fc8.centre) == ("fc8", (size,) * 2, (8, 8), (centre,) * 2)
