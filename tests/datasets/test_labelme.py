@@ -31,7 +31,7 @@ def write(path: Path, *shapes: dict[str, Any], size: tuple[int, int] = (40, 50))
         "imagePath": f"{path.stem}.jpg",
         "imageData": None,
     }
-    path.write_text(json.dumps(said | {"imageHeight": height, "imageWidth": width}))
+    path.write_text(json.dumps(said | {"imageHeight": height, "imageWidth": width}), encoding="utf-8")
     return path
 
 
@@ -118,3 +118,64 @@ def test_a_folder_is_described_loaded_and_checked(tmp_path: Path) -> None:
     assert checked.exit_code == 0 and "train: 2 labels: background" in checked.output, checked.output
     (root / "val" / "1.json").unlink()
     assert "1.json: missing label" in CliRunner().invoke(main, ["data", "check", str(root)]).output
+
+
+def nested_folder(root: Path) -> Path:
+    """Two splits; pictures in folders inside, with names and classes in many alphabets."""
+    for split, folder, names in [
+        ("train", "Küche/links", ("猫", "собака 1")),
+        ("train", "Küche/rechts", ("猫", "a.b")),
+        ("val", "Küche/links", ("été", "x'y")),
+    ]:
+        (root / split / folder).mkdir(parents=True)
+        for i, name in enumerate(names):
+            Image.new("RGB", (50, 40), (i, 99, 0)).save(root / split / folder / f"{name}.jpg")
+            write(root / split / folder / f"{name}.json", shape(("Straße", "木")[i], [[2, 3], [12, 3], [12, 9]]))
+    return root
+
+
+def dlseg(*arguments: object) -> tuple[int, list[str]]:
+    done = CliRunner().invoke(main, ["data", *map(str, arguments)])
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, (done.stdout or done.stderr).splitlines()
+
+
+def test_folders_inside_and_names_in_any_alphabet(tmp_path: Path) -> None:
+    root = nested_folder(tmp_path / "sét 1")
+    assert dlseg("describe", root, "--out", root / "dataset.json")[0] == 0
+    assert json.loads((root / "dataset.json").read_text("utf-8"))["classes"] == ["background", "Straße", "木"]
+    data = load(root, "train")
+    assert len(data) == 4 and len(set(data.names)) == 4 and {"links-猫", "rechts-猫"} < set(data.names)
+    assert [int(sample.label.max()) for sample in data if sample.label is not None] == [2, 1, 2, 1]
+    status, lines = dlseg("check", root)
+    assert status == 0 and lines[-1] == "no fault", lines
+
+
+def test_one_line_for_each_fault(tmp_path: Path) -> None:
+    root = nested_folder(tmp_path / "set")
+    assert dlseg("describe", root, "--out", root / "dataset.json")[0] == 0
+    train = root / "train" / "Küche"
+    broken = {
+        train / "links" / "猫.json": ("{", "not JSON"),
+        train / "links" / "собака 1.json": ("\n\n[]\n", "got a JSON list"),
+        train / "rechts" / "猫.json": (None, "missing label"),
+        train / "rechts" / "a.b.json": ('{"shapes": [', "not JSON"),
+        root / "val" / "Küche" / "links" / "été.json": (None, "the label is 20×10 pixels, its image 50×40"),
+    }
+    for path, (text, _) in broken.items():
+        path.unlink() if text is None else path.write_text(text)
+    write(root / "val" / "Küche" / "links" / "été.json", size=(10, 20))
+    write(root / "val" / "Küche" / "links" / "x'y.json", shape("other\nclass", [[2, 3], [12, 3], [12, 9]]))
+    status, lines = dlseg("check", root)
+    faults = [line for line in lines if line.startswith("fault: ")]
+    assert status == 1 and lines[-1] == f"{len(faults)} faults" and len(faults) == 6, lines
+    for path, (_, what) in broken.items():
+        assert sum(path.stem in line and what in line for line in faults) == 1, (path, faults)
+    assert sum("x'y" in line and r"got an outline called 'other\nclass'" in line for line in faults) == 1, faults
+
+
+def test_a_folder_whose_files_are_all_broken(tmp_path: Path) -> None:
+    Image.new("RGB", (50, 40)).save(tmp_path / "a.jpg")
+    (tmp_path / "a.json").write_text("{")
+    status, lines = dlseg("describe", tmp_path)
+    assert status == 1 and len(lines) == 1 and "found no images with labels" in lines[0]
