@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 
 import torch
-from torch import nn
+from jaxtyping import Float, Integer
+from torch import Tensor, nn
 
 from dlseg.common.checks import message
+from dlseg.common.constants import VOID
+from dlseg.datasets.counts import count_labels
 from dlseg.datasets.protocols import LabelledImages
 from dlseg.networks import MultiScale, Network, ScoreGrid
 from dlseg.networks.batch_norm import fold_batch_norm, insert_batch_norm
@@ -50,6 +54,51 @@ def check_fit(net: Network, data: LabelledImages, recipe: Recipe, accumulate: in
             "switch one of them off"
         )
     return net.grid
+
+
+def check_learnable(data: LabelledImages, targets: Integer[Tensor, "B h w"]) -> None:
+    """Look at the targets of the first batch; where they hold less than two classes, count all labels of `data`.
+
+    Raises:
+        ValueError: nothing can be learned from them, for instance since all are void.
+    """
+    if len(targets[targets != VOID].unique()) < 2 and (fault := count_labels(data).fault()):
+        raise ValueError(f"data: {fault}")
+
+
+def weights_of_classes(data: LabelledImages, recipe: Recipe) -> Float[Tensor, " C"] | None:
+    """What a pixel of each class weighs in the loss; None where all weigh the same.
+
+    Raises:
+        ValueError: the recipe has weights of another number of classes. Also what counting the labels raises.
+    """
+    if recipe.class_weights is None:
+        return None
+    if recipe.class_weights == "balanced":
+        return torch.tensor(balanced(count_labels(data).pixels), dtype=torch.float64)
+    if len(recipe.class_weights) != data.num_classes:
+        expected = f"one for each of the data's {data.num_classes} classes"
+        raise ValueError(message("class_weights", f"{len(recipe.class_weights)} weights", expected))
+    return torch.tensor(recipe.class_weights, dtype=torch.float64)
+
+
+def balanced(pixels: Sequence[int]) -> list[float]:
+    """Weights by which every class that occurs has the same share of the loss, and a pixel weighs 1 on average.
+
+    A class that no pixel holds weighs 0.
+
+    >>> balanced([300, 100, 0])
+    [0.6666666666666666, 2.0, 0.0]
+    """
+    total, occurring = sum(pixels), sum(map(bool, pixels))
+    return [total / (occurring * count) if count else 0.0 for count in pixels]
+
+
+def plain_copy(net: Network, recipe: Recipe) -> Network:
+    """A copy of a network in training as training would leave it now: plain, in float32, for RGB images."""
+    copy = fold_batch_norm(deepcopy(net))
+    turn_channels(copy, recipe)
+    return copy.float().eval()
 
 
 def resolve(device: str | torch.device) -> torch.device:

@@ -26,7 +26,7 @@ def test_recipes_by_name_and_from_a_file(tmp_path: Path) -> None:
     assert recipe_for("release-2", "deeplab", asked) == Recipe.release("deeplab", 2, seed=3)
     (tmp_path / "mine.json").write_text('{"crop": 98, "lr": 0.5}')
     assert recipe_for(str(tmp_path / "mine.json"), "deeplab", asked) == Recipe(crop=98, lr=0.5, seed=3)
-    with pytest.raises(FileNotFoundError, match="--recipe: got 'papper', expected 'shapes', 'paper', 'release'"):
+    with pytest.raises(FileNotFoundError, match="--recipe: got 'papper', expected 'shapes', 'laptop'"):
         recipe_for("papper", "deeplab", asked)
 
 
