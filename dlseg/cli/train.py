@@ -26,7 +26,7 @@ from dlseg.networks import Network, create, save_weights
 from dlseg.networks.imagenet import download
 from dlseg.networks.weight_formats import Weights
 from dlseg.networks.weights import find_weights, initialise_from
-from dlseg.scoring import evaluate
+from dlseg.predict.evaluate import evaluate
 from dlseg.training import Callback, Recipe
 from dlseg.training import train as train_net
 from dlseg.training.callbacks import EarlyStop, JsonLog, ProgressBar, TimeEstimate, Validation

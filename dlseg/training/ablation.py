@@ -28,7 +28,7 @@ from dlseg.datasets import load
 from dlseg.datasets.protocols import InMemory, LabelledImages
 from dlseg.networks import Network, create, load_trunk, open_weights, save_weights
 from dlseg.networks.architectures import VARIANTS, GeometryName
-from dlseg.scoring import evaluate
+from dlseg.predict.evaluate import evaluate
 from dlseg.training.loop import Callback, train
 from dlseg.training.recipe import SHAPES_CRF, Recipe
 
@@ -137,7 +137,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Result:
-    """One trained network: `net` and `crf` are `dlseg.scoring.Score.summary()` without and with the CRF."""
+    """One trained network: `net` and `crf` are the summaries (`Score.summary`) without and with the CRF."""
 
     variant: str
     seed: int

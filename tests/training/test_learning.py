@@ -10,7 +10,7 @@ import torch
 from dlseg.datasets import Dataset, Sample, load
 from dlseg.datasets.protocols import InMemory
 from dlseg.networks import create, load_trunk, open_weights
-from dlseg.scoring import evaluate
+from dlseg.predict.evaluate import evaluate
 from dlseg.training import Recipe, train
 
 
