@@ -29,10 +29,10 @@ from dlseg.networks.weights import find_weights, initialise_from
 from dlseg.predict.evaluate import evaluate
 from dlseg.training import Callback, Recipe
 from dlseg.training import train as train_net
-from dlseg.training.callbacks import EarlyStop, JsonLog, ProgressBar, TimeEstimate, Validation
+from dlseg.training.callbacks import EarlyStop, JsonLog, ProgressBar, Validation, duration
 from dlseg.training.checkpoint import changes
 from dlseg.training.distributed import joined
-from dlseg.training.setup import resolve, weights_of_classes
+from dlseg.training.setup import resolve, seconds_needed, weights_of_classes
 
 
 @click.command()
@@ -141,7 +141,11 @@ def train(
         group = stack.enter_context(joined(place))
         if group.rank == 0:
             notes = [f"{split}: {counts}", *([] if val is None else val.notes), initialised, chosen]
-            click.echo("\n".join(filter(None, [*notes, changes(checkpoint, recipe)])), err=True)
+            notes += [
+                changes(checkpoint, recipe),
+                time_needed(net, recipe, place, "" if chosen or data == "shapes" else "laptop"),
+            ]
+            click.echo("\n".join(filter(None, notes)), err=True)
         info = facts(data, pictures, counts, recipe, initialised) | {"processes": group.size}
         callbacks: list[Callback] = [] if patience is None else [EarlyStop(patience)]
         validation = None
@@ -151,8 +155,6 @@ def train(
             callbacks.insert(0, validation)  # before what may end the run
         if group.rank == 0:
             callbacks.insert(0, stack.enter_context(ProgressBar(recipe.iterations)))
-            hint = "" if chosen or data == "shapes" else "; --recipe laptop takes less"
-            callbacks.append(TimeEstimate(_above_the_bar, hint))
             callbacks += [JsonLog(log_file)] if log_file else []
         train_net(
             net,
@@ -205,6 +207,15 @@ def facts(data: str, pictures: Dataset, counts: LabelCounts, recipe: Recipe, ini
         "recipe": dataclasses.asdict(recipe),
         **({"class_weights": weighted} if weighted else {}),
     }
+
+
+def time_needed(net: Network, recipe: Recipe, place: torch.device, shorter: str) -> str:
+    """How long the training will take, in words, and the shorter recipe; nothing where it is less than a minute."""
+    seconds = seconds_needed(net, recipe, place)
+    if seconds < 60:
+        return ""
+    hint = f"; --recipe {shorter} takes less" if shorter and seconds >= 3600 else ""
+    return f"about {duration(seconds)} for {recipe.iterations} iterations on this machine{hint}"
 
 
 def _above_the_bar(words: str) -> None:

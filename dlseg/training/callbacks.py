@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import statistics
 import sys
 import time
 from collections.abc import Callable
 from io import TextIOBase
-from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -101,31 +99,6 @@ def read_log(path: str | Path) -> list[dict[str, Any]]:
         except ValueError:
             continue
     return whole
-
-
-class TimeEstimate:
-    """Shows once, after a few iterations, how long the rest will take, where it is a minute or more.
-
-    Args:
-        show: called with the words.
-        hint: what to add where it is an hour or more.
-        after: iterations to look at; the first one, which starts everything, does not count.
-    """
-
-    def __init__(self, show: Callable[[str], None], hint: str = "", after: int = 5) -> None:
-        self.show, self.hint, self.after = show, hint, after
-        self.times: list[float] = []
-
-    def __call__(self, step: TrainingStep) -> None:
-        if len(self.times) > self.after:
-            return
-        self.times.append(time.perf_counter())
-        if len(self.times) > self.after:
-            each = statistics.median(b - a for a, b in pairwise(self.times))
-            rest = each * (step.iterations - step.iteration)
-            if rest >= 60:
-                hint = self.hint if rest >= 3600 else ""
-                self.show(f"about {duration(rest)} to go, {each:.2g} s an iteration{hint}")
 
 
 def duration(seconds: float) -> str:

@@ -92,7 +92,7 @@ class Recipe:
     loss: Literal["mean", "sum"] = "mean"
     classifier_std: float | None = None
     precision: Literal["float32", "bfloat16", "float64"] = "float32"
-    class_weights: tuple[float, ...] | Literal["balanced"] | None = None
+    class_weights: tuple[float, ...] | list[float] | Literal["balanced"] | None = None
 
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self))

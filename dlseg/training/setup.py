@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -99,6 +100,27 @@ def plain_copy(net: Network, recipe: Recipe) -> Network:
     copy = fold_batch_norm(deepcopy(net))
     turn_channels(copy, recipe)
     return copy.float().eval()
+
+
+def seconds_needed(net: Network, recipe: Recipe, device: torch.device, looked_at: int = 2) -> float:
+    """About how long a training will take, by one step of a copy of `net` on a few images; reading is not counted.
+
+    Args:
+        net: a segmentation network; it stays as it is.
+        recipe: what it will be trained by.
+        device: where.
+        looked_at: images of the step; a batch takes so many times longer as it is larger.
+    """
+    copy, share = deepcopy(net).to(device).train(), len(processes().share(recipe.batch))
+    images = torch.zeros(min(share, looked_at), 3, recipe.crop, recipe.crop, device=device)
+    begin = 0.0
+    for _ in range(2):  # the first one starts everything and does not count
+        begin = time.perf_counter()
+        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+            copy(images).float().square().sum().backward()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+    return (time.perf_counter() - begin) * share / len(images) * recipe.iterations
 
 
 def resolve(device: str | torch.device) -> torch.device:
