@@ -14,7 +14,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from dlseg.crf.lattice.jit import simplex
-from dlseg.crf.lattice.threads import parts, share
+from dlseg.crf.lattice.threads import parallel, parts
 from dlseg.crf.params import CRFParams
 
 MOST_PROBABILITIES = 2**31  # of one unary, 8 GiB
@@ -176,7 +176,7 @@ def clipped(name: str, scores: Float[np.ndarray, "C H W"], threads: int) -> Floa
         return _clip_block(name, flat[:, start:stop], out[:, start:stop])
 
     with np.errstate(all="ignore"):  # what overflows or is no number is found by the checks
-        good = all(share(work, parts(flat.shape[1], size=BLOCK), threads))
+        good = all(parallel(work, parts(flat.shape[1], size=BLOCK), threads))
     if not good:
         _complain(name, flat, scores.shape[2])
     return out

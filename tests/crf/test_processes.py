@@ -82,7 +82,7 @@ def test_where_no_thread_can_be_started_one_is_enough(scene, monkeypatch):
         asked.append(1)
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threads, "_crew", threads._Crew())
+    monkeypatch.setattr(threads, "_pool", threads._Pool())
     monkeypatch.setattr(threads, "start_new_thread", refuse)
     np.testing.assert_array_equal(DenseCRF(image, probs=probs, threads=4).infer(P), expected)
     assert asked
