@@ -10,11 +10,12 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
+from dlseg.common.constants import VOID
 from dlseg.crf import validation
 from dlseg.crf.exact import ExactKernel, ExactRun
 from dlseg.crf.features import Extra, checked_features
 from dlseg.crf.grid import GridKernel
-from dlseg.crf.labels import UNKNOWN, label_probabilities, refuse_mask
+from dlseg.crf.labels import label_probabilities, refuse_mask
 from dlseg.crf.lattice.inference import LatticeKernel
 from dlseg.crf.lattice.threads import ForkSafeLock, checked_threads
 from dlseg.crf.mean_field import Kernel, Run, ask, free_energy
@@ -85,7 +86,7 @@ class DenseCRF:
         kernel: str = "lattice",
         num_classes: Whole | None = None,
         confidence: Any = 0.7,
-        unknown: Whole | None = UNKNOWN,
+        unknown: Whole | None = VOID,
         compatibility: Any = None,
         self_term: bool = True,
         neighbours: int = 8,
@@ -102,7 +103,7 @@ class DenseCRF:
         name, unary = given[0], unaries[given[0]]
         size = (self.height, self.width)
         if labels is not None:
-            refuse_mask(labels, num_classes)
+            refuse_mask(labels, num_classes, unknown)
             self._probs = label_probabilities(labels, size, num_classes, confidence, unknown)
         else:
             self._probs = validation.clipped(name, validation.checked_scores(name, unary, size), self.threads)
@@ -302,7 +303,7 @@ def refine(
     params: CRFParams | None = None,
     kernel: str = "lattice",
     num_classes: Whole | None = None,
-    unknown: Whole | None = UNKNOWN,
+    unknown: Whole | None = VOID,
 ) -> Int64[np.ndarray, "H W"]:
     """Labels (H, W) int64 after the CRF, in one call; arguments as for DenseCRF, `params` as CRFParams()."""
     crf = DenseCRF(

@@ -13,11 +13,15 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import llvmlite.binding.ffi
 import numba
+import numba.core.compiler_lock
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -28,6 +32,20 @@ LANES = 8
 VECTOR = ir.VectorType(ir.FloatType(), LANES)
 BITS32, BITS64 = ir.IntType(32), ir.IntType(64)
 INTEGERS = ir.VectorType(BITS32, LANES)
+
+
+_locks = ExitStack()  # those that this process holds while it forks
+
+
+def _hold_locks() -> None:
+    """Waits until no other thread compiles: a forked process would have its locks, but nobody to release them."""
+    for lock in (numba.core.compiler_lock.global_compiler_lock, getattr(llvmlite.binding.ffi.lib, "_lock", None)):
+        if lock is not None:
+            _locks.enter_context(lock)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(before=_hold_locks, after_in_parent=_locks.close, after_in_child=_locks.close)
 
 
 def jit(function: Callable) -> Any:
