@@ -1,4 +1,4 @@
-"""Films the CRF studio's first slider, in a page without Python: docs/slider.webp, the picture at the head of README.
+"""Films the CRF studio's first slider in a page without Python: docs/slider.webp, at the head of README.
 
 python docs/slider.py
 """
