@@ -384,6 +384,7 @@ class _Run:
             path = self._path(variant, seed if plan.pretraining.each_seed else plan.seeds[0])
             if not path.with_suffix(".json").exists():
                 self._pretrain(path, variant, seed)
+            path.with_suffix(".checkpoint").unlink(missing_ok=True)
             classifier = open_weights(path)[0]
         else:
             known = ("shapes", "vgg16-20m") if plan.init == "shapes-classifier" else (plan.init,)
@@ -416,7 +417,6 @@ class _Run:
         right = accuracy(net.to(self.device), unseen, true)
         info = {"seed": seed, "pretraining": dataclasses.asdict(p), "accuracy": round(right, 4)}
         save_weights(net, path, info)
-        path.with_suffix(".checkpoint").unlink()
 
     def _parameters(self, name: str) -> CRFParams | None:
         """The CRF's parameters for a variant: the plan's, or what its network of the first seed does best with."""
