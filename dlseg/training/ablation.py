@@ -566,7 +566,7 @@ def _parameters_table(results: Sequence[Result]) -> str:
 
 
 def spread(shares: Sequence[float | None]) -> str:
-    """Mean, in per cent, ± standard error where there are several.
+    """Mean, in per cent, ± standard error where there are several; "–" without one, as in an empty band.
 
     >>> spread([0.5, 0.52, 0.54]), spread([0.5])
     ('52.00 ± 1.15', '50.00')
