@@ -83,8 +83,8 @@ VOC: list[tuple[Break, str]] = [
     (holds("classes.json", b'{"classes": ["a", "a", "c"]}'), "classes: got a more than once, expected a name"),
     (folder_instead("classes.json"), "classes.json: got a folder, expected a file"),
     (folder_instead("JPEGImages/train0.jpg"), "no file"),
-    (folder_instead("SegmentationClass/train0.png"), "train0.png: not a whole PNG file"),
-    (holds("SegmentationClass/train0.png", b"P5 3 3"), "train0.png: not a whole PNG file (Reached EOF"),
+    (folder_instead("SegmentationClass/train0.png"), "train0.png"),
+    (holds("SegmentationClass/train0.png", b"P5 3 3"), "train0.png: is damaged or cut short (Reached EOF"),
     (holds("JPEGImages/val0.jpg", b"P5 3 3"), "val0.jpg' is damaged or cut short (Reached EOF"),
     (picture("SegmentationClass/train0.png", np.zeros((70, 80, 3), np.uint8)), "got mode RGB (`values` in a"),
 ]
