@@ -77,7 +77,7 @@ def opened(path: Path, name: str = "image") -> Iterator[Image.Image]:
         ImageError: not an image of `FORMATS`, or damaged.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{name}: no file {str(path)!r}")
+        raise FileNotFoundError(f"{name}: no file {str(path)!r}{_alike(path)}")
     Image.init()  # loads all plugins; formats that this Pillow was built without are left out
     known = [form for form in FORMATS if form in Image.OPEN]
     try:
@@ -90,8 +90,19 @@ def opened(path: Path, name: str = "image") -> Iterator[Image.Image]:
         raise ImageError(f"{name}: {str(path)!r} {what}") from error
     except (ImageError, MemoryError):
         raise
+    except OSError as error:
+        what = "is damaged or cut short" if error.errno is None else "cannot be read"  # Pillow's have no number
+        raise ImageError(f"{name}: {str(path)!r} {what} ({error.strerror or error})") from error
     except Exception as error:  # Pillow raises whatever a file that is damaged or cut short leads it to
         raise ImageError(f"{name}: {str(path)!r} is damaged or cut short ({error})") from error
+
+
+def _alike(path: Path) -> str:
+    """Words for a file beside this missing one whose name differs in its ending or its letters' case alone."""
+    stems, endings = {path.stem, path.stem.lower(), path.stem.upper()}, (".jpg", ".jpeg", ".png", path.suffix)
+    names = sorted(stem + end for stem in stems for ending in endings for end in {ending.lower(), ending.upper()})
+    found = [name for name in names if path.with_name(name).is_file()]
+    return f"; there is {found[0]!r}" if found else ""
 
 
 def frames(picture: Image.Image) -> int:

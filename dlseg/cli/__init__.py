@@ -84,8 +84,10 @@ class LazyGroup(click.Group):
             raise click.ClickException(what) from error
 
 
-def _warning_line(text: Warning | str, *_place: object, **_line: object) -> str:
-    return f"Warning: {text}\n"
+def _warning_line(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    return f"Warning: {message}\n"
 
 
 def _shortage(error: Exception) -> str | None:

@@ -63,7 +63,7 @@ def check(folder: str | Path, num_classes: int | None = None, progress: bool = T
     if num_classes is not None:
         whole_number("num_classes", num_classes, 2, VOID)
     faults: list[Fault] = []
-    described = (root / FILE).exists()
+    described = os.path.lexists(root / FILE)
     splits = _described(root, faults) if described else _voc(root, num_classes, faults)
     histograms: dict[tuple[Path, Path | None], np.ndarray] = {}  # of the labels that are sound
     colours: dict[Path, dict[int, voc.Colour]] = {}
@@ -188,6 +188,10 @@ def _exchanged(root: Path, colours: Mapping[Path, dict[int, voc.Colour]]) -> lis
 def _notes(root: Path, splits: Mapping[str, Dataset], folders: Sequence[str]) -> list[str]:
     """What is odd but allowed; `folders`: those all of whose files should be in some list."""
     notes = [f"{name}: none of its pictures has a label" for name, data in splits.items() if not data.labelled]
+    for name, data in splits.items():
+        images_of = Counter(label for label, _ in set(zip(data.label_files, data.images, strict=False)))
+        if several := sorted(label.name for label, count in images_of.items() if count > 1):
+            notes.append(f"{name}: several images have one label: {some(several, SHOWN)}")
     if {"train", "val"} <= set(splits) and (both := shared_pictures(splits["train"], splits["val"])):
         notes.append(f"train and val share {some(both, SHOWN)}")
     names = {name for data in splits.values() for name in data.names}

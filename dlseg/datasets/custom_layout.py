@@ -22,6 +22,7 @@ Labels drawn with labelme are `"label_ending": ".json"`: `classes` names the out
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path, PurePath
 from typing import Any
@@ -33,7 +34,7 @@ from dlseg.common.checks import message, nearest
 from dlseg.common.constants import VOID
 from dlseg.common.json_objects import read_object_file
 from dlseg.datasets import labelme, voc
-from dlseg.datasets.lists import ENDINGS, class_names, read_entries
+from dlseg.datasets.lists import ENDINGS, LONGEST, class_names, read_entries
 from dlseg.datasets.values import ValueMap
 from dlseg.datasets.voc import Dataset
 
@@ -113,7 +114,10 @@ class Described(Dataset):
         short = [self._base(path) for path in self._files]
         if len(set(short)) == len(set(self._files)):
             return short
-        return ["-".join([*self._relative(path).parent.parts, self._base(path)]) for path in self._files]
+        in_folders = ["-".join([*self._relative(path).parent.parts, self._base(path)]) for path in self._files]
+        if len(set(in_folders)) == len(set(self._files)):
+            return in_folders
+        return ["-".join(self._relative(path).parts) for path in self._files]  # 0.jpg beside 0.png
 
     def _checked(self, said: dict[str, Any]) -> dict[str, Any]:
         if missing := {"classes", "splits"} - set(said):
@@ -161,13 +165,18 @@ class Described(Dataset):
         return self._inside(name)
 
     def _inside(self, name: str) -> Path:
+        if "\0" in name or any(len(os.fsencode(part)) > LONGEST for part in PurePath(name).parts):
+            raise ValueError(f"{self._note}: {name[:30]!r}… can be no file's name ({len(name)} characters)")
         if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
             raise ValueError(f"{self._note}: {name!r} leads out of the data set's folder")
         return self.root / name
 
     def _list(self, name: object) -> list[Path]:
         if name is None:
-            found = self.root.glob(self._pattern) if self._pattern else self._images.rglob("*")
+            try:
+                found = list(self.root.glob(self._pattern) if self._pattern else self._images.rglob("*"))
+            except ValueError as error:
+                raise ValueError(f"{self._note}: split {self.split}: images: {self._pattern!r}: {error}") from error
             files = sorted(path for path in found if self._is_image(path))
         else:
             if not isinstance(name, str) or not self._inside(name).is_file():
@@ -182,7 +191,7 @@ class Described(Dataset):
         return files
 
     def _is_image(self, path: Path) -> bool:
-        if not path.is_file() or path.name.startswith("."):
+        if path.is_dir() or path.name.startswith("."):
             return False
         if self._image_ending:
             return path.name.endswith(self._image_ending)

@@ -34,6 +34,10 @@ class ValueMap:
         """
         if not isinstance(said, dict) or not set(said) - {OTHERS}:
             raise ValueError(f'values: got {said!r}, expected {{"0": "void", "1": "{classes[0]}", …}}')
+        if VOID_NAME in classes:
+            raise ValueError(
+                f"values: got a class called {VOID_NAME!r}, which means not annotated; expected another name"
+            )
         known = {name: number for number, name in enumerate(classes)} | {VOID_NAME: VOID}
         for key, name in said.items():
             if not isinstance(name, str) or name not in known:

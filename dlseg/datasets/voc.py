@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -229,10 +230,10 @@ def label_modes(labels: str) -> tuple[str, ...]:
 def read_classes(root: Path) -> tuple[str, ...]:
     """The class names of a folder, "background" first."""
     path = root / "classes.json"
-    if not path.exists():
+    if not os.path.lexists(path):
         return CLASSES
     if not path.is_file():
-        raise ValueError(message(str(path), "a folder", "a file"))
+        raise ValueError(message(str(path), "a folder" if path.is_dir() else "a link or a pipe", "a file"))
     said = read_object_file(path)
     if "classes" not in said:
         raise ValueError(message(str(path), said, '{"classes": ["background", …]}'))

@@ -184,7 +184,7 @@ def test_odd_things_are_notes(clean: Path, tmp_path: Path) -> None:
     assert report.faults == []
     assert report.notes == [
         "test: none of its pictures has a label",
-        f"train and val share {NAME}",
+        f"train and val share {NAME}.jpg",
         "JPEGImages: in no list: extra_1.jpg, extra_2.jpg, extra_3.jpg, extra_4.jpg, extra_5.jpg and 1 more",
     ]
 
