@@ -105,7 +105,7 @@ _CLASSIFIERS = {"conv1_1.weight": "vgg16", "conv1.weight": "alexnet"}
 def decimated_for(net: Network, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """A classifier's state dict (VGG-16's, AlexNet's) with fc6 and fc7 decimated to what `net` has.
 
-    Any other state dict, one whose fc6 is a convolution already, or one of another trunk than the network's (whose fc7
+    Any other state dict, one whose fc6 is a convolution already, or one of another trunk (whose fc7
     would mean nothing there), is given back as it is.
     """
     own = {name.rpartition("main.")[2] for name in net.state_dict()}
