@@ -144,6 +144,15 @@ def test_krizhevsky_size(name: str, num_classes: int, count: int) -> None:
     assert parameters(name, num_classes) == count
 
 
+def test_every_network_computes_in_bfloat16() -> None:
+    """As `.bfloat16()` makes it; torch's own response normalisation, AlexNet's, does not on a CPU."""
+    for name in variants():
+        net = create(name, 3, width=1 / 64).eval()
+        image = torch.randn(1, 3, *net.input_size)
+        small = net.bfloat16().score_map(image.bfloat16())
+        assert small.dtype == torch.bfloat16 and bool(torch.isfinite(small).all())
+
+
 def test_another_size_than_the_classifiers_is_named() -> None:
     with pytest.raises(ValueError, match=r"fc6 is fully connected to 7×7 cells; an image of 256×256 has 8×8"):
         create("vgg16", width=1 / 64)(torch.zeros(1, 3, 256, 256))
