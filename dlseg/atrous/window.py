@@ -56,10 +56,10 @@ class Window:
 
     def _along(self, axis: int, n: int) -> int:
         pad, stride = self.padding[axis], self.stride[axis]
-        room = n + 2 * pad - self.extent[axis]
+        left = n + 2 * pad - self.extent[axis]
         if not self.ceil:
-            return room // stride + 1
-        count = -(-room // stride) + 1
+            return left // stride + 1
+        count = -(-left // stride) + 1
         # Caffe and torch alike: the last window must begin inside the map or its left padding
         return count - 1 if (count - 1) * stride >= n + pad else count
 

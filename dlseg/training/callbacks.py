@@ -36,7 +36,7 @@ class ProgressBar:
 
     >>> import io
     >>> with ProgressBar(100, file=io.StringIO()) as bar:
-    ...     bar(TrainingStep(iteration=51, iterations=100, loss=0.5, rate=1.0))    # taken up after 50
+    ...     bar(TrainingStep(iteration=51, iterations=100, loss=0.5, rate=1.0))    # resumed after 50
     ...     bar.bar.n
     51
     """
@@ -46,7 +46,7 @@ class ProgressBar:
         self.smooth = Smooth(0.04)
 
     def __call__(self, step: TrainingStep) -> None:
-        self.bar.n = step.iteration - 1  # a run that was taken up does not start at 0
+        self.bar.n = step.iteration - 1  # a resumed run does not start at 0
         self.bar.set_postfix(loss=f"{self.smooth(step.loss):.3f}", refresh=False)
         self.bar.update()
 
@@ -79,7 +79,7 @@ class Smooth:
 class JsonLog:
     """A JSON object a line: iteration, loss, rate, and seconds since this process began to train.
 
-    A run that was taken up writes on from where it goes on: lines of iterations that it repeats are dropped.
+    A resumed run writes on from where it goes on: lines of iterations that it repeats are dropped.
 
     Args:
         path: the file; its folder is made where it is missing.
