@@ -12,9 +12,19 @@ from dlseg.atrous.window import Window
 
 
 class AtrousPool2d(nn.Module):
-    """Max or average pooling whose taps lie `window.rate` cells apart.
+    """Max or average pooling whose taps lie `window.rate` cells apart (section 3.1).
 
     Padding never wins a maximum; an average counts it as zeros or, as torch's AvgPool2d may, not at all.
+
+    Args:
+        window: kernel, stride, padding and rate.
+        average: instead of the maximum.
+        count_include_pad: whether an average counts the padding.
+        divisor: what an average is divided by; None: how many cells it counts.
+
+    >>> pool = AtrousPool2d(Window(kernel=(2, 2), rate=(2, 2)))
+    >>> pool(torch.arange(16.0).reshape(1, 1, 4, 4))[0, 0].tolist()    # cells two rows and two columns apart
+    [[10.0, 11.0], [14.0, 15.0]]
     """
 
     def __init__(
@@ -39,7 +49,11 @@ class AtrousPool2d(nn.Module):
         return 0.0 if self.average else -torch.inf
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C h w"]:
-        """The pooled map; ValueError where a window would hold nothing but padding."""
+        """The pooled map.
+
+        Raises:
+            ValueError: a window would hold nothing but padding.
+        """
         w, size = self.window, (x.shape[2], x.shape[3])
         if min(w.output_size(size)) < 1:
             raise ValueError(f"a map of {size[0]}×{size[1]} is smaller than the pool's window {w.extent}")

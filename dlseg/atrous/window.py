@@ -5,11 +5,17 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from dlseg.common.checks import message
+
 Pair = tuple[int, int]
 
 
 def pair(value: int | Iterable[int]) -> Pair:
-    """`value` for both axes (height, width), as torch's layers mean it."""
+    """`value` for both axes (height, width), as torch's layers mean it.
+
+    >>> pair(3), pair([1, 2])
+    ((3, 3), (1, 2))
+    """
     if isinstance(value, int):
         return value, value
     first, second = value
@@ -18,7 +24,19 @@ def pair(value: int | Iterable[int]) -> Pair:
 
 @dataclass(frozen=True)
 class Window:
-    """The window of one layer; each field is (height, width), in cells of the layer's input map."""
+    """What one layer looks at; each field is (height, width), in cells of the layer's input map (section 3.1).
+
+    Attributes:
+        kernel: taps.
+        stride: from output to output.
+        padding: cells around the map.
+        rate: from tap to tap, the paper's input stride, torch's dilation.
+        ceil: whether sizes are rounded up, as Caffe's pools do.
+
+    >>> window = Window.of(nn.Conv2d(512, 1024, 3, padding=12, dilation=12))    # LargeFOV's fc6
+    >>> window.extent, window.output_size((41, 41))
+    ((25, 25), (41, 41))
+    """
 
     kernel: Pair
     stride: Pair = (1, 1)
@@ -38,10 +56,10 @@ class Window:
 
     def _along(self, axis: int, n: int) -> int:
         pad, stride = self.padding[axis], self.stride[axis]
-        room = n + 2 * pad - self.extent[axis]
+        left = n + 2 * pad - self.extent[axis]
         if not self.ceil:
-            return room // stride + 1
-        count = -(-room // stride) + 1
+            return left // stride + 1
+        count = -(-left // stride) + 1
         # Caffe and torch alike: the last window must begin inside the map or its left padding
         return count - 1 if (count - 1) * stride >= n + pad else count
 
@@ -80,7 +98,7 @@ def _padding(conv: nn.Conv2d) -> Pair:
         return 0, 0
     total = tuple(r * (k - 1) for k, r in zip(pair(conv.kernel_size), pair(conv.dilation), strict=True))
     if any(t % 2 for t in total):
-        raise ValueError(f"padding='same' of {conv} is lopsided; give the padding as numbers")
+        raise ValueError(f"padding='same' of {conv} pads one side more than the other; give the padding as numbers")
     return total[0] // 2, total[1] // 2
 
 
@@ -116,11 +134,12 @@ POINTWISE = (
 def chain(net: nn.Module, prefix: str = "") -> list[tuple[str, nn.Module]]:
     """The layers of a chain in order, by dotted name, nested chains unrolled.
 
-    Raises TypeError unless `net` is an nn.Sequential, ValueError for a layer that is neither a convolution, a
-    pooling nor pointwise.
+    Raises:
+        TypeError: `net` is no nn.Sequential.
+        ValueError: a layer is neither a convolution, a pooling nor pointwise.
     """
     if not isinstance(net, nn.Sequential):
-        raise TypeError(f"net must be an nn.Sequential of layers; got {type(net).__name__}")
+        raise TypeError(message("net", type(net).__name__, "an nn.Sequential of layers"))
     layers: list[tuple[str, nn.Module]] = []
     for name, child in net._modules.items():  # unlike named_children, this repeats a layer used twice
         if isinstance(child, nn.Sequential):
@@ -136,9 +155,20 @@ def chain(net: nn.Module, prefix: str = "") -> list[tuple[str, nn.Module]]:
 
 
 def output_size(net: nn.Module, size: Pair) -> Pair:
-    """The size of the map that `net`, a chain of named layers, makes from an input map of `size`.
+    """The size of the map that a chain of layers makes.
 
-    Raises ValueError, naming the layer, where the map vanishes or a pool would see nothing but padding.
+    Args:
+        net: the chain; only its convolutions and pools count.
+        size: (height, width) of the input, in cells.
+
+    Returns:
+        (height, width) of the output.
+
+    Raises:
+        ValueError: the map vanishes, or a pool would see nothing but padding; it names the layer.
+
+    >>> output_size(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2, 2)), (306, 321))
+    (152, 159)
     """
     at = size
     for name, module in net.named_modules(remove_duplicate=False):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,10 +14,10 @@ import numpy as np
 from jaxtyping import Integer, UInt8
 from tqdm.auto import tqdm
 
+from dlseg.common.constants import VOID
 from dlseg.common.files import write_whole
 from dlseg.datasets.paths import cache_folder
 from dlseg.datasets.protocols import LabelledImages, files_of
-from dlseg.datasets.voc import VOID
 
 SHOWN = 12  # classes spelled out in a line
 
@@ -159,4 +160,4 @@ def shared_pictures(one: LabelledImages, other: LabelledImages) -> list[str]:
 
 def _images(data: LabelledImages) -> list[Path]:
     images: list[Path] = getattr(data, "images", [])
-    return [path.resolve() for path in images]
+    return [Path(os.path.realpath(path)) for path in images]  # `resolve` raises for links in a circle

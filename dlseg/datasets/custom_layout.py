@@ -15,11 +15,14 @@ mean, and "*" what all others are:
 "_gtFine_labelIds.png". Folders inside `images` are searched too; a label is in the same folder inside `labels`.
 `images` may be a pattern with stars. Without `list` a split is all these images; a list is a file of names or
 paths, one a line, with the label's as a second column where it is called otherwise than its image.
+
+Labels drawn with labelme are `"label_ending": ".json"`: `classes` names the outlines, after "background".
+`dlseg data describe FOLDER` proposes a description.
 """
 
 from __future__ import annotations
 
-import difflib
+import os
 import re
 from pathlib import Path, PurePath
 from typing import Any
@@ -27,24 +30,28 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from dlseg.datasets import voc
-from dlseg.datasets.lists import ENDINGS, class_names, read_entries, read_json
+from dlseg.common.checks import message, nearest
+from dlseg.common.constants import VOID
+from dlseg.common.json_objects import read_object_file
+from dlseg.datasets import labelme, voc
+from dlseg.datasets.lists import ENDINGS, LONGEST, class_names, read_entries
 from dlseg.datasets.values import ValueMap
-from dlseg.datasets.voc import VOID, Dataset, Sample
-from dlseg.images import image_size, read_image
+from dlseg.datasets.voc import Dataset
 
 FILE = "dataset.json"
 KEYS = ("classes", "splits", "void", "values", "image_ending", "label_ending")
 SPLIT_KEYS = ("images", "labels", "list")
+SPLITS_EXPECTED = '{"train": {"images": …, "labels": …}, …}'
 
 
 class Described(Dataset):
     """A split of a data set that `dataset.json` describes."""
 
-    def __init__(self, root: str | Path, split: str) -> None:
+    def __init__(self, root: str | Path, split: str, description: dict[str, Any] | None = None) -> None:
+        """`description` is what `dataset.json` would hold, for a folder without one."""
         self.root, self.split = Path(root), split
         self._note = self.root / FILE
-        said = self._read()
+        said = self._checked(read_object_file(self._note, KEYS) if description is None else description)
         self.classes: tuple[str, ...] = tuple(said["classes"])
         self.void: list[int] = said.get("void", [])
         self.labels = said["splits"].get(split, {}).get("labels", "")
@@ -58,37 +65,32 @@ class Described(Dataset):
         self._labels = self._folder(parts, "labels") if "labels" in parts else None
         self._image_ending, self._ending = said.get("image_ending", ""), said.get("label_ending", ".png")
         self.labelled = self._labels is not None
+        self.drawn = self._ending.endswith(labelme.ENDING)  # outlines, not pixels
+        self.stores_indices = not self.values and not self.drawn
         self._listed_labels: dict[Path, str] = {}
         self._files = self._list(parts.get("list"))
         self.names = self._names()
 
-    @property
-    def images(self) -> list[Path]:
-        """Every image's file."""
-        return list(self._files)
-
-    @property
-    def label_files(self) -> list[Path]:
-        """Every label's file; none in a split without labels."""
-        return [self._label_file(path) for path in self._files] if self.labelled else []
-
-    def __getitem__(self, index: int) -> Sample:
-        path = self._files[index]
-        image, label = read_image(path), self._label(index)
-        if label is not None and label.shape != image.shape[:2]:
-            raise ValueError(voc.mismatch(self._label_file(path), label, path))
-        return Sample(self.names[index], image, label)
-
-    def label(self, index: int) -> UInt8[np.ndarray, "H W"] | None:
-        """Class indices alone, or None in a split without labels; the image is asked for its size only."""
-        path, label = self._files[index], self._label(index)
-        if label is not None and label.shape != image_size(path):
-            raise ValueError(voc.mismatch(self._label_file(path), label, path))
-        return label
+    def image_file(self, index: int) -> Path:
+        """The image's file of one picture."""
+        return self._files[index]
 
     def label_file(self, index: int) -> Path:
         """The label's file of one picture, in a split with labels."""
         return self._label_file(self._files[index])
+
+    def read_label(self, index: int) -> UInt8[np.ndarray, "H W"]:
+        """Class indices alone, in a split with labels; the image is not looked at."""
+        path = self.label_file(index)
+        if self.drawn:
+            return labelme.read_labelme(path, self.classes)
+        if self._map is not None:
+            return self._map.label(path)
+        stored = voc.read_indices(path, modes=("P", "L"))
+        label = np.where(np.isin(stored, self.void), VOID, stored).astype(np.uint8)
+        voc.refuse_values(path, label, self.num_classes)
+        voc.refuse_renumbered(path, stored, self.classes)
+        return label
 
     def _label_file(self, image: Path) -> Path:
         assert self._labels is not None
@@ -112,43 +114,29 @@ class Described(Dataset):
         short = [self._base(path) for path in self._files]
         if len(set(short)) == len(set(self._files)):
             return short
-        return ["-".join([*self._relative(path).parent.parts, self._base(path)]) for path in self._files]
+        in_folders = ["-".join([*self._relative(path).parent.parts, self._base(path)]) for path in self._files]
+        if len(set(in_folders)) == len(set(self._files)):
+            return in_folders
+        return ["-".join(self._relative(path).parts) for path in self._files]  # 0.jpg beside 0.png
 
-    def _label(self, index: int) -> UInt8[np.ndarray, "H W"] | None:
-        if self._labels is None:
-            return None
-        place = self._label_file(self._files[index])
-        if self._map is not None:
-            return self._map.label(place)
-        stored = voc.read_indices(place, modes=("P", "L"))
-        label = self._with_void(stored)
-        voc.refuse_values(place, label, self.num_classes)
-        voc.refuse_renumbered(place, stored, self.classes)
-        return label
-
-    def _with_void(self, label: UInt8[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W"]:
-        return np.where(np.isin(label, self.void), VOID, label).astype(np.uint8)
-
-    def _read(self) -> dict[str, Any]:
-        said = read_json(self._note)
-        if not isinstance(said, dict) or not {"classes", "splits"} <= set(said):
+    def _checked(self, said: dict[str, Any]) -> dict[str, Any]:
+        if missing := {"classes", "splits"} - set(said):
             raise ValueError(
-                f"{self._note}: expected an object with classes, splits and perhaps "
-                f"void, label_ending; got {sorted(said) if isinstance(said, dict) else said!r}"
+                message(str(self._note), f"no {' and no '.join(sorted(missing))}", "classes and splits")
             )
-        self._refuse_unknown(said, KEYS, "")
         void, names = said.get("void", []), said["classes"]
         class_names(names, self._note)
         if not isinstance(void, list) or not all(type(v) is int and len(names) <= v <= VOID for v in void):
-            raise ValueError(
-                f"{self._note}: void: expected values from {len(names)}, the first that is no class, "
-                f"to {VOID}, got {void!r}"
-            )
+            expected = f"values from {len(names)}, the first that is no class, to {VOID}"
+            raise ValueError(message(f"{self._note}: void", repr(void), expected))
         splits = said["splits"]
         if not isinstance(splits, dict) or not splits or not all(isinstance(s, dict) for s in splits.values()):
-            raise ValueError(f'{self._note}: splits: expected {{"train": {{"images": …, "labels": …}}, …}}')
-        for name, parts in said["splits"].items():
-            self._refuse_unknown(parts, SPLIT_KEYS, f"split {name}: ")
+            raise ValueError(message(f"{self._note}: splits", repr(splits), SPLITS_EXPECTED))
+        for name, parts in splits.items():
+            for key in set(parts) - set(SPLIT_KEYS):
+                hint = nearest(key, SPLIT_KEYS)
+                expected = ", ".join(SPLIT_KEYS)
+                raise ValueError(message(f"{self._note}: split {name}", repr(key), expected) + hint)
             if parts.get("images") is None:
                 raise ValueError(f"{self._note}: split {name}: got no images, expected the folder of its images")
         for key in ("image_ending", "label_ending"):
@@ -170,14 +158,6 @@ class Described(Dataset):
                 raise ValueError(f"{self._note}: {error}") from error
         return said
 
-    def _refuse_unknown(self, said: dict[str, Any], known: tuple[str, ...], where: str) -> None:
-        """A key that is not known is a misspelt one: what it was to say would not be done."""
-        for key in said:
-            if key not in known:
-                near = difflib.get_close_matches(key, known, 1, 0.5)
-                hint = f"; nearest: {near[0]}" if near else ""
-                raise ValueError(f"{self._note}: {where}got {key!r}, expected {', '.join(known)}{hint}")
-
     def _folder(self, parts: dict[str, Any], key: str) -> Path:
         name = parts.get(key)
         if not isinstance(name, str) or not self._inside(name).is_dir():
@@ -185,13 +165,18 @@ class Described(Dataset):
         return self._inside(name)
 
     def _inside(self, name: str) -> Path:
+        if "\0" in name or any(len(os.fsencode(part)) > LONGEST for part in PurePath(name).parts):
+            raise ValueError(f"{self._note}: {name[:30]!r}… can be no file's name ({len(name)} characters)")
         if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
             raise ValueError(f"{self._note}: {name!r} leads out of the data set's folder")
         return self.root / name
 
     def _list(self, name: object) -> list[Path]:
         if name is None:
-            found = self.root.glob(self._pattern) if self._pattern else self._images.rglob("*")
+            try:
+                found = list(self.root.glob(self._pattern) if self._pattern else self._images.rglob("*"))
+            except ValueError as error:
+                raise ValueError(f"{self._note}: split {self.split}: images: {self._pattern!r}: {error}") from error
             files = sorted(path for path in found if self._is_image(path))
         else:
             if not isinstance(name, str) or not self._inside(name).is_file():
@@ -206,7 +191,7 @@ class Described(Dataset):
         return files
 
     def _is_image(self, path: Path) -> bool:
-        if not path.is_file() or path.name.startswith("."):
+        if path.is_dir() or path.name.startswith("."):
             return False
         if self._image_ending:
             return path.name.endswith(self._image_ending)
@@ -233,8 +218,7 @@ def _before_star(pattern: str) -> str:
 def described_splits(root: Path) -> list[str]:
     """The splits that a folder's description names; ValueError where it is no JSON object with splits."""
     note = root / FILE
-    said = read_json(note)
-    splits = said.get("splits") if isinstance(said, dict) else None
+    splits = read_object_file(note).get("splits")
     if not isinstance(splits, dict) or not splits:
-        raise ValueError(f'{note}: expected an object with "splits": {{"train": {{"images": …, "labels": …}}, …}}')
+        raise ValueError(message(f"{note}: splits", repr(splits), SPLITS_EXPECTED))
     return list(splits)

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dlseg.common.checks import message, whole_number
 from dlseg.networks.grid import ScoreGrid
 from dlseg.networks.network import Chain, Network
 
@@ -14,9 +15,21 @@ _LAST_CROP = {32: 19, 16: 27, 8: 31}
 
 
 def bilinear_kernel(factor: int) -> Float[Tensor, "K K"]:
-    """The kernel whose transposed convolution with stride `factor` upsamples bilinearly; K = 2f - f mod 2."""
-    if factor < 1:
-        raise ValueError(f"factor must be at least 1; got {factor}")
+    """The kernel whose transposed convolution with stride `factor` upsamples bilinearly.
+
+    Args:
+        factor: f, how many times finer the map becomes.
+
+    Returns:
+        (K, K) with K = 2f - f mod 2.
+
+    Raises:
+        TypeError, ValueError: `factor` is no whole number of at least 1.
+
+    >>> bilinear_kernel(2)[0].tolist()
+    [0.0625, 0.1875, 0.1875, 0.0625]
+    """
+    whole_number("factor", factor, low=1)
     size = 2 * factor - factor % 2
     centre = (size - 1) / 2
     profile = 1 - (torch.arange(size, dtype=torch.float64) - centre).abs() / ((size + 1) // 2)
@@ -24,10 +37,18 @@ def bilinear_kernel(factor: int) -> Float[Tensor, "K K"]:
 
 
 class FCN(Network):
-    """VGG-16 at stride 32 with `skips` finer scores added on the way up to one score per pixel.
+    """VGG-16 at stride 32 with finer scores added on the way up to one score per pixel (Long et al. 2015).
 
     The intermediate upsamplings begin bilinear and learn; the last one is bilinear and fixed. The scores of
     the skips and of fc8 begin at zero.
+
+    Args:
+        chain: VGG-16 as a convolutional network, its first padding 100.
+        skips: how many finer maps are added: 0 for FCN-32s, 1 (pool4) for 16s, 2 (pool4, pool3) for 8s.
+
+    >>> from dlseg.networks import create
+    >>> create("fcn-8s", num_classes=5, width=1 / 64)(torch.zeros(1, 3, 40, 50)).shape
+    torch.Size([1, 5, 40, 50])
     """
 
     def __init__(self, chain: Chain, skips: int) -> None:
@@ -49,7 +70,7 @@ class FCN(Network):
     def score_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """One score per pixel."""
         if min(size) < 1:
-            raise ValueError(f"an image needs at least one pixel; got {size[0]}×{size[1]}")
+            raise ValueError(message("image", f"{size[0]}×{size[1]} pixels", "at least one pixel"))
         return size
 
     def forward(self, image: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C H W"]:

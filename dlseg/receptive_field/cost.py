@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from dlseg.common.checks import message
 from dlseg.receptive_field.field import Pair, blank
 from dlseg.receptive_field.follow import meta
 
@@ -15,8 +16,18 @@ BYTES = 4  # of a float32
 
 @dataclass(frozen=True)
 class LayerCost:
-    """One layer: parameters, multiply-adds for one image, and numbers in the map it makes (0 where it writes
-    over the one it got)."""
+    """What one layer costs for one image.
+
+    Attributes:
+        name: the layer's.
+        parameters: weights and biases.
+        macs: multiply-adds.
+        activations: numbers in the map it makes; 0 where it writes over the one it got.
+        size: of that map, (C, h, w).
+
+    >>> cost(nn.Sequential(nn.Conv2d(3, 4, 3)), (6, 6))["0"]
+    LayerCost(name='0', parameters=112, macs=1728, activations=64, size=(4, 4, 4))
+    """
 
     name: str
     parameters: int
@@ -27,7 +38,15 @@ class LayerCost:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one image costs, by layer and in total."""
+    """What one image costs, by layer and in total; a layer by its name: `spent["fc6"]`; a table by `print`.
+
+    Attributes:
+        layers: in the order they run.
+
+    >>> spent = cost(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 1)), (6, 6))
+    >>> spent.parameters, spent.macs, spent.activation_bytes, spent["1"].parameters
+    (122, 1856, 384, 10)
+    """
 
     layers: tuple[LayerCost, ...]
 
@@ -67,13 +86,25 @@ class Cost:
 
 
 def cost(net: nn.Module, input_size: Pair) -> Cost:
-    """The cost of one image of `input_size` (height, width), computed on shapes alone.
+    """What one image costs, layer by layer: parameters, multiply-adds, numbers in maps (section 3.2, table 2).
 
-    Every layer without layers of its own is a row. Raises ValueError for a size that is not two whole numbers
-    of at least 1, or too small for the network.
+    Args:
+        net: the network; it runs once, on shapes alone.
+        input_size: (height, width) of the image in pixels.
+
+    Returns:
+        A row for every layer without layers of its own, and totals.
+
+    Raises:
+        ValueError: the size is not two whole numbers of at least 1, or is too small for the network.
+
+    >>> from dlseg.networks import create
+    >>> spent = cost(create("deeplab-largefov"), (306, 306))
+    >>> spent.parameters, spent["fc6"].parameters, f"{spent.macs:.1e}"
+    (20505429, 4719616, '4.7e+10')
     """
     if len(input_size) != 2 or min(input_size) < 1:
-        raise ValueError(f"input_size must be (height, width) in pixels; got {input_size}")
+        raise ValueError(message("input_size", input_size, "(height, width) in pixels, both >= 1"))
     rows: list[LayerCost] = []
 
     def note(name: str, module: nn.Module, inputs: tuple[Any, ...], result: Any) -> None:

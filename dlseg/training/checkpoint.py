@@ -5,24 +5,34 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import pickle
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 
+from dlseg.common.files import whole_file
 from dlseg.datasets.protocols import LabelledImages, names_of
 from dlseg.networks import Network
-from dlseg.training.distributed import team
+from dlseg.training.distributed import processes
 from dlseg.training.recipe import Recipe
 
 FORMAT = 2
 # what may differ when a run goes on: none of it changes which samples come, or what is trained
-SOLVER = ("iterations", "lr", "schedule", "step_size", "gamma", "power", "momentum", "dropout", "classifier_std")
+SOLVER = (
+    "iterations",
+    "lr",
+    "schedule",
+    "step_size",
+    "gamma",
+    "power",
+    "momentum",
+    "dropout",
+    "classifier_std",
+    "class_weights",
+)
 
 
 @runtime_checkable
@@ -46,7 +56,7 @@ def fingerprint(net: Network, data: LabelledImages) -> str:
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingState:
     """Everything that changes while a network trains; the data's position is the iteration alone."""
 
     net: Network
@@ -55,41 +65,30 @@ class Run:
     fingerprint: str
     callbacks: Sequence[object] = ()
     classes: Sequence[str] = ()
+    origin: str = ""
 
     def save(self, path: Path, iteration: int) -> None:
-        """Write the state after `iteration` iterations: to a draft, flushed to the disk, then renamed.
+        """Write the state after `iteration` iterations, whole or not at all.
 
         Of several processes, which all have the same state, the first one writes.
 
         Raises:
             OSError: the disk is full or cannot be written; the last whole checkpoint stays.
         """
-        if team().rank:
+        if processes().rank:
             return
         state = {
-            "format": FORMAT,
             "iteration": iteration,
             "recipe": self.recipe.to_json(),
             "run": self.fingerprint,
             "classes": list(self.classes),
+            "origin": self.origin,
             "net": self.net.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "rng": torch.get_rng_state(),
             "callbacks": [c.state_dict() for c in self._stateful()],
         }
-        draft = path.with_name(path.name + ".tmp")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with draft.open("wb") as file:
-                torch.save(state, file)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-        except (OSError, RuntimeError) as error:  # torch says RuntimeError where its own writer fails
-            with suppress(OSError):
-                draft.unlink(missing_ok=True)
-            kept = "the last whole one stays" if path.exists() else "there is none yet"
-            raise OSError(f"checkpoint: cannot write {str(path)!r} ({error}); {kept}") from error
+        write_state(path, state)
 
     def resume(self, path: Path) -> int:
         """Take up the state in `path`, if there is one; returns the number of iterations done.
@@ -98,20 +97,26 @@ class Run:
         another rate. They are used from here on.
 
         Raises:
-            ValueError: the file is no checkpoint, or one of another recipe, network or data set, or has more
-                iterations than the recipe.
+            ValueError: the file is no checkpoint, or one of another recipe, network, origin or data set, or has
+                more iterations than the recipe.
         """
         if not path.exists():
             return 0
-        state = _read(path)
-        recipe, wanted = json.loads(state["recipe"]), json.loads(self.recipe.to_json())
-        fixed = [{k: v for k, v in each.items() if k not in SOLVER} for each in (recipe, wanted)]
+        state = read_state(path)
+        recipes = [dataclasses.asdict(each) for each in (Recipe.from_json(state["recipe"]), self.recipe)]
+        fixed = [{k: v for k, v in each.items() if k not in SOLVER} for each in recipes]
         for theirs, ours in (fixed, (json.loads(state["run"]), json.loads(self.fingerprint))):
             if theirs != ours:
                 raise ValueError(
                     f"checkpoint: {str(path)!r} belongs to another run "
                     f"({_differences(theirs, ours)}); name another file, or remove it to start afresh"
                 )
+        origin = state.get("origin") or self.origin  # files of version 0.1 have none
+        if self.origin and origin != self.origin:
+            raise ValueError(
+                f"init: got {self.origin!r}, expected {origin!r}, from which the run in {str(path)!r} began; "
+                "name another file, or remove it to start afresh"
+            )
         if state["iteration"] > self.recipe.iterations:
             raise ValueError(
                 f"iterations: got {self.recipe.iterations}, expected at least {state['iteration']}, "
@@ -140,7 +145,27 @@ class Run:
         return [callback for callback in self.callbacks if isinstance(callback, Stateful)]
 
 
-def _read(path: Path) -> dict[str, Any]:
+def write_state(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint, plain values and tensors, whole or not at all.
+
+    Raises:
+        OSError: the disk is full or cannot be written; the last whole checkpoint stays.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as draft, draft.open("wb") as file:
+            torch.save({"format": FORMAT} | state, file)
+    except (OSError, RuntimeError) as error:  # torch raises RuntimeError where its own writer fails
+        kept = "the last whole one stays" if path.exists() else "there is none yet"
+        raise OSError(f"checkpoint: cannot write {str(path)!r} ({error}); {kept}") from error
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """What `write_state` wrote, on the CPU.
+
+    Raises:
+        ValueError: the file is no whole checkpoint of dlseg.
+    """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
@@ -153,13 +178,14 @@ def _read(path: Path) -> dict[str, Any]:
 def changes(path: Path, recipe: Recipe) -> str:
     """What a run with `recipe` that goes on from `path` changes, in words; nothing where there is no such file.
 
-    Raises ValueError for a file that is no checkpoint.
+    Raises:
+        ValueError: a file that is no checkpoint.
     """
     if not path.exists():
         return ""
-    state = _read(path)
-    there, here = json.loads(state["recipe"]), json.loads(recipe.to_json())
-    found = [f"{k} {there[k]} → {here[k]}" for k in SOLVER if k in there and there[k] != here[k]]
+    state = read_state(path)
+    there, here = dataclasses.asdict(Recipe.from_json(state["recipe"])), dataclasses.asdict(recipe)
+    found = [f"{k} {there[k]} → {here[k]}" for k in SOLVER if there[k] != here[k]]
     return f"{path}: goes on after iteration {state['iteration']}" + (f" with {', '.join(found)}" if found else "")
 
 

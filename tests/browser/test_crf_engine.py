@@ -42,7 +42,7 @@ def page(chromium: Browser) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def source(repo: Path) -> str:
-    return (repo / "dlseg" / "widgets" / "crf_engine.js").read_text(encoding="utf-8")
+    return (repo / "dlseg" / "widgets" / "webpage" / "engine.js").read_text(encoding="utf-8")
 
 
 def in_the_page(page: Page, source: str, case: Case, pixel: tuple[int, int]) -> dict[str, Any]:

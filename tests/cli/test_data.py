@@ -142,7 +142,7 @@ def test_check_names_faults_and_fails(tmp_path: Path) -> None:
     result = dlseg("check", root)
     assert result.exit_code == 1
     assert "fault: JPEGImages/shapes_val_00001.jpg: " in result.stdout
-    assert "fault: SegmentationClass/shapes_val_00002.png: not a whole PNG file" in result.stdout
+    assert "fault: SegmentationClass/shapes_val_00002.png: is not an image file that can be read" in result.stdout
     assert result.stdout.endswith("2 faults\n")
     as_json = dlseg("check", root, "--json")
     report = json.loads(as_json.stdout)
@@ -155,7 +155,7 @@ def test_check_takes_the_number_of_classes(tmp_path: Path) -> None:
     shapes.make(tmp_path / "set", train=8, val=2, jobs=1, progress=False)
     assert dlseg("check", tmp_path / "set", "--classes", "2").exit_code == 1
     assert dlseg("check", tmp_path / "set", "--classes", "300").stderr.startswith(
-        "Error: num_classes: expected 2 to 255"
+        "Error: num_classes: got 300, expected a whole number from 2 to 255"
     )
 
 

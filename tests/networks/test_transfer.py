@@ -1,4 +1,4 @@
-"""Fully connected → convolution, decimation, and the paper's way from a classifier to a labeller."""
+"""Fully connected → convolution, decimation, and the paper's way from a classifier to a segmentation network."""
 
 from collections import OrderedDict
 
@@ -8,7 +8,9 @@ from torch import nn
 
 from dlseg.atrous import densify, shift_and_stitch
 from dlseg.networks import convolutionalize, create, decimate, load_trunk
-from dlseg.networks.transfer import decimation
+from dlseg.networks.transfer import decimated_for, decimation
+
+VGG_VARIANTS = ("deeplab", "deeplab-4x4", "deeplab-7x7", "deeplab-largefov")
 
 
 @pytest.mark.parametrize("output_stride", [16, 8])
@@ -90,7 +92,7 @@ def test_which_taps_decimation_keeps(taps: int, kept: int, which: list[int]) -> 
 
 @pytest.mark.parametrize("kept", [0, 8])
 def test_more_than_there_are_cannot_be_kept(kept: int) -> None:
-    with pytest.raises(ValueError, match=f"can keep 1 to 7 of 7; got {kept}"):
+    with pytest.raises(ValueError, match=f"kept: got {kept}, expected a whole number from 1 to 7"):
         decimation(7, kept)
 
 
@@ -120,12 +122,25 @@ def test_decimation_keeps_every_fourth_channel() -> None:
 def test_the_papers_initialisation() -> None:
     """vgg16 → convolutions → 3×3×1024 → LargeFOV with 21 new classes, all but fc8 taken over."""
     conv = convolutionalize(create("vgg16", 1000, width=1 / 64))
-    labeller = create("deeplab-largefov", width=1 / 64)
-    before = labeller.fc8.weight.clone()
-    done = load_trunk(labeller, decimate(conv, 3, 16))
+    net = create("deeplab-largefov", width=1 / 64)
+    before = net.fc8.weight.clone()
+    done = load_trunk(net, decimate(conv, 3, 16))
     assert done.new == ("fc8",)
-    assert torch.equal(labeller.fc6.weight, conv.fc6.weight[::4, :, ::3, ::3])
-    assert torch.equal(labeller.fc8.weight, before)
+    assert torch.equal(net.fc6.weight, conv.fc6.weight[::4, :, ::3, ::3])
+    assert torch.equal(net.fc8.weight, before)
+
+
+@pytest.mark.parametrize(
+    "classifier, variant", [("vgg16", v) for v in VGG_VARIANTS] + [("alexnet", "deeplab-alexnet")]
+)
+@pytest.mark.parametrize("width", [1 / 64, 0.05])
+def test_every_variant_begins_from_its_classifier(classifier: str, variant: str, width: float) -> None:
+    """All but fc8: fc6 and fc7 are decimated, at widths that round channels too."""
+    source, net = create(classifier, 30, width), create(variant, 21, width)
+    assert load_trunk(net, decimated_for(net, source.state_dict())).new == ("fc8",)
+    kernel, channels = net.main.fc6.kernel_size[0], net.main.fc6.out_channels
+    small = decimate(convolutionalize(source), kernel, channels)
+    assert torch.equal(net.main.fc6.weight, small.fc6.weight) and torch.equal(net.main.fc7.weight, small.fc7.weight)
 
 
 def test_a_linear_layer_that_saw_no_square_map() -> None:

@@ -50,7 +50,19 @@ def test_the_folder_is_vocs_layout(tmp_path: Path) -> None:
 
 
 def test_the_command(tmp_path: Path) -> None:
-    arguments = ["data", "make", "tools", "--out", str(tmp_path / "set"), "--train", "1", "--val", "1", "--jobs", "1"]
+    arguments = [
+        "data",
+        "make",
+        "tools",
+        "--out",
+        str(tmp_path / "set"),
+        "--train",
+        "1",
+        "--val",
+        "1",
+        "--jobs",
+        "1",
+    ]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0 and f"tree hash {tree_hash(tmp_path / 'set')}" in result.stdout
 

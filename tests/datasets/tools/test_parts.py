@@ -48,7 +48,9 @@ def test_the_ends_lie_further_apart_than_half_of_the_tool() -> None:
     for name in TOOLS:
         for number in range(8):
             _, first, second = tool(name, Dice(4, number))
-            middles = [np.mean([corners([end]).min(axis=0), corners([end]).max(axis=0)], axis=0) for end in (first, second)]
+            middles = [
+                np.mean([corners([end]).min(axis=0), corners([end]).max(axis=0)], axis=0) for end in (first, second)
+            ]
             assert np.abs(middles[0] - middles[1]).max() * 205 > 128
 
 
