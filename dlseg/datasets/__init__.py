@@ -1,4 +1,4 @@
-"""Data sets: the embedded shapes and tools, PASCAL VOC, any folder in VOC's layout, and photographs with scribbles."""
+"""Data sets: the embedded shapes and tools, PASCAL VOC, any folder in VOC's layout, and photographs."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def load(name_or_path: str | Path, split: str) -> Dataset:
         split: the name of one of its lists, such as "train" or "val".
 
     "shapes" and "tools" read what the checkout carries (`val` and `train_sample`) and otherwise make the whole set,
-    once, in the cache; VOC is looked for in $DLSEG_VOC and in the cache. "voc2012-aug" is VOC with SBD's labels: its train
-    has 10,582 images.
+    once, in the cache; VOC is looked for in $DLSEG_VOC and in the cache. "voc2012-aug" is VOC with SBD's labels:
+    its train has 10,582 images.
 
     Raises:
         FileNotFoundError: no such data set or split; the message says where it was looked for.

@@ -143,7 +143,7 @@ class Generated:
         return written
 
     def jpeg(self, image: UInt8[np.ndarray, "H W 3"]) -> bytes:
-        """A baseline JPEG file: libjpeg's integer DCT and fixed tables give the same bytes wherever libjpeg-turbo runs.
+        """A baseline JPEG file: libjpeg's integer DCT and fixed tables give the same bytes with any libjpeg-turbo.
 
         Colour at half the resolution smears thin parts whole in a picture of 128 pixels.
         """

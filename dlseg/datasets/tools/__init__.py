@@ -1,4 +1,4 @@
-"""The embedded data set at the paper's scale: tools that only the two ends of their shafts tell apart, in a shed."""
+"""The embedded data set at the paper's scale: tools told apart by the two ends of their shafts alone."""
 
 from dlseg.datasets.shapes.generated import Generated
 from dlseg.datasets.tools.render import CLASSES, PORTRAIT, portrait, scene

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from dlseg.datasets.shapes.outlines import Outline
-from dlseg.datasets.shapes.polygons import Polygon, arc, box, disc, smooth, stroke, turn
+from dlseg.datasets.shapes.polygons import Polygon, arc, disc, stroke, turn
 from dlseg.datasets.shapes.rng import Dice
 
 # name: its two ends; of every pair the first is drawn up or down with equal chance

@@ -74,9 +74,8 @@ def test_a_piece_in_front_takes_pixels_from_the_tool_behind() -> None:
     whole = shed.covers(tool("pan", Dice(1)), 90.0, 48.0, 48.0)
     shed.add(1, whole, 90.0)
     before = (shed.thing == 1).sum()
-    over = shed.covers(piece(Dice(2)), 90.0, 48.0, 48.0)
-    assert not shed.leaves_room(over)
-    shed.add(0, over, 90.0)
+    assert not shed.leaves_room(whole)
+    shed.add(0, shed.covers(piece(Dice(2)), 90.0, 48.0, 48.0), 90.0)
     assert 0 < (shed.thing == 1).sum() < before
 
 
