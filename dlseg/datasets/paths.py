@@ -1,4 +1,4 @@
-"""Where data are: in the checkout's `data/`, and in a cache for what is made or downloaded."""
+"""Where data are: in the `data/` that comes with dlseg, and in a cache for what is made or downloaded."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-# dlseg/ lies beside data/ in a checkout; an installed copy has no data/ beside it
-EMBEDDED = Path(__file__).resolve().parents[2] / "data"
+from dlseg.common.shipped import shipped
+
+EMBEDDED = shipped("data")
 
 
 def cache_folder() -> Path:
