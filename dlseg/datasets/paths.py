@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -13,7 +14,10 @@ EMBEDDED = shipped("data")
 
 
 def cache_folder() -> Path:
-    """$DLSEG_CACHE, or the platform's cache folder."""
+    """$DLSEG_CACHE, or the platform's cache folder; where a user has no home (a bare container), a temporary one."""
     if place := os.environ.get("DLSEG_CACHE"):
         return Path(place).expanduser()
-    return user_cache_path("dlseg", appauthor=False)
+    try:
+        return user_cache_path("dlseg", appauthor=False)
+    except RuntimeError:  # no HOME, and the system knows no user of this number
+        return Path(tempfile.gettempdir()) / "dlseg"
