@@ -1,9 +1,17 @@
 """What every test shares: the optional folder of real samples; one thread (small nets gain nothing from more)."""
 
+# ruff: noqa: E402, I001
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # tests run side by side, and so do the processes that they start: two threads each would wait for each other.
+    # (Before torch and NumPy are imported, which read it once.)
+    for library in ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMEXPR"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 import hypothesis
 import jaxtyping
@@ -22,8 +30,20 @@ hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 REPO = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPO / "tests" / "notebooks"))  # executed.py, for the browser's tests too
 # what is made or counted on first use stays in this checkout: tests leave nothing in the user's own cache
 os.environ["DLSEG_CACHE"] = str(REPO / ".pytest_cache" / "dlseg")
+
+# tests that need the machine's state (processes, marked files, a browser) run one after another, in one worker
+GROUPS = {"hostile": "hostile", "browser": "browser", "notebooks": "notebooks", "packaging": "packaging"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every test of such a folder its group."""
+    for item in items:
+        folder = item.path.relative_to(REPO / "tests").parts[0] if item.path.is_relative_to(REPO / "tests") else ""
+        if folder in GROUPS:
+            item.add_marker(pytest.mark.xdist_group(GROUPS[folder]))
 
 
 @pytest.fixture(autouse=True)

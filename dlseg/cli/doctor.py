@@ -74,9 +74,7 @@ def python() -> Finding:
     return Finding("Python", (3, 11) <= sys.version_info[:2] <= (3, 13), found, cure="use 3.11, 3.12 or 3.13")
 
 
-def package(
-    name: str, module: str = "", needed: bool = True, cure: str = "", fix: tuple[str, ...] = ()
-) -> Finding:
+def package(name: str, module: str = "", needed: bool = True, cure: str = "", fix: tuple[str, ...] = ()) -> Finding:
     """A package that must not only be installed but import."""
     fix = fix or install(name)
     cure = cure or shlex.join(fix)
@@ -173,7 +171,9 @@ def train_set() -> Finding:
 
 def _shapes_mb(sample: Path) -> float:
     """What the whole set takes, from the mean of the pictures that are here."""
-    sizes = [path.stat().st_size for part in ("JPEGImages", "SegmentationClass") for path in (sample / part).glob("*")]
+    sizes = [
+        path.stat().st_size for part in ("JPEGImages", "SegmentationClass") for path in (sample / part).glob("*")
+    ]
     pictures = len(sizes) / 2 or 1
     return sum(sizes or [13_000]) / pictures * 2240 / 1e6
 
@@ -219,7 +219,9 @@ def weights() -> Finding:
         infos = [open_weights("shapes", variant)[1] for variant in ("deeplab-largefov", "vgg16-20m")]
         return Finding("weights", True, f"segmentation (mean IoU {infos[0]['mean_iou']:.2f}) and classifier")
     except (OSError, ValueError, KeyError) as error:
-        return Finding("weights", False, str(error), cure="install dlseg anew, or dlseg pretrain …, then dlseg train …")
+        return Finding(
+            "weights", False, str(error), cure="install dlseg anew, or dlseg pretrain …, then dlseg train …"
+        )
 
 
 def browser() -> Finding:

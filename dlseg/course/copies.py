@@ -31,7 +31,9 @@ def copy_notebooks(folder: str | Path) -> tuple[list[Path], list[Path]]:
     """
     place, originals = Path(folder), sorted(shipped("notebooks").glob("*.ipynb"))
     if not originals:
-        raise FileNotFoundError(f"{shipped('notebooks')}: no notebooks came with this dlseg; install its whole wheel")
+        raise FileNotFoundError(
+            f"{shipped('notebooks')}: no notebooks came with this dlseg; install its whole wheel"
+        )
     if place.exists() and not place.is_dir():
         raise NotADirectoryError(f"folder: {str(place)!r} is a file; name another place for the notebooks")
     place.mkdir(parents=True, exist_ok=True)

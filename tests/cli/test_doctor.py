@@ -161,7 +161,9 @@ def test_fix_runs_what_mends_and_looks_again(
 ) -> None:
     made = tmp_path / "made"
     touch = (sys.executable, "-c", f"open({str(made)!r}, 'w').close()")
-    only(monkeypatch, doctor.Finding("thing", False, "gone", fix=touch), doctor.Finding("huge", False, "2 GB", False))
+    only(
+        monkeypatch, doctor.Finding("thing", False, "gone", fix=touch), doctor.Finding("huge", False, "2 GB", False)
+    )
     code, text = run("--fix")
     assert made.exists() and text.startswith("$ ") and text.count("$ ") == 1
     assert code == 0 and "OK       torch" in capfd.readouterr().out, "a new process has looked"
