@@ -1,7 +1,5 @@
 """What every test shares: the optional folder of real samples; one thread (small nets gain nothing from more)."""
 
-# ruff: noqa: E402, I001
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator

@@ -47,7 +47,7 @@ def contents(wheel: Path) -> dict[str, bytes]:
 
 
 def test_all_that_comes_with_dlseg_is_in_the_wheel(wheel: Path, repo: Path) -> None:
-    """Data and notebooks as they lie in the checkout, every file of the package, and nothing that was made there."""
+    """Data and notebooks as they lie in the checkout, every file of the package, nothing made there."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=repo, capture_output=True, check=False)
     if listed.returncode:
         pytest.skip("not a git checkout")
