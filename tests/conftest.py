@@ -1,5 +1,6 @@
 """What every test shares: the optional folder of real samples; one thread (small nets gain nothing from more)."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator

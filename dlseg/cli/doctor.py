@@ -284,7 +284,7 @@ def findings() -> Iterator[Finding]:
 
 
 def mend(found: list[Finding]) -> int:
-    """Run the command of everything that is not there and has one; returns how many failed. Nothing large is fetched."""
+    """Run the command of everything that is not there and has one; returns how many failed."""
     failed = 0
     for finding in found:
         if not finding.ok and finding.fix:

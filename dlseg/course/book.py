@@ -74,7 +74,7 @@ def _linked(text: str) -> str:
 
 
 def executed_copy(folder: Path, source: Path) -> Path:
-    """Where `build_book` keeps the notebook of a source after it ran, and looks for it; `folder` is `out`/executed."""
+    """Where `build_book` keeps the notebook of a source after it ran; `folder` is its `out`/executed."""
     return _copy_of(student(source), folder)
 
 

@@ -14,7 +14,7 @@ EMBEDDED = shipped("data")
 
 
 def cache_folder() -> Path:
-    """$DLSEG_CACHE, or the platform's cache folder; where a user has no home (a bare container), a temporary one."""
+    """$DLSEG_CACHE, or the platform's cache folder; a temporary one for a user without a home (in a container)."""
     if place := os.environ.get("DLSEG_CACHE"):
         return Path(place).expanduser()
     try:
