@@ -26,14 +26,20 @@ def strongest() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every attack on the strongest level here; on the others a sample, of another eighth each, until the night."""
-    graded = [item for item in items if isinstance(item, pytest.Function) and item.originalname == "test_attack"]
-    if not graded:
-        return
-    best, attacks = strongest(), list(runpy.run_path(str(HERE / "attacks.py"))["ATTACKS"])
-    for item in graded:
-        level, name = item.callspec.params["level_sandbox"], item.callspec.params["name"]
-        if level != best and (attacks.index(name) - LEVELS.index(level)) % SAMPLE:
+    """Everything on the strongest level here; on the others a sample, until the night.
+
+    Of the attacks an eighth, another one for each level; of the ways to the library those in an installed copy.
+    """
+    own = [item for item in items if item.path.parent == HERE and isinstance(item, pytest.Function)]
+    attacks = list(runpy.run_path(str(HERE / "attacks.py"))["ATTACKS"])
+    best = strongest() if own else ""
+    for item in own:
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        level = params.get("level_sandbox", params.get("level", best))
+        kept = item.originalname == "test_no_way_leads_to_the_library" and params["where"] == "installed copy"
+        if item.originalname == "test_attack":
+            kept = (attacks.index(params["name"]) - LEVELS.index(level)) % SAMPLE == 0
+        if level != best and not kept and item.originalname != "test_the_honest_answer_is_right":
             item.add_marker(pytest.mark.full)
 
 
