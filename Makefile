@@ -14,7 +14,7 @@ ARGS   ?=
 JOBS   ?= 2
 BIN    := .venv/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 # a stage is done when its file exists; an interrupted one has none and is finished by the next call
 LAB    := .venv/lab-is-ready
 TESTS  := .venv/tests-are-ready

@@ -100,7 +100,10 @@ def test_the_lab_is_set_up_without_the_tests_packages(empty_checkout: Path) -> N
     assert stages == ["1/3", "2/3", "3/3"], result.stdout
     assert "-e .[lab]" in log.read_text() and "[dev]" not in log.read_text()
     assert make(empty_checkout, "test").returncode == 0
-    assert "-e .[dev]" in log.read_text() and "-m pytest -n 2 --dist loadgroup -m not full" in log.read_text()
+    assert (
+        "-e .[dev]" in log.read_text()
+        and "-m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m not full" in log.read_text()
+    )
 
 
 @needs_make

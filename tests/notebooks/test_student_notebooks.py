@@ -76,17 +76,14 @@ def executed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return Ran(nbformat.read(folder / "ran.ipynb", as_version=4), kind, seconds)
 
 
-@pytest.mark.slow
 def test_no_error_and_nothing_on_stderr(executed: Ran) -> None:
     check_that_all_ran(executed.notebook)
 
 
-@pytest.mark.slow
 def test_every_widget_leaves_a_still(executed: Ran) -> None:
     check_stills(executed.notebook)
 
 
-@pytest.mark.slow
 def test_only_the_exercises_say_not_attempted(executed: Ran) -> None:
     check_verdicts(executed.notebook, executed.kind)
 

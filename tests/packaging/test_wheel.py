@@ -16,7 +16,6 @@ import pytest
 
 import dlseg
 
-pytestmark = pytest.mark.xdist_group("packaging")
 NOTEBOOKS = ("00_tour", "01_pooling", "02_atrous", "03_receptive_field", "04_training", "05_crf", "06_capstone")
 # the sandbox of this machine's package index, where pip is told of one, and how Python is found; nothing else
 KEPT = ("PATH", "LANG", "LD_LIBRARY_PATH", "SYSTEMROOT", "SSL_CERT_FILE", "CHROMIUM")
@@ -156,7 +155,6 @@ def test_its_files_alone_are_enough(wheel: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_installed_in_an_empty_environment(wheel: Path, tmp_path: Path, repo: Path) -> None:
     """`pip install dist/*.whl` and nothing else; then the lab's packages, for the notebook."""
