@@ -34,7 +34,7 @@ from dlseg.common.checks import message, nearest
 from dlseg.common.constants import VOID
 from dlseg.common.json_objects import read_object_file
 from dlseg.datasets import labelme, voc
-from dlseg.datasets.lists import ENDINGS, LONGEST, class_names, read_entries
+from dlseg.datasets.lists import ENDINGS, LONGEST, class_names, fixed_part, read_entries
 from dlseg.datasets.values import ValueMap
 from dlseg.datasets.voc import Dataset
 
@@ -61,7 +61,7 @@ class Described(Dataset):
         self.values: dict[str, str] = said.get("values", {})
         self._map = ValueMap.read(self.values, self.classes) if self.values else None
         self._pattern = parts["images"] if isinstance(parts["images"], str) and "*" in parts["images"] else ""
-        self._images = self._inside(_before_star(self._pattern)) if self._pattern else self._folder(parts, "images")
+        self._images = self._inside(fixed_part(self._pattern)) if self._pattern else self._folder(parts, "images")
         self._labels = self._folder(parts, "labels") if "labels" in parts else None
         self._image_ending, self._ending = said.get("image_ending", ""), said.get("label_ending", ".png")
         self.labelled = self._labels is not None
@@ -207,12 +207,6 @@ class Described(Dataset):
                 if (path := place.with_name(f"{place.name}{ending}")).is_file():
                     return path
         raise FileNotFoundError(f"{self._images / last}: missing image; the list of {self.split} names it")
-
-
-def _before_star(pattern: str) -> str:
-    """The folder in which a pattern begins to be one."""
-    parts = PurePath(pattern).parts
-    return str(PurePath(*parts[: next(i for i, part in enumerate(parts) if "*" in part)]))
 
 
 def described_splits(root: Path) -> list[str]:

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 
 from dlseg.common.files import claim
 from dlseg.crf import CRFParams
-from dlseg.datasets.lists import ENDINGS
+from dlseg.datasets.lists import ENDINGS, fixed_part
 from dlseg.images import read_image
 from dlseg.networks import Network
 from dlseg.predict import predict
@@ -49,24 +49,40 @@ def images_in(folder: str | Path, nested: bool = False) -> list[Path]:
 def collect(sources: Sequence[Path], nested: bool = False) -> dict[Path, str]:
     """The images that files, folders and patterns with stars name → what their results are called.
 
-    A result is called as its image; one from a folder inside a folder is in a folder of that name.
+    A result is called as its image; one from a folder inside a folder (or inside the part of a pattern before its
+    first star) is in a folder of that name, and so are files given one by one of which several have one name.
 
     Raises FileNotFoundError for a source without an image, and what `images_in` raises.
     """
     found: dict[Path, str] = {}
+    single = _names_of_files([source for source in sources if not source.is_dir()])
     for source in sources:
         if source.is_dir():
-            new = {path: path.relative_to(source).with_suffix("").as_posix() for path in images_in(source, nested)}
+            new = {path: _name(path, str(source)) for path in images_in(source, nested)}
         elif source.exists() or not any(sign in str(source) for sign in "*?["):
-            new = {source: source.stem}
+            new = {source: single[source]}
         else:
+            base = fixed_part(str(source))
             paths = sorted(Path(source.anchor).glob(str(source.relative_to(source.anchor))))
-            new = {path: path.stem for path in paths if _is_picture(path)}
+            new = {path: _name(path, base) for path in paths if _is_picture(path)}
             if not new:
                 raise FileNotFoundError(f"images: no file is called {str(source)!r}")
         known = {os.path.realpath(path) for path in found}
         found |= {path: name for path, name in new.items() if os.path.realpath(path) not in known}
     return found
+
+
+def _name(path: Path, base: str) -> str:
+    return path.relative_to(base).with_suffix("").as_posix()
+
+
+def _names_of_files(files: Sequence[Path]) -> dict[Path, str]:
+    """What the results of single files are called: as these, with the folders in which they differ where needed."""
+    if len({path.stem for path in files}) == len(set(files)):
+        return {path: path.stem for path in files}
+    places = {path: Path(os.path.normpath(path.absolute())) for path in files}
+    base = os.path.commonpath([place.parent for place in places.values()])
+    return {path: _name(place, base) for path, place in places.items()}
 
 
 def _is_picture(path: Path) -> bool:
