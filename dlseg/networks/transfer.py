@@ -98,19 +98,28 @@ def _fits(source: Tensor, target: Tensor) -> bool:
     )
 
 
+# classifiers that networks begin from, by the first convolution's weights in their state dicts
+_CLASSIFIERS = {"conv1_1.weight": "vgg16", "conv1.weight": "alexnet"}
+
+
 def decimated_for(net: Network, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """VGG-16's state dict, by our names, with fc6 and fc7 decimated to what `net` has; any other one as it is."""
+    """A classifier's state dict (VGG-16's, AlexNet's) with fc6 and fc7 decimated to what `net` has.
+
+    Any other state dict, or one whose fc6 is a convolution already, is given back as it is.
+    """
     fc6 = VARIANTS[net.spec.variant].fc6
+    name = next((name for first, name in _CLASSIFIERS.items() if first in state), None)
     connected = "fc6.weight" in state and state["fc6.weight"].ndim == 2 and "fc7.weight" in state
-    if not connected or fc6.padding is None or "conv1_1.weight" not in state:
+    if not connected or fc6.padding is None or name is None:
         return state
     classes = state["fc8.weight"].shape[0] if "fc8.weight" in state else 1
+    width = state["fc6.weight"].shape[0] / VARIANTS[name].fc6.channels
     with torch.device("meta"):
-        vgg = build_chain(Spec("vgg16", classes, state["conv1_1.weight"].shape[0] / 64, "paper"))
-    missing = vgg.load_state_dict(
-        {key: state[key] for key in vgg.state_dict() if key in state}, strict=False, assign=True
+        classifier = build_chain(Spec(name, classes, width, "paper"))
+    missing = classifier.load_state_dict(
+        {key: state[key] for key in classifier.state_dict() if key in state}, strict=False, assign=True
     ).missing_keys
-    small = decimate(convolutionalize(vgg), fc6.kernel, scaled(fc6.channels, net.spec.width))
+    small = decimate(convolutionalize(classifier), fc6.kernel, scaled(fc6.channels, net.spec.width))
     return {key: value for key, value in small.state_dict().items() if key not in missing}
 
 

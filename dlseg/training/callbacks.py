@@ -104,7 +104,7 @@ def read_log(path: str | Path) -> list[dict[str, Any]]:
 def duration(seconds: float) -> str:
     """Hours and minutes, in words.
 
-    >>> duration(46_860), duration(400)
+    >>> duration(46_860.0), duration(400.0)
     ('13 h 1 min', '7 min')
     """
     minutes = max(1, round(seconds / 60))
