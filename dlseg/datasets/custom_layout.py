@@ -45,10 +45,30 @@ SPLITS_EXPECTED = '{"train": {"images": …, "labels": …}, …}'
 
 
 class Described(Dataset):
-    """A split of a data set that `dataset.json` describes."""
+    """A split of a data set that `dataset.json` describes.
+
+    Args:
+        root: the data set's folder.
+        split: one of the description's splits.
+        description: what `dataset.json` would hold, for a folder without one.
+
+    Raises:
+        FileNotFoundError: no such split, list, folder or listed image.
+        ValueError: a description that is none; the message says what is wrong with which part of it.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for part, pixels in (("photos", "RGB"), ("masks", "L")):
+    ...         (Path(folder) / part).mkdir()
+    ...         Image.new(pixels, (4, 3)).save(Path(folder) / part / "a.png")
+    ...     splits = {"train": {"images": "photos", "labels": "masks"}}
+    ...     data = Described(folder, "train", {"classes": ["sky", "road"], "splits": splits})
+    ...     print(data.names, data.classes, data[0].label.shape)
+    ['a'] ('sky', 'road') (3, 4)
+    """
 
     def __init__(self, root: str | Path, split: str, description: dict[str, Any] | None = None) -> None:
-        """`description` is what `dataset.json` would hold, for a folder without one."""
         self.root, self.split = Path(root), split
         self._note = self.root / FILE
         said = self._checked(read_object_file(self._note, KEYS) if description is None else description)

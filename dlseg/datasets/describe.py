@@ -97,6 +97,14 @@ def describe(folder: str | Path) -> Proposal:
         NotADirectoryError: there is no such folder.
         FileExistsError: it has a `dataset.json`, or is in VOC's layout and needs none.
         ValueError: no images with labels are found in it, or their labels hold more than 255 values.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("images/a.jpg", "masks/a.png"):
+    ...         (Path(folder) / name).parent.mkdir()
+    ...         Image.fromarray(np.eye(4, dtype=np.uint8)).save(Path(folder) / name)
+    ...     describe(folder).description
+    {'classes': ['class_0', 'class_1'], 'splits': {'train': {'images': 'images', 'labels': 'masks'}}}
     """
     root = Path(folder)
     if not root.is_dir():
@@ -287,8 +295,8 @@ def _meaning(
         return list(CITYSCAPES.values()), {str(k): name for k, name in CITYSCAPES.items()} | {"*": "void"}
     if labels.role == "*annot" and max(seen - {VOID}, default=0) == len(CAMVID):
         notes.append(f"values: taken for CamVid's; {len(CAMVID)}, unlabelled, is void")
-        names = {str(i): name for i, name in enumerate(CAMVID)}
-        return list(CAMVID), names | {str(len(CAMVID)): "void", str(VOID): "void"}
+        meaning = {str(i): name for i, name in enumerate(CAMVID)}
+        return list(CAMVID), meaning | {str(len(CAMVID)): "void", str(VOID): "void"}
     if seen == {0, VOID}:
         notes.append(f"values: 0 and {VOID} are taken for two classes; rename them")
         return ["background", "object"], {"0": "background", str(VOID): "object"}

@@ -12,7 +12,11 @@ EMBEDDED = Path(__file__).resolve().parents[2] / "data"
 
 
 def cache_folder() -> Path:
-    """$DLSEG_CACHE, or the platform's cache folder."""
+    """Where made and downloaded data are kept: $DLSEG_CACHE, or the platform's cache folder.
+
+    >>> isinstance(cache_folder(), Path)
+    True
+    """
     if place := os.environ.get("DLSEG_CACHE"):
         return Path(place).expanduser()
     return user_cache_path("dlseg", appauthor=False)

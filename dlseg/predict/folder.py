@@ -30,7 +30,20 @@ def images_in(folder: str | Path, nested: bool = False) -> list[Path]:
     With `nested` also those of the folders in it, though not of links to folders. Files whose name begins with a
     dot are left out; a link that leads nowhere is an image like others, and its fault is found when it is read.
 
-    Raises FileNotFoundError where there is none, ValueError where two would have the same result.
+    Args:
+        folder: where to look.
+        nested: look into its folders, too.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: two would have the same result.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     for name in ("b.jpg", "a.png", "notes.txt"):
+    ...         (Path(place) / name).touch()
+    ...     [path.name for path in images_in(place)]
+    ['a.png', 'b.jpg']
     """
     paths = Path(folder).rglob("*") if nested else Path(folder).iterdir()
     files = sorted(path for path in paths if path.suffix.lower() in ENDINGS and not path.name.startswith("."))
@@ -52,7 +65,18 @@ def collect(sources: Sequence[Path], nested: bool = False) -> dict[Path, str]:
     A result is called as its image; one from a folder inside a folder (or inside the part of a pattern before its
     first star) is in a folder of that name, and so are files given one by one of which several have one name.
 
-    Raises FileNotFoundError for a source without an image, and what `images_in` raises.
+    Args:
+        sources: what to label.
+        nested: look into the folders of folders, too.
+
+    Raises:
+        FileNotFoundError: a source without an image.
+        ValueError: as `images_in`.
+
+    >>> collect([Path("a/0.jpg"), Path("b/1.jpg")]) == {Path("a/0.jpg"): "0", Path("b/1.jpg"): "1"}
+    True
+    >>> list(collect([Path("a/0.jpg"), Path("b/0.jpg")]).values())
+    ['a/0', 'b/0']
     """
     found: dict[Path, str] = {}
     single = _names_of_files([source for source in sources if not source.is_dir()])
@@ -106,7 +130,7 @@ def label_all(
     """Write OUT/NAME.png, a palette PNG of class numbers, for each image; those that are there are not done again.
 
     Args:
-        net: a labeller.
+        net: a segmentation network.
         images: files.
         names: what their results are called, NAME for NAME.png; by default as the images.
         out: a folder; `job.json` in it notes with what it was made.
@@ -161,7 +185,13 @@ def _shown(results: Sequence[Results], progress: bool) -> Iterable[Results]:
 
 
 def digest(net: Network) -> str:
-    """SHA-256 of a network's kind and weights: what tells results apart."""
+    """SHA-256 of a network's kind and weights: what tells results apart.
+
+    >>> from dlseg.networks import create
+    >>> net = create("deeplab", 3, width=1 / 16)
+    >>> digest(net) == digest(net), len(digest(net))
+    (True, 64)
+    """
     found = hashlib.sha256(repr(net.spec).encode())
     for name, value in net.state_dict().items():
         found.update(name.encode())

@@ -65,9 +65,7 @@ def test_the_three_commands(
     table = dlseg("crf", "search", "--data", root, "--weights", weights, "--best", best, *space)
     assert "no CRF" in table or "without" in table, table
     found = json.loads(
-        dlseg(
-            "evaluate", "--data", root, "--split", "test", "--weights", weights, "--crf-params", best, "--json"
-        )
+        dlseg("evaluate", "--data", root, "--split", "test", "--weights", weights, "--crf-params", best, "--json")
     )
     for summary in (found, found["without_crf"]):
         assert 0 <= summary["mean_iou"] <= 1 and set(summary["iou"]) == set(CAMVID)
