@@ -237,7 +237,10 @@ class Result:
         parameters: how many it has.
         net, crf: the summaries (`Score.summary`) without and with the CRF.
         params: the CRF's parameters.
-        speed: images a second while it was trained, batches and all; None where it was not trained in one go.
+        speed: images a second while it was trained, batches and all; None where that was not seen.
+
+    >>> Result("deeplab", 0, 65_140_565, {"mean_iou": 0.598}, {"mean_iou": 0.6374}).crf
+    {'mean_iou': 0.6374}
     """
 
     variant: str
@@ -257,7 +260,7 @@ def ablate(
     device: str | torch.device = "auto",
     jobs: int = -1,
 ) -> list[Result]:
-    """Train and measure everything in `plan`; what is in `folder` already is not done again.
+    """Train and measure everything in `plan` (section 5); what is in `folder` already is not done again.
 
     Args:
         plan: what is compared.
@@ -490,7 +493,12 @@ class _Chosen:
 
 
 def report(plan: Plan, results: Sequence[Result]) -> str:
-    """Tables 1 and 2 as Markdown, with the classifiers' place in the path and what was searched."""
+    """Tables 1 and 2 as Markdown, and the CRF's parameters where they were searched.
+
+    Args:
+        plan: what was compared.
+        results: what `ablate` gave.
+    """
     seeds = len(plan.seeds)
     spread_words = f"mean ± standard error of {seeds} seeds, " if seeds > 1 else ""
     parts = [f"Table 1: {spread_words}in per cent.", table1(results)]
