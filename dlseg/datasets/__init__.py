@@ -16,20 +16,27 @@ __all__ = ["Dataset", "Described", "Sample", "cache_folder", "load"]
 
 
 def load(name_or_path: str | Path, split: str) -> Dataset:
-    """A split of a data set.
+    """A split of a data set (section 5 of the paper for VOC 2012 and its 10,582 augmented images).
+
+    "shapes" and "tools" read what the checkout carries (`val` and `train_sample`) and otherwise make the whole set,
+    once, in the cache; VOC is looked for in $DLSEG_VOC and in the cache. "voc2012-aug" is VOC with SBD's labels.
 
     Args:
         name_or_path: "shapes", "tools", "voc2012", "voc2012-aug", or the path of a folder in VOC's layout or with a
             `dataset.json` (see `dlseg.datasets.custom_layout`).
         split: the name of one of its lists, such as "train" or "val".
 
-    "shapes" and "tools" read what the checkout carries (`val` and `train_sample`) and otherwise make the whole set,
-    once, in the cache; VOC is looked for in $DLSEG_VOC and in the cache. "voc2012-aug" is VOC with SBD's labels:
-    its train has 10,582 images.
+    Returns:
+        The pictures, read from disk when they are asked for.
 
     Raises:
         FileNotFoundError: no such data set or split; the message says where it was looked for.
         ValueError: VOC's list has not the published length.
+
+    >>> load("nowhere", "train")
+    Traceback (most recent call last):
+    FileNotFoundError: name_or_path: 'nowhere' is neither a folder nor a known data set ("shapes", "tools", \
+"voc2012", "voc2012-aug")
     """
     if name_or_path in EMBEDDED_SETS:
         return Dataset(_embedded_root(str(name_or_path), split), split)
