@@ -117,15 +117,17 @@ _CLASSIFIERS = {"conv1_1.weight": "vgg16", "conv1.weight": "alexnet"}
 def decimated_for(net: Network, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """A classifier's state dict (VGG-16's, AlexNet's) with fc6 and fc7 decimated to what `net` has.
 
-    Any other state dict, or one whose fc6 is a convolution already, is given back as it is (sections 3.1, 3.2).
+    Any other state dict, one whose fc6 is a convolution already, or one of another trunk (whose fc7 would mean
+    nothing there), is given back as it is (sections 3.1, 3.2).
 
     >>> from dlseg.networks import create
     >>> classifier, net = create("vgg16", 10, 1 / 64), create("deeplab-largefov", 21, 1 / 64)
     >>> tuple(classifier.fc6.weight.shape), tuple(decimated_for(net, classifier.state_dict())["fc6.weight"].shape)
     ((64, 392), (16, 8, 3, 3))
     """
+    own = {name.rpartition("main.")[2] for name in net.state_dict()}
     fc6 = VARIANTS[net.spec.variant].fc6
-    name = next((name for first, name in _CLASSIFIERS.items() if first in state), None)
+    name = next((name for first, name in _CLASSIFIERS.items() if first in state and first in own), None)
     connected = "fc6.weight" in state and state["fc6.weight"].ndim == 2 and "fc7.weight" in state
     if not connected or fc6.padding is None or name is None:
         return state
