@@ -14,7 +14,11 @@ EMBEDDED = shipped("data")
 
 
 def cache_folder() -> Path:
-    """$DLSEG_CACHE, or the platform's cache folder; a temporary one for a user without a home (in a container)."""
+    """$DLSEG_CACHE, or the platform's cache folder; a temporary one for a user without a home (in a container).
+
+    >>> isinstance(cache_folder(), Path)
+    True
+    """
     if place := os.environ.get("DLSEG_CACHE"):
         return Path(place).expanduser()
     try:
