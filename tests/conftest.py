@@ -61,6 +61,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(group))
         if sys.platform != "linux" and "sandbox" in getattr(item, "fixturenames", ()):
             item.add_marker(NO_SANDBOX)
+        if parts[1] == "browser":
+            item.add_marker(pytest.mark.browser)
         if parts[1] in SLOW:
             item.add_marker(pytest.mark.slow)
         ranks[item] = min((LONG.index(part) for part in parts if part in LONG), default=len(LONG))
