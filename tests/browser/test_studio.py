@@ -13,8 +13,6 @@ from scipy.ndimage import gaussian_filter
 
 from dlseg.figures import overlay
 
-pytestmark = pytest.mark.browser
-
 SCENE = """
 import numpy as np
 from scipy.ndimage import gaussian_filter
