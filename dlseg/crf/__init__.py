@@ -5,10 +5,9 @@ from dlseg.crf.labels import binary, from_cams, soft_labels
 from dlseg.crf.layer import CRFLayer
 from dlseg.crf.mean_field import Cancelled
 from dlseg.crf.params import CRFParams
-from dlseg.crf.tuning.estimate import Estimate, estimate
 from dlseg.crf.tuning.evaluate_params import Scored
 from dlseg.crf.tuning.result import SearchResult, Trial
-from dlseg.crf.tuning.search import search
+from dlseg.crf.tuning.search import Estimate, estimate, search
 from dlseg.crf.tuning.space import Space
 
 __all__ = [

@@ -216,7 +216,7 @@ def _clip_block(name: str, block: np.ndarray, out: np.ndarray) -> bool:
     return bool(low >= -slack and high <= 1 + slack and np.abs(total - 1).max() <= slack)
 
 
-def traced(name: str, unary: Any, kernel: str) -> Tensor | None:
+def checked_tensor(name: str, unary: Any, kernel: str) -> Tensor | None:
     """The unary, where it has a gradient to carry or is not on the CPU."""
     if not isinstance(unary, Tensor) or not (unary.requires_grad or unary.device.type != "cpu"):
         return None
