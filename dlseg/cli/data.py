@@ -1,4 +1,4 @@
-"""`dlseg data`: make, check, download and merge data sets."""
+"""`dlseg data`: make, check, describe, download and merge data sets."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from pathlib import Path
 
 import click
 
-from dlseg.common.files import tree_hash
-from dlseg.datasets import cache_folder, shapes
+from dlseg.common.files import tree_hash, write_whole
+from dlseg.datasets import cache_folder, shapes, tools
 from dlseg.datasets.check import Report
 from dlseg.datasets.check import check as check_folder
+from dlseg.datasets.custom_layout import FILE
 
 
 @click.group()
 def data() -> None:
-    """Make, check, download and merge data sets."""
+    """Make, check, describe, download and merge data sets."""
 
 
 @data.command()
-@click.argument("name", type=click.Choice(["shapes"]))
+@click.argument("name", type=click.Choice(["shapes", "tools"]))
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Which pictures.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where to; by default the cache.")
 @click.option("--jobs", default=-1, show_default=True, help="Processes; -1 for one per core.")
@@ -31,8 +32,9 @@ def make(name: str, seed: int, out: Path | None, jobs: int, train: int, val: int
 
     What the same command made before is left as it is, and its files are hashed again.
     """
-    out = out or cache_folder() / shapes.folder_name(seed, train, val)
-    shapes.make(out, seed=seed, train=train, val=val, jobs=jobs)
+    generated = {"shapes": shapes, "tools": tools}[name]
+    out = out or cache_folder() / generated.folder_name(seed, train, val)
+    generated.make(out, seed=seed, train=train, val=val, jobs=jobs)
     click.echo(f"{name}: {train} train and {val} val pictures in {out}")
     click.echo(f"tree hash {tree_hash(out)}")
 
@@ -50,6 +52,30 @@ def check(folder: Path, classes: int | None, as_json: bool) -> None:
     click.echo(_json(report) if as_json else _text(report))
     if report.faults:
         raise SystemExit(1)
+
+
+@data.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Write it there, usually FOLDER/dataset.json.")
+def describe(folder: Path, out: Path | None) -> None:
+    """Look at FOLDER and propose a `dataset.json` for it: splits, endings, classes and values.
+
+    The proposal is printed, with notes on what to look at; a file is written only to --out, and never overwritten.
+    """
+    from dlseg.datasets.describe import describe as look
+
+    if out is not None and out.exists():
+        raise FileExistsError(f"--out: {str(out)!r} is there already; name another file, or remove it first")
+    found = look(folder)
+    text = json.dumps(found.description, indent=1, ensure_ascii=False)
+    for note in found.notes:
+        click.echo(f"note: {note}", err=True)
+    if out is None:
+        click.echo(text)
+        click.echo(f"note: nothing was written; --out {folder / FILE} writes it", err=True)
+    else:
+        write_whole(out, text + "\n")
+        click.echo(f"{out}: written; `dlseg data check {folder}` reads every file by it")
 
 
 @data.command()

@@ -21,7 +21,18 @@ from dlseg.training.recipe import Recipe
 
 FORMAT = 2
 # what may differ when a run goes on: none of it changes which samples come, or what is trained
-SOLVER = ("iterations", "lr", "schedule", "step_size", "gamma", "power", "momentum", "dropout", "classifier_std")
+SOLVER = (
+    "iterations",
+    "lr",
+    "schedule",
+    "step_size",
+    "gamma",
+    "power",
+    "momentum",
+    "dropout",
+    "classifier_std",
+    "class_weights",
+)
 
 
 @runtime_checkable
@@ -54,6 +65,7 @@ class TrainingState:
     fingerprint: str
     callbacks: Sequence[object] = ()
     classes: Sequence[str] = ()
+    origin: str = ""
 
     def save(self, path: Path, iteration: int) -> None:
         """Write the state after `iteration` iterations, whole or not at all.
@@ -66,23 +78,17 @@ class TrainingState:
         if processes().rank:
             return
         state = {
-            "format": FORMAT,
             "iteration": iteration,
             "recipe": self.recipe.to_json(),
             "run": self.fingerprint,
             "classes": list(self.classes),
+            "origin": self.origin,
             "net": self.net.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "rng": torch.get_rng_state(),
             "callbacks": [c.state_dict() for c in self._stateful()],
         }
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(path) as draft, draft.open("wb") as file:
-                torch.save(state, file)
-        except (OSError, RuntimeError) as error:  # torch raises RuntimeError where its own writer fails
-            kept = "the last whole one stays" if path.exists() else "there is none yet"
-            raise OSError(f"checkpoint: cannot write {str(path)!r} ({error}); {kept}") from error
+        write_state(path, state)
 
     def resume(self, path: Path) -> int:
         """Take up the state in `path`, if there is one; returns the number of iterations done.
@@ -91,20 +97,26 @@ class TrainingState:
         another rate. They are used from here on.
 
         Raises:
-            ValueError: the file is no checkpoint, or one of another recipe, network or data set, or has more
-                iterations than the recipe.
+            ValueError: the file is no checkpoint, or one of another recipe, network, origin or data set, or has
+                more iterations than the recipe.
         """
         if not path.exists():
             return 0
-        state = _read(path)
-        recipe, wanted = json.loads(state["recipe"]), json.loads(self.recipe.to_json())
-        fixed = [{k: v for k, v in each.items() if k not in SOLVER} for each in (recipe, wanted)]
+        state = read_state(path)
+        recipes = [dataclasses.asdict(each) for each in (Recipe.from_json(state["recipe"]), self.recipe)]
+        fixed = [{k: v for k, v in each.items() if k not in SOLVER} for each in recipes]
         for theirs, ours in (fixed, (json.loads(state["run"]), json.loads(self.fingerprint))):
             if theirs != ours:
                 raise ValueError(
                     f"checkpoint: {str(path)!r} belongs to another run "
                     f"({_differences(theirs, ours)}); name another file, or remove it to start afresh"
                 )
+        origin = state.get("origin") or self.origin  # files of version 0.1 have none
+        if self.origin and origin != self.origin:
+            raise ValueError(
+                f"init: got {self.origin!r}, expected {origin!r}, from which the run in {str(path)!r} began; "
+                "name another file, or remove it to start afresh"
+            )
         if state["iteration"] > self.recipe.iterations:
             raise ValueError(
                 f"iterations: got {self.recipe.iterations}, expected at least {state['iteration']}, "
@@ -133,7 +145,27 @@ class TrainingState:
         return [callback for callback in self.callbacks if isinstance(callback, Stateful)]
 
 
-def _read(path: Path) -> dict[str, Any]:
+def write_state(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint, plain values and tensors, whole or not at all.
+
+    Raises:
+        OSError: the disk is full or cannot be written; the last whole checkpoint stays.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as draft, draft.open("wb") as file:
+            torch.save({"format": FORMAT} | state, file)
+    except (OSError, RuntimeError) as error:  # torch raises RuntimeError where its own writer fails
+        kept = "the last whole one stays" if path.exists() else "there is none yet"
+        raise OSError(f"checkpoint: cannot write {str(path)!r} ({error}); {kept}") from error
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """What `write_state` wrote, on the CPU.
+
+    Raises:
+        ValueError: the file is no whole checkpoint of dlseg.
+    """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
@@ -151,9 +183,9 @@ def changes(path: Path, recipe: Recipe) -> str:
     """
     if not path.exists():
         return ""
-    state = _read(path)
-    there, here = json.loads(state["recipe"]), json.loads(recipe.to_json())
-    found = [f"{k} {there[k]} → {here[k]}" for k in SOLVER if k in there and there[k] != here[k]]
+    state = read_state(path)
+    there, here = dataclasses.asdict(Recipe.from_json(state["recipe"])), dataclasses.asdict(recipe)
+    found = [f"{k} {there[k]} → {here[k]}" for k in SOLVER if there[k] != here[k]]
     return f"{path}: goes on after iteration {state['iteration']}" + (f" with {', '.join(found)}" if found else "")
 
 
