@@ -5,6 +5,7 @@ Nothing here runs or parses a student's Python: that happens in the sandbox.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -32,6 +33,20 @@ class Cell:
     id: str = ""
     claims: str = ""
 
+    @property
+    def handed_out(self) -> bool:
+        """Whether it came with the notebook and was not changed: its id still follows from its text."""
+        return self.id.partition("-")[0] == text_id("code", self.source)
+
+
+def text_id(kind: str, source: str) -> str:
+    """The id that a handed-out cell gets: an edit elsewhere leaves it alone, an edit of its text gives it away.
+
+    >>> text_id("code", "x = 1")
+    '1dd6a1a8'
+    """
+    return hashlib.sha256(f"{kind}\n{source}".encode(errors="replace")).hexdigest()[:8]
+
 
 @dataclass(frozen=True)
 class Submission:
@@ -40,6 +55,11 @@ class Submission:
     name: str
     path: Path
     cells: tuple[Cell, ...]
+
+    @property
+    def is_notebook(self) -> bool:
+        """Whether `__name__` is `"__main__"` in its cells."""
+        return self.path.suffix.lower() == ".ipynb"
 
 
 def read(path: Path) -> Submission:

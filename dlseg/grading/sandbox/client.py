@@ -203,10 +203,11 @@ class Sandbox:
             raise SandboxError(f"the sandbox broke down while the worker ran ({error})") from error
         text = output.finish().decode(errors="replace")
         data = result.finish()
-        if result.overflowed or output.overflowed:
+        if result.overflowed:
+            return Outcome(replace(ended, cause="output"), [], f"more than {limits.results_mb} MB of results", text)
+        if output.overflowed:
             printed = f"more than {limits.output_mb} MB printed"
-            what = f"more than {limits.results_mb} MB of results" if result.overflowed else printed
-            return Outcome(replace(ended, cause="output"), [], what, text)
+            return Outcome(replace(ended, cause="output"), _frames(data, limits)[0], printed, text)
         return Outcome(ended, *_frames(data, limits), output=text)
 
     def _hear(self, seconds: float) -> dict[str, Any]:

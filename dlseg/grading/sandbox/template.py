@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlseg.grading.sandbox import confine, kernel, processes, scratch, worker
+from dlseg.grading.sandbox import cells, confine, kernel, processes, scratch, worker
 from dlseg.grading.sandbox.confine import STATUS, Place
-from dlseg.grading.sandbox.job import MB, Ended, Limits, Stopwatch
+from dlseg.grading.sandbox.job import MB, Ended, Limits, Stopwatch, clock
 
 POLL = 0.05
 
@@ -57,6 +57,7 @@ def _warm_up() -> None:
     with contextlib.suppress(ImportError):
         importlib.import_module("matplotlib").use("Agg")
         importlib.import_module("matplotlib.pyplot")
+    cells.warm_up()
 
 
 @dataclass
@@ -68,35 +69,57 @@ class Job:
     files: list[int]
     link: socket.socket
     wake: int
+    loaded: tuple[float, float] | None = None
 
     def run(self) -> Ended:
         """Fork, watch, clean up."""
         work = scratch.make(self.place)
         told, tell = os.pipe()
+        loaded, note = os.pipe()
+        os.set_blocking(loaded, False)
         watch = Stopwatch()
         pid = os.fork()
         if pid == 0:
             os.close(told)
-            self._become_worker(work, tell)
+            os.close(loaded)
+            self._become_worker(work, tell, note)
         os.close(tell)
+        os.close(note)
         try:
-            cause, status, cpu = self._watch(pid, watch, work)
+            cause, status, cpu = self._watch(pid, watch, work, loaded)
         finally:
             processes.end_all(os.getpid(), pid)
             scratch.remove(work, self.place)
+        self._take_note(watch, loaded)
         said = os.read(told, STATUS.size)
         os.close(told)
+        os.close(loaded)
         if len(said) == STATUS.size:
             status, cpu = STATUS.unpack(said)
-        return Ended(cause, status, watch.seconds, cpu)
+        return Ended(cause, status, watch.seconds, cpu, *(self.loaded or (watch.seconds, cpu)))
 
-    def _become_worker(self, work: Path, tell: int) -> None:
+    def _take_note(self, watch: Stopwatch, loaded: int) -> None:
+        """The moment when the worker had run its cells, and what they had computed: never more than they may."""
+        if self.loaded is None and self.limits.loading:
+            with contextlib.suppress(BlockingIOError):
+                said = os.read(loaded, worker.NOTE.size)
+                if len(said) == worker.NOTE.size:
+                    most = self.limits.loading * self.limits.threads
+                    used = worker.NOTE.unpack(said)[0]
+                    self.loaded = (watch.seconds, used if 0 <= used <= most else most)
+
+    def _late(self, watch: Stopwatch) -> bool:
+        if self.limits.loading and self.loaded is None:
+            return watch.seconds > clock(self.limits.loading)
+        return watch.seconds > clock(self.limits.seconds) + (self.loaded[0] if self.loaded else 0.0)
+
+    def _become_worker(self, work: Path, tell: int, note: int) -> None:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             if sys.platform == "linux":
                 kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-            self._arrange_files(tell)
+            self._arrange_files(tell, note)
             confine.confine(self.place, self.limits, work, told=6)
             worker.main(4, 5)
         except BaseException as error:  # nothing may unwind into the template's own loop
@@ -104,29 +127,31 @@ class Job:
         finally:
             os._exit(71)
 
-    def _arrange_files(self, tell: int) -> None:
-        """0 nothing, 1 and 2 output, 4 request, 5 result, 6 the status line; everything else closed."""
+    def _arrange_files(self, tell: int, note: int) -> None:
+        """0 nothing, 1 and 2 output, 4 request, 5 result, 6 the status, 7 all cells were run; the rest closed."""
         request, result, output = self.files
-        high = [os.dup2(handle, 100 + i) for i, handle in enumerate((request, result, output, tell))]
+        high = [os.dup2(handle, 100 + i) for i, handle in enumerate((request, result, output, tell, note))]
         null = os.open("/dev/null", os.O_RDWR)
-        plan = {0: null, 1: high[2], 2: high[2], 4: high[0], 5: high[1], 6: high[3]}
+        plan = {0: null, 1: high[2], 2: high[2], 4: high[0], 5: high[1], 6: high[3], worker.LOADED: high[4]}
         for target, source in plan.items():
             os.dup2(source, target)
         os.close(3)
-        os.closerange(7, 1 << 16)
+        os.closerange(8, 1 << 16)
 
-    def _watch(self, pid: int, watch: Stopwatch, work: Path) -> tuple[str, int, float]:
+    def _watch(self, pid: int, watch: Stopwatch, work: Path, loaded: int) -> tuple[str, int, float]:
         """Wait for the worker's end, or for the first budget that it breaks."""
         while True:
             ready = select.select([self.link.fileno(), self.wake], [], [], POLL)[0]
             if self.wake in ready:
                 os.read(self.wake, 4096)
+            watch.look()
+            self._take_note(watch, loaded)
             ended, status, used = os.wait4(pid, os.WNOHANG)
             if ended:
                 return "exited", status, used.ru_utime + used.ru_stime
             if self.link.fileno() in ready:  # the grader is going away
                 return "cancelled", signal.SIGKILL, 0.0
-            if watch.seconds > self.limits.wall:
+            if self._late(watch):
                 return "wall", signal.SIGKILL, 0.0
             if broken := self._broken(work):
                 return broken, signal.SIGKILL, 0.0
