@@ -13,7 +13,7 @@ from dlseg.grading.draws import Case, draw_cases
 from dlseg.grading.exercise import Exercise, Test
 from dlseg.grading.intake import Item
 from dlseg.grading.judge import Judged
-from dlseg.grading.result import ExerciseResult, Result, TestResult, plain, summarize
+from dlseg.grading.result import ExerciseResult, Result, TestResult, now, plain, summarize
 from dlseg.grading.sandbox.client import Outcome, Sandbox, SandboxError
 from dlseg.grading.sandbox.job import Limits
 from dlseg.grading.selection import Part, ReadCell
@@ -53,27 +53,30 @@ class Harness:
 
         A file that cannot be read has every exercise missing. The grader's own failures are `grader_error`.
         """
-        evidence = Evidence()
+        evidence, problem = Evidence(), ""
         topic = self.assignment or topic_of(item.stem or item.path.stem, self.exercises)
         exercises = of_topic(self.exercises, topic)
         done = [self._unscored(exercise, NOT_YET) for exercise in exercises]
         try:
             if item.problem:
                 raise submission.SubmissionError(item.problem)
-            handed_in = submission.read(item.path)
+            whole = item.content is None
+            handed_in = submission.read(item.path) if whole else submission.parse(item.path, item.content or b"")
             evidence.sources = [cell.source for cell in handed_in.cells]
             cells: Reading | str = Reading(self._read(handed_in), handed_in.is_notebook)
         except submission.SubmissionError as error:
-            cells = plain(str(error))
+            cells = problem = plain(str(error))
         except SandboxError as error:
             return self._document(item, topic, [self._unscored(e, str(error)) for e in exercises])
         except Exception as error:  # the file's fault: everything else that is read here is the grader's own
-            cells = f"the file cannot be read as a submission: {plain(f'{type(error).__name__}: {error}')}"
+            cells = problem = (
+                f"the file cannot be read as a submission: {plain(f'{type(error).__name__}: {error}')}"
+            )
         for index, exercise in enumerate(exercises):
             done[index] = self._exercise(exercise, cells, evidence)
             if tell:
-                tell(self._document(item, topic, done), evidence)
-        return self._document(item, topic, done)
+                tell(self._document(item, topic, done, problem), evidence)
+        return self._document(item, topic, done, problem)
 
     def gave_up(self, item: Item, error: Exception) -> Result:
         """The document of a submission that the grader itself failed on: nothing is scored."""
@@ -81,9 +84,19 @@ class Harness:
         reason = f"{type(error).__name__}: {error}"
         return self._document(item, topic, [self._unscored(e, reason) for e in of_topic(self.exercises, topic)])
 
-    def _document(self, item: Item, topic: str, done: list[ExerciseResult]) -> Result:
-        score, most = sum(e.points for e in done), sum(e.max_points for e in done)
-        return Result(item.name, topic or EVERYTHING, self.seed, self.sandbox.isolation, score, most, list(done))
+    def _document(self, item: Item, topic: str, done: list[ExerciseResult], problem: str = "") -> Result:
+        return Result(
+            item.name,
+            topic or EVERYTHING,
+            self.seed,
+            self.sandbox.isolation,
+            score=sum(e.points for e in done),
+            max_score=sum(e.max_points for e in done),
+            exercises=list(done),
+            problem=problem,
+            digest=item.digest,
+            graded=now(),
+        )
 
     def _unscored(self, exercise: Exercise, reason: str) -> ExerciseResult:
         return _without_points(exercise, "grader_error", reason)
@@ -218,8 +231,10 @@ class Attempts:
             }
             judged = Judged(self.exercise, limits, self.evidence.shown)
             verdicts = list(judge.judge(judged, waiting, calls, replace(outcome, frames=answers)))
+            strange = any(judge.NO_ANSWER in verdict.message for verdict in verdicts)  # perhaps of another cell
+            sound = sound and not strange
             for verdict in verdicts:
-                self._keep(verdict)
+                self._keep(verdict, founded=not strange)
             waiting = waiting[len(verdicts) :]
             self.left -= _used(outcome)  # a new worker does not start the clock again
             if verdicts[-1].status == "timeout" or self.left <= 0:

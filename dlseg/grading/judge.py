@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,8 @@ class Judged:
 def judge(case: Judged, tests: list[Test], calls: list[Case], outcome: Outcome) -> Iterator[TestResult]:
     """Verdicts of the leading tests, up to and with the one in which the worker ended early."""
     answers = list(outcome.frames)
+    if outcome.ended.cause == "output":  # what is raised then is that nobody reads on
+        answers = list(takewhile(lambda answer: "raised" not in answer, answers))
     strange = not all(map(is_answer, answers))
     if strange or len(answers) > len(calls) or (outcome.violation and outcome.ended.cause == "exited"):
         why = outcome.violation or ("of another form" if strange else "too many answers")

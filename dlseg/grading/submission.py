@@ -6,6 +6,7 @@ Nothing here runs or parses a student's Python: that happens in the sandbox.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -76,8 +77,20 @@ def read(path: Path) -> Submission:
                 f"{path.name}: {size / 2**20:.0f} MB, more than {MAX_BYTES >> 20} MB: "
                 "clear the outputs before handing in"
             )
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SubmissionError(f"{path.name}: cannot be read as text ({type(error).__name__})") from error
+    return parse(path, content)
+
+
+def parse(path: Path, content: bytes) -> Submission:
+    """The cells in the bytes of a file that was called `path`. Raises SubmissionError as `read` does."""
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise SubmissionError(f"{path.name}: expected a notebook (.ipynb) or a Python file (.py)")
+    try:
+        text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig").read()
+    except UnicodeDecodeError as error:
         raise SubmissionError(f"{path.name}: cannot be read as text ({type(error).__name__})") from error
     cells = tuple(_notebook_cells(path.name, text) if suffix == ".ipynb" else _script_cells(text))
     if len(cells) > MAX_CELLS or sum(len(cell.source) for cell in cells) > MAX_SOURCE:
