@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from dlseg.datasets.custom_layout import FILE, Described
@@ -40,7 +41,7 @@ def load(name_or_path: str | Path, split: str) -> Dataset:
             f"name_or_path: {str(name_or_path)!r} is neither a folder nor a known data set "
             '("shapes", "voc2012", "voc2012-aug")'
         )
-    return Described(path, split) if (path / FILE).exists() else Dataset(path, split)
+    return Described(path, split) if os.path.lexists(path / FILE) else Dataset(path, split)
 
 
 def _shapes_root(split: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -159,4 +160,4 @@ def shared_pictures(one: LabelledImages, other: LabelledImages) -> list[str]:
 
 def _images(data: LabelledImages) -> list[Path]:
     images: list[Path] = getattr(data, "images", [])
-    return [path.resolve() for path in images]
+    return [Path(os.path.realpath(path)) for path in images]  # `resolve` raises for links in a circle

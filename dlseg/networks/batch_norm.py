@@ -24,6 +24,16 @@ def insert_batch_norm(net: Network, images: Float[Tensor, "B 3 H W"] | None = No
         net: a network whose convolutions, but the last, are followed by a ReLU.
         images: a batch to calibrate on. With it each normalisation starts as the identity for that batch (its
             scale and shift undo it), so that a trained network goes on where it is; without it as 1 and 0.
+
+    Returns:
+        `net` itself; `fold_batch_norm` makes it plain again.
+
+    >>> from dlseg.networks import create
+    >>> net = insert_batch_norm(create("deeplab", 3, 1 / 64))
+    >>> sum(isinstance(m, nn.BatchNorm2d) for m in net.modules())    # 13 convolutions, fc6, fc7
+    15
+    >>> sum(isinstance(m, nn.BatchNorm2d) for m in fold_batch_norm(net).modules())
+    0
     """
     places = [
         (chain, name, layer)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -18,17 +20,21 @@ from dlseg.networks import Network
 from dlseg.predict import predict
 from dlseg.predict.results import Overlay, Results, made_here, refuse_overwriting
 
+# what no other picture would fare better with: a full disk, a full quota, a place that cannot be written
+STOPS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
 
 def images_in(folder: str | Path, nested: bool = False) -> list[Path]:
     """The image files of a folder, by name, without the results that `dlseg predict` wrote there.
 
-    With `nested` also those of the folders in it. Files whose name begins with a dot are left out.
+    With `nested` also those of the folders in it, though not of links to folders. Files whose name begins with a
+    dot are left out; a link that leads nowhere is an image like others, and its fault is found when it is read.
 
     Raises FileNotFoundError where there is none, ValueError where two would have the same result.
     """
     paths = Path(folder).rglob("*") if nested else Path(folder).iterdir()
     files = sorted(path for path in paths if path.suffix.lower() in ENDINGS and not path.name.startswith("."))
-    found = [path for path in files if path.is_file() and not made_here(path)]
+    found = [path for path in files if _is_picture(path)]
     if not found:
         inside = "" if nested else "; --nested looks into its folders, too"
         raise FileNotFoundError(f"images: none in {str(folder)!r} (looked for {', '.join(ENDINGS)}{inside})")
@@ -55,12 +61,17 @@ def collect(sources: Sequence[Path], nested: bool = False) -> dict[Path, str]:
             new = {source: source.stem}
         else:
             paths = sorted(Path(source.anchor).glob(str(source.relative_to(source.anchor))))
-            new = {path: path.stem for path in paths if path.is_file() and not made_here(path)}
+            new = {path: path.stem for path in paths if _is_picture(path)}
             if not new:
                 raise FileNotFoundError(f"images: no file is called {str(source)!r}")
-        known = {path.resolve() for path in found}
-        found |= {path: name for path, name in new.items() if path.resolve() not in known}
+        known = {os.path.realpath(path) for path in found}
+        found |= {path: name for path, name in new.items() if os.path.realpath(path) not in known}
     return found
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether a path is to be labelled: no folder, and no result of ours. A pipe is not opened: it would block."""
+    return not path.is_dir() and not (path.is_file() and made_here(path))
 
 
 def label_all(
@@ -121,7 +132,9 @@ def label_all(
             if not each.done():
                 image = read_image(each.picture)
                 each.write(predict(net, image, crf, kernel, tile), net, image, overlay)
-        except (ValueError, FileNotFoundError) as error:
+        except (ValueError, OSError) as error:
+            if isinstance(error, OSError) and error.errno in STOPS:
+                raise
             unique = [path.name for path in images].count(each.picture.name) == 1
             faults[each.picture.name if unique else str(each.picture)] = str(error)
     return faults

@@ -128,6 +128,9 @@ def resolve(device: str | torch.device) -> torch.device:
 
     Raises:
         ValueError: a name of none, or a device that this machine, or this torch, does not have.
+
+    >>> resolve("cpu")
+    device(type='cpu')
     """
     if str(device) != "auto":
         try:
@@ -154,7 +157,11 @@ def _devices() -> dict[str, int]:
 
 
 def number_type(recipe: Recipe) -> torch.dtype:
-    """Of the weights while they learn."""
+    """The type of the weights while they learn.
+
+    >>> number_type(Recipe(precision="bfloat16")), number_type(Recipe(precision="float64"))
+    (torch.float32, torch.float64)
+    """
     return torch.float64 if recipe.precision == "float64" else torch.float32
 
 

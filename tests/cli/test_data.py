@@ -142,7 +142,7 @@ def test_check_names_faults_and_fails(tmp_path: Path) -> None:
     result = dlseg("check", root)
     assert result.exit_code == 1
     assert "fault: JPEGImages/shapes_val_00001.jpg: " in result.stdout
-    assert "fault: SegmentationClass/shapes_val_00002.png: not a whole PNG file" in result.stdout
+    assert "fault: SegmentationClass/shapes_val_00002.png: is not an image file that can be read" in result.stdout
     assert result.stdout.endswith("2 faults\n")
     as_json = dlseg("check", root, "--json")
     report = json.loads(as_json.stdout)
