@@ -14,8 +14,7 @@ from dlseg.cli.cluster import cluster
 from dlseg.grading import batch, reports
 from dlseg.grading.exercise import ExerciseError
 from dlseg.grading.result import Result
-from dlseg.grading.sandbox.client import SandboxError
-from dlseg.grading.sandbox.confine import LEVELS
+from dlseg.grading.sandbox.client import FORMER, LEVELS, SandboxError
 
 EXERCISES = Path(dlseg.__file__).parent / "course" / "exercises"
 GRADER_FAILED, UNREADABLE = 3, 4  # exit codes
@@ -38,7 +37,12 @@ def _kinds(context: click.Context, option: click.Parameter, text: str) -> tuple[
 @click.option("--seed", type=click.IntRange(0, batch.MAX_SEED - 1), help="Of the inputs; else fresh.")
 @click.option("--tests", default=EXERCISES, type=EXISTING, help="Folder or file of exercises.")
 @click.option("--assignment", default="", help="Of the exercises, e.g. atrous; else as each file's name says.")
-@click.option("--isolation", type=click.Choice(LEVELS), help="The strongest that works, if not given.")
+@click.option(
+    "--isolation",
+    type=click.Choice([*LEVELS, *FORMER]),
+    metavar="|".join(LEVELS),
+    help="The strongest that works, if not given.",
+)
 @click.option("--regrade", is_flag=True, help="Grade everything anew; interrupted, the next run goes on with it.")
 @click.option("--since", type=click.DateTime(), help="Leave out files last written before, as 2026-05-31T18:00:00.")
 @click.option("--scheduler", help="A dask scheduler, as tcp://host:8786: its workers grade; they share --out.")

@@ -17,7 +17,7 @@ import torch
 from dlseg.grading import frames, parsing
 from dlseg.grading.sandbox.cells import Cells, cpu_seconds, raised, sentence
 
-LOADED = 7  # the open file that takes note of the moment when all cells were run
+LOADED = 6  # the open file that takes note of the moment when all cells were run
 NOTE = struct.Struct("<d")
 
 
