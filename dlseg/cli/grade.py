@@ -13,6 +13,7 @@ import dlseg
 from dlseg.cli.cluster import cluster
 from dlseg.grading import batch, reports
 from dlseg.grading.exercise import ExerciseError
+from dlseg.grading.protection import examine
 from dlseg.grading.result import Result
 from dlseg.grading.sandbox.client import FORMER, LEVELS, SandboxError
 
@@ -30,8 +31,9 @@ def _kinds(context: click.Context, option: click.Parameter, text: str) -> tuple[
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, type=EXISTING)
-@click.option("--out", required=True, type=FOLDER, help="Where results go.")
+@click.argument("paths", nargs=-1, type=EXISTING)
+@click.option("--out", type=FOLDER, help="Where results go.")
+@click.option("--check", is_flag=True, help="Grade nothing; try what protects this machine, and say it.")
 @click.option("--report", "kinds", default="json", callback=_kinds, help=f"Of {','.join(reports.KINDS)}.")
 @click.option("--jobs", default=1, type=click.IntRange(min=1), help="Submissions graded at the same time.")
 @click.option("--seed", type=click.IntRange(0, batch.MAX_SEED - 1), help="Of the inputs; else fresh.")
@@ -49,7 +51,8 @@ def _kinds(context: click.Context, option: click.Parameter, text: str) -> tuple[
 def grade(
     *,
     paths: tuple[Path, ...],
-    out: Path,
+    out: Path | None,
+    check: bool,
     kinds: tuple[str, ...],
     jobs: int,
     seed: int | None,
@@ -65,6 +68,14 @@ def grade(
     Exit codes: 0 all is graded, 3 the grader itself failed for a submission, 4 a file could not be read (it has its
     row, without points), 1 nothing was graded.
     """
+    if check:
+        found = examine(tests.resolve(), out.resolve() if out else None, isolation)
+        click.echo(str(found))
+        raise SystemExit(0 if found.holds else 1)
+    if not paths:
+        raise click.UsageError("Missing argument 'PATHS'.")
+    if out is None:
+        raise click.UsageError("Missing option '--out'.")
     old: list[tuple[str, bool]] = []
     more: dict[str, Any] = {
         "regrade": regrade,

@@ -72,7 +72,7 @@ def check(folder: Path, ran: subprocess.CompletedProcess[str]) -> None:
     assert "in-reach" not in found["hostile"]["isolation"]
 
 
-def words(folder: Path, level: str, as_nobody: bool) -> list[str]:
+def words(folder: Path, level: str) -> list[str]:
     return [
         "-m",
         "dlseg",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import random
 import resource
+import socket
 import struct
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,6 +31,8 @@ def serve(request: BinaryIO, result: BinaryIO) -> None:
         return
     if job["op"] == "reach":
         result.write(frames.encode({"found": {path: _inside(path) for path in job["paths"]}}))
+    elif job["op"] == "probe":
+        result.write(frames.encode({"doors": _open_doors()}))
     elif job["op"] == "read":
         for text in job["cells"]:  # one frame each: a cell that Python cannot read costs itself
             result.write(_described(text))
@@ -42,6 +47,27 @@ def _described(text: str) -> bytes:
         return frames.encode({"cell": parsing.describe(text)})
     except frames.TooLarge:
         return frames.encode({"cell": {"error": "the cell has more statements than the grader reads: split it"}})
+
+
+def _open_doors() -> list[str]:
+    """What this process could do that no job should, one sentence each."""
+    found = []
+    try:
+        socket.socket().close()
+        found.append("a job can use the network")
+    except OSError:
+        pass
+    for folder in ("/", "/tmp", "/var/tmp", "/dev/shm", "/run", sys.prefix, str(Path.home())):
+        with contextlib.suppress(OSError), tempfile.NamedTemporaryFile(dir=folder):
+            found.append(f"a job can write to {folder}")
+    for number in {1, os.getppid()}:
+        with contextlib.suppress(OSError):
+            Path(f"/proc/{number}/environ").read_bytes()
+            found.append(f"a job can look into process {number}")
+    with contextlib.suppress(OSError):
+        os.kill(os.getppid(), 0)
+        found.append("a job can send signals to the process that started it")
+    return found
 
 
 def _inside(path: str) -> list[str]:
