@@ -26,11 +26,26 @@ class ImageError(ValueError):
 def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "H W 3"]:
     """Read a picture file as RGB, whatever it holds: grey, palette, 16 bit, CMYK, turned by its EXIF tag.
 
-    A transparent picture is laid over white. Samples of 16 bits keep their high byte, with a warning.
+    A transparent picture is laid over white. What is left out is a warning: the low bytes of 16-bit samples, NaN,
+    all but the first of several pictures.
+
+    Args:
+        path: a file in one of `FORMATS`; its ending does not matter.
+        max_pixels: refuse larger ones before they are read.
+
+    Returns:
+        A new array (H, W, 3) uint8.
 
     Raises:
         FileNotFoundError: no such file.
         ImageError: not an image, cut short, or more than `max_pixels`.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.new("L", (4, 3), 7).save(Path(folder) / "a.png")
+    ...     image = read_image(Path(folder) / "a.png")
+    >>> image.shape, image[0, 0].tolist()
+    ((3, 4, 3), [7, 7, 7])
     """
     with opened(Path(path)) as picture:
         if picture.width * picture.height > max_pixels:
@@ -43,7 +58,18 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarr
 def image_size(path: str | Path) -> tuple[int, int]:
     """Height and width of a picture as `read_image` gives it; the pixels are not read.
 
-    Raises as `read_image` does for what is no image.
+    Args:
+        path: the file.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ImageError: not an image.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.new("L", (4, 3)).save(Path(folder) / "a.png")
+    ...     image_size(Path(folder) / "a.png")
+    (3, 4)
     """
     with opened(Path(path)) as picture:
         width, height = picture.size
@@ -51,7 +77,23 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 
 def is_turned(path: str | Path) -> bool:
-    """Whether the EXIF tag of a picture says that it is to be turned or mirrored."""
+    """Whether the EXIF tag of a picture says that it is to be turned or mirrored.
+
+    Args:
+        path: the file.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ImageError: not an image.
+
+    >>> import tempfile
+    >>> tag = Image.Exif()
+    >>> tag[ExifTags.Base.Orientation] = 6
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.new("L", (4, 3)).save(Path(folder) / "a.jpg", exif=tag)
+    ...     is_turned(Path(folder) / "a.jpg"), image_size(Path(folder) / "a.jpg")
+    (True, (4, 3))
+    """
     with opened(Path(path)) as picture:
         return orientation(picture) > 1
 
@@ -173,10 +215,21 @@ def _high_byte(samples: np.ndarray) -> UInt8[np.ndarray, "H W"]:
 
 
 def as_rgb(image: object, name: str = "image") -> UInt8[np.ndarray, "H W 3"]:
-    """Check that an array is a picture: (H, W, 3) uint8, at least one pixel. Returned as it came, never copied.
+    """Check that an array is a picture: (H, W, 3) uint8, at least one pixel.
+
+    Args:
+        image: what should be one.
+        name: what it is called in an error.
+
+    Returns:
+        The array as it came, never a copy.
 
     Raises:
         ImageError: names the argument, what came, and what was expected.
+
+    >>> as_rgb(np.zeros((3, 4)), "photo")
+    Traceback (most recent call last):
+    dlseg.images.ImageError: photo: got (3, 4) of float64, expected (H, W, 3) of uint8
     """
     try:
         pixels = rgb_image(name, image)

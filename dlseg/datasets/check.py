@@ -53,9 +53,17 @@ def check(folder: str | Path, num_classes: int | None = None, progress: bool = T
             `classes.json` or `dataset.json` names, or VOC's 21.
         progress: show a progress bar.
 
+    Returns:
+        Faults, notes and numbers.
+
     Raises:
         NotADirectoryError: there is no such folder.
         ValueError: `num_classes` is not from 2 to 255.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     print(check(folder, progress=False).faults[0])
+    Fault(file='JPEGImages', what='missing folder')
     """
     root = Path(folder)
     if not root.is_dir():

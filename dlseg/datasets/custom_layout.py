@@ -34,7 +34,7 @@ from dlseg.common.checks import message, nearest
 from dlseg.common.constants import VOID
 from dlseg.common.json_objects import read_object_file
 from dlseg.datasets import labelme, voc
-from dlseg.datasets.lists import ENDINGS, LONGEST, class_names, read_entries
+from dlseg.datasets.lists import ENDINGS, LONGEST, class_names, fixed_part, read_entries
 from dlseg.datasets.values import ValueMap
 from dlseg.datasets.voc import Dataset
 
@@ -45,10 +45,30 @@ SPLITS_EXPECTED = '{"train": {"images": …, "labels": …}, …}'
 
 
 class Described(Dataset):
-    """A split of a data set that `dataset.json` describes."""
+    """A split of a data set that `dataset.json` describes.
+
+    Args:
+        root: the data set's folder.
+        split: one of the description's splits.
+        description: what `dataset.json` would hold, for a folder without one.
+
+    Raises:
+        FileNotFoundError: no such split, list, folder or listed image.
+        ValueError: a description that is none; the message says what is wrong with which part of it.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for part, pixels in (("photos", "RGB"), ("masks", "L")):
+    ...         (Path(folder) / part).mkdir()
+    ...         Image.new(pixels, (4, 3)).save(Path(folder) / part / "a.png")
+    ...     splits = {"train": {"images": "photos", "labels": "masks"}}
+    ...     data = Described(folder, "train", {"classes": ["sky", "road"], "splits": splits})
+    ...     print(data.names, data.classes, data[0].label.shape)
+    ['a'] ('sky', 'road') (3, 4)
+    """
 
     def __init__(self, root: str | Path, split: str, description: dict[str, Any] | None = None) -> None:
-        """`description` is what `dataset.json` would hold, for a folder without one."""
         self.root, self.split = Path(root), split
         self._note = self.root / FILE
         said = self._checked(read_object_file(self._note, KEYS) if description is None else description)
@@ -61,7 +81,7 @@ class Described(Dataset):
         self.values: dict[str, str] = said.get("values", {})
         self._map = ValueMap.read(self.values, self.classes) if self.values else None
         self._pattern = parts["images"] if isinstance(parts["images"], str) and "*" in parts["images"] else ""
-        self._images = self._inside(_before_star(self._pattern)) if self._pattern else self._folder(parts, "images")
+        self._images = self._inside(fixed_part(self._pattern)) if self._pattern else self._folder(parts, "images")
         self._labels = self._folder(parts, "labels") if "labels" in parts else None
         self._image_ending, self._ending = said.get("image_ending", ""), said.get("label_ending", ".png")
         self.labelled = self._labels is not None
@@ -207,12 +227,6 @@ class Described(Dataset):
                 if (path := place.with_name(f"{place.name}{ending}")).is_file():
                     return path
         raise FileNotFoundError(f"{self._images / last}: missing image; the list of {self.split} names it")
-
-
-def _before_star(pattern: str) -> str:
-    """The folder in which a pattern begins to be one."""
-    parts = PurePath(pattern).parts
-    return str(PurePath(*parts[: next(i for i, part in enumerate(parts) if "*" in part)]))
 
 
 def described_splits(root: Path) -> list[str]:

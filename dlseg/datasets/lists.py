@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from dlseg.common.checks import message
@@ -61,6 +61,17 @@ def class_names(said: Any, path: Path) -> tuple[str, ...]:
     if twice := sorted({name for name in said if said.count(name) > 1}):
         raise ValueError(message(f"{path}: classes", f"{', '.join(twice)} more than once", "a name for each class"))
     return tuple(said)
+
+
+def fixed_part(pattern: str) -> str:
+    """The folder in which a pattern begins to be one.
+
+    >>> fixed_part("photos/2024/*/IMG_[0-9].jpg")
+    'photos/2024'
+    """
+    parts = PurePath(pattern).parts
+    count = next((i for i, part in enumerate(parts) if any(sign in part for sign in "*?[")), len(parts))
+    return PurePath(*parts[:count]).as_posix()
 
 
 def stem(name: str) -> str:

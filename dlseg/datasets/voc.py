@@ -50,7 +50,17 @@ CLASSES: tuple[str, ...] = (
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture: its name, RGB pixels, and class indices (255 = void), or None in a split without labels."""
+    """One picture of a data set.
+
+    Attributes:
+        name: of its file, without folder and ending.
+        image: RGB pixels, (H, W, 3) uint8.
+        label: class indices (H, W), 255 void; None in a split without labels.
+
+    >>> sample = Sample("a", np.zeros((2, 3, 3), np.uint8), np.array([[0, 1, 255], [0, 1, 1]], np.uint8))
+    >>> sample.image.shape, sample.label.max()
+    ((2, 3, 3), np.uint8(255))
+    """
 
     name: str
     image: UInt8[np.ndarray, "H W 3"]
@@ -58,7 +68,14 @@ class Sample:
 
 
 def palette() -> UInt8[np.ndarray, "256 3"]:
-    """VOC's colour map: the bits of an index, dealt in turn to red, green and blue from the highest bit down."""
+    """VOC's colour map: the bits of an index, dealt in turn to red, green and blue from the highest bit down.
+
+    Returns:
+        The colour of each index, (256, 3).
+
+    >>> palette()[[0, 1, 15, 255]].tolist()  # background, aeroplane, person, void
+    [[0, 0, 0], [128, 0, 0], [192, 128, 128], [224, 224, 192]]
+    """
     index = np.arange(256)
     colours = np.zeros((256, 3), np.int64)
     for place in range(8):
@@ -81,6 +98,17 @@ class Dataset:
     Raises:
         FileNotFoundError: no such folder or list.
         ValueError: a list or a `classes.json` that is none.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for part in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+    ...         (Path(folder) / part).mkdir(parents=True)
+    ...     Image.new("RGB", (4, 3)).save(Path(folder) / "JPEGImages" / "a.jpg")
+    ...     write_indices(np.ones((3, 4), np.uint8), Path(folder) / "SegmentationClass" / "a.png")
+    ...     _ = (Path(folder) / "ImageSets" / "Segmentation" / "val.txt").write_text("a")
+    ...     data = Dataset(folder, "val")
+    ...     print(len(data), data.names, data.num_classes, data[0].image.shape, data.label(0).max())
+    1 ['a'] 21 (3, 4, 3) 1
     """
 
     def __init__(
@@ -269,11 +297,24 @@ def label_picture(path: Path) -> Iterator[Image.Image]:
 
 
 def read_indices(path: Path, modes: tuple[str, ...] = ("P",)) -> UInt8[np.ndarray, "H W"]:
-    """The indices stored in a palette PNG: never a conversion of its colours. Mode "L" allows grey ones.
+    """The indices stored in a palette PNG: never a conversion of its colours.
+
+    Args:
+        path: the file.
+        modes: Pillow's names of the kinds that are taken: "P" with a palette, "L" grey.
+
+    Returns:
+        The indices, (H, W).
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: as `label_picture`, or not one with a palette.
+        ValueError: as `label_picture`, or of another kind.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_indices(np.array([[0, 15, 255]], np.uint8), Path(folder) / "a.png")
+    ...     read_indices(Path(folder) / "a.png")
+    array([[  0,  15, 255]], dtype=uint8)
     """
     with label_picture(path) as picture:
         if picture.mode in modes:

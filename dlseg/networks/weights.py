@@ -17,6 +17,7 @@ from torch import Tensor
 from dlseg.common.checks import message
 from dlseg.common.files import whole_file, write_whole
 from dlseg.common.json_objects import read_object_file
+from dlseg.common.shipped import shipped
 from dlseg.networks.architectures import Spec
 from dlseg.networks.build import build
 from dlseg.networks.imagenet import FIRST, download, from_imagenet, public_shapes
@@ -24,7 +25,7 @@ from dlseg.networks.network import Network
 from dlseg.networks.transfer import Transfer, decimated_for, load_trunk
 from dlseg.networks.weight_formats import State, Weights, read_weights
 
-WEIGHTS = Path(__file__).resolve().parents[2] / "data" / "weights"
+WEIGHTS = shipped("data") / "weights"
 SPEC = ("variant", "num_classes", "width", "geometry")
 
 

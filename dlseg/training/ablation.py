@@ -78,6 +78,8 @@ class Pretraining:
         images: how many pictures they learn from.
         unseen: how many others their accuracy is measured on.
         epochs, batch, lr, optimiser: see `dlseg.training.pretraining.pretrain`.
+        init: a weights file whose convolutions VGG-16's begin from, such as a classifier of an easier task; None
+            for random ones.
         each_seed: train one for every seed of the plan. False: one for all, by the first seed, as all of the
             paper's networks begin from the same ImageNet VGG-16.
 
@@ -91,6 +93,7 @@ class Pretraining:
     batch: int = 32
     lr: float = 5e-4
     optimiser: Optimiser = "adamw"
+    init: str | None = None
     each_seed: bool = False
 
     def __post_init__(self) -> None:
@@ -326,6 +329,8 @@ class _Run:
         if not rest:
             few = f"fewer than the {len(val)} pictures of {plan.val_split}, so that some are left to measure on"
             raise ValueError(message("search_images", plan.search_images, few))
+        if not val.labelled:
+            raise ValueError(f"split {plan.val_split!r}: got pictures without labels, expected labelled ones")
         self.measured = _Part(val, rest[: plan.images])
 
     def result(self, name: str, seed: int) -> Result:
@@ -402,6 +407,9 @@ class _Run:
         unseen, true = single_things(source, 2 * seed + 1, p.unseen, side, self.jobs)
         torch.manual_seed(seed)
         net = create(variant, int(classes.max()) + 1, plan.width, plan.geometry)
+        if p.init is not None and variant == "vgg16":
+            begun = open_weights(p.init)[0].state_dict()
+            load_trunk(net, {key: value for key, value in begun.items() if key.startswith("conv")})
         with self._watched(f"{variant}, seed {seed}", p.epochs * (p.images // p.batch)) as callbacks:
             pretrain(
                 net,

@@ -114,12 +114,13 @@ def seconds_needed(net: Network, recipe: Recipe, device: torch.device, looked_at
     copy, share = deepcopy(net).to(device).train(), len(processes().share(recipe.batch))
     images = torch.zeros(min(share, looked_at), 3, recipe.crop, recipe.crop, device=device)
     begin = 0.0
-    for _ in range(2):  # the first one starts everything and does not count
-        begin = time.perf_counter()
-        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-            copy(images).float().square().sum().backward()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+    with torch.random.fork_rng():  # its dropout takes no random numbers from what comes after
+        for _ in range(2):  # the first one starts everything and does not count
+            begin = time.perf_counter()
+            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+                copy(images).float().square().sum().backward()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
     return (time.perf_counter() - begin) * share / len(images) * recipe.iterations
 
 

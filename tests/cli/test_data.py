@@ -105,7 +105,7 @@ def test_one_clear_error_each(tmp_path: Path) -> None:
         ("--out", str(tmp_path / "file")): "is a file",
         ("--out", str(tmp_path / "mine")): "is not empty, and nothing that was made here before",
         ("--out", str(tmp_path / "made"), "--seed", "9"): "was made with other settings",
-        ("--out", str(tmp_path / "x"), "--jobs", "0"): "jobs: expected a number of processes",
+        ("--out", str(tmp_path / "x"), "--jobs", "0"): "jobs: got 0, expected a number of processes",
         ("--out", str(tmp_path / "x"), "--seed", "-1"): "is not in the range",
         ("--out", str(tmp_path / "x"), "--train", "0"): "is not in the range",
     }

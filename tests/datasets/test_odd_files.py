@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, features
 
 from dlseg.cli import main
 from dlseg.datasets import load
@@ -171,6 +171,8 @@ FILES: dict[str, tuple[bytes, str, str]] = {
     "line.png": (encoded(GREY.resize((2000, 1))), f"{SIZE}60×50", f"{SIZE}2000×1 pixels"),
     "other-values.png": (encoded(Image.fromarray(NUMBERS + 90)), SOUND, RANGE),
 }  # fmt: skip
+if features.check("avif"):
+    FILES["plain.avif"] = (encoded(RGB, "AVIF"), SOUND, LOSSY)
 
 
 @pytest.fixture(scope="module")

@@ -210,6 +210,21 @@ def test_each_seed_may_have_its_own_classifier(path: Plan, tmp_path: Path) -> No
     assert all(result.crf is None for result in results)
     first, second = (open_weights(tmp_path / "out" / f"vgg16-seed{seed}.safetensors")[0] for seed in (0, 1))
     assert not torch.equal(first.fc8.weight, second.fc8.weight)
+    lesson = replace(own, init=str(tmp_path / "out" / "vgg16-seed0.safetensors"), lr=1e-9)
+    ablate(replace(one, seeds=(0,), pretraining=lesson), tmp_path / "second", jobs=1)
+    begun = open_weights(tmp_path / "second" / "vgg16-seed0.safetensors")[0]
+    assert not torch.equal(begun.fc8.weight, first.fc8.weight)  # the convolutions alone were taken
+    for key in ("conv1_1.weight", "conv5_3.weight"):  # at that rate they stay, but for the normalisation folded in
+        ours, theirs = (net.state_dict()[key].flatten(1) for net in (begun, first))
+        assert torch.nn.functional.cosine_similarity(ours, theirs).min() > 0.9999
+
+
+def test_pictures_without_labels_are_refused_before_hours_of_training(path: Plan, tmp_path: Path) -> None:
+    for label in (Path(path.data) / "SegmentationClass").iterdir():
+        label.unlink()
+    with pytest.raises((ValueError, FileNotFoundError), match="label"):
+        ablate(path, tmp_path / "out", jobs=1)
+    assert not list((tmp_path / "out").glob("*.safetensors"))
 
 
 def comparable(results: list[Result]) -> list[Result]:

@@ -123,12 +123,12 @@ def test_labels_that_teach_nothing_are_refused(colours: object, value: int, faul
 
 
 def test_a_training_is_estimated_before_it_begins(colours: object) -> None:
-    net = tiny()
+    net, random = tiny(), torch.get_rng_state()
     before = {k: v.clone() for k, v in net.state_dict().items()}
     short, long = (seconds_needed(net, replace(RECIPE, iterations=n), torch.device("cpu")) for n in (1, 10_000))
     assert 0 < short < 60 < long  # one takes a few milliseconds
     assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
-    assert all(p.grad is None for p in net.parameters())
+    assert all(p.grad is None for p in net.parameters()) and torch.equal(torch.get_rng_state(), random)
 
 
 def test_the_sum_is_the_mean_times_the_valid_positions(colours: object) -> None:
