@@ -180,9 +180,8 @@ def main(size: int) -> int:
         for share in (0.2, 0.45, 0.7, None):
             code, held = run(words, out, None if share is None else int(share * size))
             most = max(most, held)
-            print(
-                f"{len(list(out.glob('[!.]*.json')))} results after {time.perf_counter() - start:.0f} s, exit code {code}"
-            )
+            done, seconds = len(list(out.glob("[!.]*.json"))), time.perf_counter() - start
+            print(f"{done} results after {seconds:.0f} s, exit code {code}", flush=True)
             if share == 0.45:
                 for number in range(counts["again"]):
                     (folder / f"again{number:03}.py").write_text("\n\n".join(["import numpy as np", *answers()]))

@@ -122,6 +122,20 @@ def test_copies_with_other_homes(installed: Any, folder: Path, level: str, as_no
             moved.rename(site / "dlseg")
 
 
+@pytest.mark.full
+@pytest.mark.timeout(1500)
+def test_every_attack_on_the_weaker_level(installed: Any, repo: Path) -> None:
+    """As a user who is not root, whose jobs have no container: landlock is all that there is."""
+    suite = str(repo / "tests" / "hostile" / "test_attacks.py")
+    ran = installed.run(
+        *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "full or not full", "-k", "landlock", suite),
+        cwd=installed.root,
+        user=LAYOUT["NOBODY"] if os.getuid() == 0 else None,
+    )
+    assert ran.returncode == 0 and " passed" in ran.stdout, ran.stdout[-3000:] + ran.stderr[-1000:]
+    assert "skipped" not in ran.stdout, ran.stdout[-1000:]
+
+
 POOLING = """
 import sys
 def answers():
