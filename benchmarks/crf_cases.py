@@ -124,7 +124,7 @@ def run(engine: str, image: np.ndarray, probs: np.ndarray) -> object:
 def _reset_peak() -> int:
     """Forgets the peak so far, where the system can (Linux); bytes held now."""
     try:
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
         return _status("VmRSS")
     except OSError:
         return _peak()
@@ -139,5 +139,5 @@ def _peak() -> int:
 
 
 def _status(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))

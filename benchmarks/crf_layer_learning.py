@@ -2,7 +2,7 @@
 
     python benchmarks/crf_layer_learning.py [--scenes 240] [--steps 60] [--val 240] [--out FILE.md]
 
-The shipped labeller's scores on the embedded shapes; sigmas, iterations and normalisation as found by the search
+The shipped network's scores on the embedded shapes; sigmas, iterations and normalisation as found by the search
 (SHAPES_CRF). CRFLayer learns on training scenes by Adam; the loss is one minus the mean over classes of the IoU
 with marginals in place of labels, what is measured in the end. (Cross-entropy punishes the few pixels of which the
 CRF is surely and wrongly convinced, and so keeps the weights small.) Then the labels of DenseCRF with what was
@@ -25,7 +25,7 @@ from dlseg.datasets import load
 from dlseg.evaluation import ConfusionMatrix
 from dlseg.networks import create
 from dlseg.predict import predict
-from dlseg.training.plan import SHAPES_CRF
+from dlseg.training import SHAPES_CRF
 
 VOID = 255
 
@@ -39,7 +39,7 @@ class Scored(NamedTuple):
 
 
 def scored(split: str, count: int) -> Scored:
-    """The first scenes of a split, with the labeller's scores."""
+    """The first scenes of a split, with the network's scores."""
     data = load("shapes", split)
     net = create("deeplab-largefov", data.num_classes, width=1 / 8, weights="shapes").eval()
     samples = [data[i] for i in range(min(count, len(data)))]

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from dlseg.crf import CRFParams, SearchResult, Space, search
 from dlseg.evaluation import VOID, ConfusionMatrix, trimap_band
 from dlseg.figures.search_heat import search_heat
-from dlseg.score_maps import ScoredImages
+from dlseg.predict.score_files import ScoredImages
 
 SHOWN = 15
 

@@ -38,7 +38,7 @@ RANGE = (1.0, 8.0)  # of w1: where each step of it changes labels
 DATA = """
 import numpy as np
 from pathlib import Path
-from dlseg.cli.crf_tune import read_scores
+from dlseg.predict.score_files import read_scores
 from dlseg.crf import CRFParams, DenseCRF
 from dlseg.datasets.voc import CLASSES
 from dlseg.images import read_image

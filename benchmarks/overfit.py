@@ -16,9 +16,8 @@ from timing import machine, save, table
 from dlseg.datasets import load
 from dlseg.datasets.protocols import InMemory
 from dlseg.datasets.voc import Dataset
-from dlseg.networks import create, load_trunk
-from dlseg.networks.saved import open_weights
-from dlseg.scoring import evaluate
+from dlseg.networks import create, load_trunk, open_weights
+from dlseg.predict.evaluate import evaluate
 from dlseg.training import Recipe, train
 from dlseg.training.callbacks import ProgressBar
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from dlseg.datasets import load
-from dlseg.score_maps import ScoredImages
+from dlseg.predict.score_files import ScoredImages
 
 DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "samples"
 

@@ -15,10 +15,9 @@ from statistics import mean, stdev
 import torch
 from timing import machine, save
 
-from dlseg.networks.variants import VARIANTS
+from dlseg.networks.architectures import VARIANTS
 from dlseg.training import Recipe
-from dlseg.training.ablation import Plan, Result, ablate
-from dlseg.training.ablation_table import table1
+from dlseg.training.ablation import Plan, Result, ablate, table1
 from dlseg.training.callbacks import ProgressBar
 
 PLAN = Plan(
@@ -28,7 +27,7 @@ PLAN = Plan(
     branch_recipe=Recipe.shapes(iterations=250),
 )
 # fc6 and fc7 from the classifier too, as the paper has them; there is no classifier here with DeepLab's 4×4 fc6
-POURED = replace(PLAN, variants=("deeplab-largefov",), multiscale=False, seeds=(0,), pour="all")
+ALL_LAYERS = replace(PLAN, variants=("deeplab-largefov",), multiscale=False, seeds=(0,), copy="all")
 Measure = Callable[[dict], float]
 
 
@@ -49,7 +48,7 @@ def main() -> None:
                 table1(results),
                 relations(results),
                 taps(),
-                poured(args.folder),
+                all_layers(args.folder),
             ]
         ),
     )
@@ -92,8 +91,8 @@ def relations(results: list[Result]) -> str:
     return "\n".join(lines)
 
 
-def poured(folder: Path) -> str:
-    results = ablate(POURED, folder / "poured", lambda name, iterations: ProgressBar(iterations, name))
+def all_layers(folder: Path) -> str:
+    results = ablate(ALL_LAYERS, folder / "all-layers", lambda name, iterations: ProgressBar(iterations, name))
     return f"LargeFOV whose fc6 and fc7 come from the classifier, one seed:\n\n{table1(results)}"
 
 

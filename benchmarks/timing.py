@@ -15,7 +15,7 @@ SIDE = 2048
 def machine(clock: str | None = None) -> str:
     """Processor, threads (or what `clock` says was measured) and torch, for the head of a table."""
     info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
     features = next((line for line in lines if line.startswith("flags")), "")
     wide = ", ".join(f for f in ("avx512f", "amx_bf16") if f in features)

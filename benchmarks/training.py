@@ -26,7 +26,7 @@ from dlseg.datasets import load
 from dlseg.datasets.protocols import InMemory, LabelledImages
 from dlseg.networks import create
 from dlseg.networks.batch_norm import insert_batch_norm
-from dlseg.training import Recipe, Step, loss_at_stride, train
+from dlseg.training import Recipe, TrainingStep, loss_at_stride, train
 from dlseg.training.batches import batches
 from dlseg.training.callbacks import read_log
 
@@ -81,7 +81,7 @@ def loop_against_bare(config: Config) -> list[str]:
     nets = [create("deeplab-largefov", data.num_classes, width) for _ in range(2)]
     bare, times, marks = bare_step(nets[1], data, recipe), [], []
 
-    def between(_: Step) -> None:
+    def between(_: TrainingStep) -> None:
         now = clock()
         bare()
         done = clock()

@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from dlseg.common.checks import message, rgb_image
+
 MAX_PIXELS = 50_000_000
 DEEP = ("I", "I;16", "I;16B", "I;16L", "F")  # Pillow's grey modes of more than 8 bits
 
@@ -140,10 +142,10 @@ def as_rgb(image: object, name: str = "image") -> UInt8[np.ndarray, "H W 3"]:
     Raises:
         ImageError: names the argument, what came, and what was expected.
     """
-    if not isinstance(image, np.ndarray):
-        raise ImageError(f"{name}: got {type(image).__name__}, expected a numpy array (H, W, 3) of uint8")
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ImageError(f"{name}: got shape {image.shape} of {image.dtype}, expected (H, W, 3) of uint8")
-    if image.size == 0:
-        raise ImageError(f"{name}: got shape {image.shape}, expected at least one pixel")
-    return image
+    try:
+        pixels = rgb_image(name, image)
+    except (TypeError, ValueError) as error:
+        raise ImageError(str(error)) from None
+    if pixels.size == 0:
+        raise ImageError(message(name, f"shape {pixels.shape}", "at least one pixel"))
+    return pixels

@@ -1,6 +1,7 @@
 """What every test shares: the optional folder of real samples; one thread (small nets gain nothing from more)."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,11 @@ import jaxtyping
 import pytest
 import torch
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # started in the background (`nohup make test &`): a process inherits that a signal is ignored, but no function
+    # that does nothing, so that those that tests start can be interrupted
+    signal.signal(signal.SIGINT, lambda *_: None)
+
 torch.set_num_threads(int(os.environ.get("DLSEG_TEST_THREADS", "1")))
 
 # CI must not fail on an example that no change has anything to do with; elsewhere hypothesis goes on looking.
@@ -16,6 +22,8 @@ hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 REPO = Path(__file__).resolve().parents[1]
+# what is made or counted on first use stays in this checkout: tests leave nothing in the user's own cache
+os.environ["DLSEG_CACHE"] = str(REPO / ".pytest_cache" / "dlseg")
 
 
 @pytest.fixture(autouse=True)

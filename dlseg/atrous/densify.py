@@ -13,6 +13,7 @@ from torch import nn
 
 from dlseg.atrous.pool import AtrousPool2d
 from dlseg.atrous.window import Pair, Window, chain, pair
+from dlseg.common.checks import message, one_of, whole_number
 
 Pools = Literal["exact", "released"]
 
@@ -21,15 +22,28 @@ def densify(net: nn.Sequential, output_stride: int, pools: Pools = "exact") -> n
     """A copy of `net` that gives its scores every `output_stride` pixels, and the same scores where it had them.
 
     The last strided layers lose their stride, as many as needed, and every later layer gets its rate and as
-    many times its padding. Equal to `shift_and_stitch`, with `pools="exact"`. With `"released"` the pools
-    after the first skipped one are 3×3, stride 1, padding 1 and without holes, as pool5 in DeepLab's published
-    files: no longer exact.
+    many times its padding (section 3.1).
 
-    Raises ValueError, with the reason, for a stride that does not divide the network's and for a layer that
-    cannot be made dense; TypeError unless `net` is an nn.Sequential.
+    Args:
+        net: a chain of convolutions, poolings and pointwise layers; it stays as it is.
+        output_stride: pixels from score to score; it divides the network's own.
+        pools: with "exact" the scores equal those of `shift_and_stitch`. With "released" the pools after the first
+            skipped one are 3×3, stride 1, padding 1 and without holes, as pool5 in DeepLab's published files: no
+            longer exact.
+
+    Raises:
+        TypeError: `net` is no nn.Sequential.
+        ValueError: the stride does not divide the network's, or a layer cannot be made dense; it says why.
+
+    >>> import torch
+    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.MaxPool2d(2, 2), nn.Conv2d(4, 5, 3, padding=1))
+    >>> image, dense = torch.randn(1, 3, 16, 16), densify(net, 1)
+    >>> net(image).shape, dense(image).shape, dense[2].dilation
+    (torch.Size([1, 5, 8, 8]), torch.Size([1, 5, 15, 15]), (2, 2))
+    >>> torch.allclose(dense(image)[..., ::2, ::2], net(image), atol=1e-5)    # the same where it had them
+    True
     """
-    if pools not in get_args(Pools):
-        raise ValueError(f"pools must be one of {get_args(Pools)}; got {pools!r}")
+    one_of("pools", pools, get_args(Pools))
     layers = chain(net)
     check_stride(layers, output_stride)
     dense: dict[str, nn.Module] = {}
@@ -49,14 +63,17 @@ def densify(net: nn.Sequential, output_stride: int, pools: Pools = "exact") -> n
 
 
 def check_stride(layers: list[tuple[str, nn.Module]], output_stride: int) -> Pair:
-    """The chain's own output stride; ValueError unless `output_stride` divides it."""
+    """The chain's own output stride.
+
+    Raises:
+        ValueError: `output_stride` does not divide it.
+    """
     strides = [window.stride for _, layer in layers if (window := Window.of(layer)) is not None]
     total = prod(s[0] for s in strides), prod(s[1] for s in strides)
-    if isinstance(output_stride, bool) or not isinstance(output_stride, int) or output_stride < 1:
-        raise ValueError(f"output_stride must be a whole number of at least 1; got {output_stride!r}")
+    whole_number("output_stride", output_stride, low=1)
     if total[0] % output_stride or total[1] % output_stride:
         raise ValueError(
-            f"output_stride must divide the network's stride {total[0]}×{total[1]}; got {output_stride}"
+            message("output_stride", output_stride, f"a divisor of the network's stride, {total[0]}×{total[1]}")
         )
     return total
 

@@ -39,7 +39,11 @@ class AtrousPool2d(nn.Module):
         return 0.0 if self.average else -torch.inf
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C h w"]:
-        """The pooled map; ValueError where a window would hold nothing but padding."""
+        """The pooled map.
+
+        Raises:
+            ValueError: a window would hold nothing but padding.
+        """
         w, size = self.window, (x.shape[2], x.shape[3])
         if min(w.output_size(size)) < 1:
             raise ValueError(f"a map of {size[0]}×{size[1]} is smaller than the pool's window {w.extent}")

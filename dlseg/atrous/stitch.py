@@ -1,4 +1,4 @@
-"""Shift-and-stitch: the slow truth about dense scores (Giusti 2013, Sermanet 2013)."""
+"""Shift-and-stitch: dense scores the slow way, which `densify` must equal (Giusti 2013, Sermanet 2013)."""
 
 from itertools import product
 
@@ -19,16 +19,35 @@ def shift_and_stitch(
 
     A shift of p pixels is p cells of the image, or one cell of a map whose jump is p. It is made in the
     coarsest maps that can hold it, so that every run pads its maps where `net` does; away from the border,
-    and everywhere in a network without padding, that is the shifted image of the textbook.
+    and everywhere in a network without padding, that is the shifted image of the textbook (section 3.1).
 
-    Raises ValueError for a stride that does not divide the network's, for an image that is too small, and for
-    a network whose dropout or batch norm is in training mode; TypeError unless `net` is an nn.Sequential.
+    Args:
+        net: a chain of convolutions, poolings and pointwise layers, in evaluation mode.
+        image: (B, C, H, W).
+        output_stride: pixels from score to score; it divides the network's own.
+
+    Returns:
+        Scores (B, O, h, w).
+
+    Raises:
+        TypeError: `net` is no nn.Sequential.
+        ValueError: the stride does not divide the network's, the image is too small, or dropout or batch
+            normalisation is in training mode.
+
+    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.MaxPool2d(2, 2), nn.Conv2d(4, 5, 3)).eval()
+    >>> image = torch.randn(1, 3, 16, 16)
+    >>> from dlseg.atrous import densify
+    >>> torch.allclose(shift_and_stitch(net, image, 1), densify(net, 1)(image), atol=1e-5)
+    True
     """
     layers = chain(net)
     strides = check_stride(layers, output_stride)
     for name, layer in layers:
         if layer.training and isinstance(layer, nn.Dropout | nn.Dropout2d | nn.BatchNorm2d):
-            raise ValueError(f"net must be in eval mode: {name} would differ from run to run")
+            raise ValueError(
+                f"net: got {name} in training mode, expected evaluation mode, net.eval(): {name} would differ "
+                "from run to run"
+            )
     output_size(net, (image.shape[2], image.shape[3]))
     shifts = product(range(0, strides[0], output_stride), range(0, strides[1], output_stride))
     runs = {shift: _run(layers, image, shift) for shift in shifts}

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from dlseg.common.checks import message
+
 Pair = tuple[int, int]
 
 
@@ -80,7 +82,7 @@ def _padding(conv: nn.Conv2d) -> Pair:
         return 0, 0
     total = tuple(r * (k - 1) for k, r in zip(pair(conv.kernel_size), pair(conv.dilation), strict=True))
     if any(t % 2 for t in total):
-        raise ValueError(f"padding='same' of {conv} is lopsided; give the padding as numbers")
+        raise ValueError(f"padding='same' of {conv} pads one side more than the other; give the padding as numbers")
     return total[0] // 2, total[1] // 2
 
 
@@ -116,11 +118,12 @@ POINTWISE = (
 def chain(net: nn.Module, prefix: str = "") -> list[tuple[str, nn.Module]]:
     """The layers of a chain in order, by dotted name, nested chains unrolled.
 
-    Raises TypeError unless `net` is an nn.Sequential, ValueError for a layer that is neither a convolution, a
-    pooling nor pointwise.
+    Raises:
+        TypeError: `net` is no nn.Sequential.
+        ValueError: a layer is neither a convolution, a pooling nor pointwise.
     """
     if not isinstance(net, nn.Sequential):
-        raise TypeError(f"net must be an nn.Sequential of layers; got {type(net).__name__}")
+        raise TypeError(message("net", type(net).__name__, "an nn.Sequential of layers"))
     layers: list[tuple[str, nn.Module]] = []
     for name, child in net._modules.items():  # unlike named_children, this repeats a layer used twice
         if isinstance(child, nn.Sequential):
@@ -138,7 +141,8 @@ def chain(net: nn.Module, prefix: str = "") -> list[tuple[str, nn.Module]]:
 def output_size(net: nn.Module, size: Pair) -> Pair:
     """The size of the map that `net`, a chain of named layers, makes from an input map of `size`.
 
-    Raises ValueError, naming the layer, where the map vanishes or a pool would see nothing but padding.
+    Raises:
+        ValueError: the map vanishes, or a pool would see nothing but padding; it names the layer.
     """
     at = size
     for name, module in net.named_modules(remove_duplicate=False):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import importlib
+import io
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,13 @@ class LazyGroup(click.Group):
     def __init__(self, *args: Any, files: dict[str, str], **options: Any) -> None:
         super().__init__(*args, **options)
         self.files = files
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """A name that the terminal has no letters for is shown with question marks; it costs no command."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
+        return super().main(*args, **options)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.files)

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from dlseg.cli import options
-from dlseg.training.ablation import Plan
+from dlseg.common.files import write_whole
+from dlseg.training.ablation import Plan, table1
 from dlseg.training.ablation import ablate as run
-from dlseg.training.ablation_table import table1
 from dlseg.training.callbacks import ProgressBar
 
 
@@ -34,7 +34,7 @@ def ablate(plan: str, out: Path | None, show: bool, threads: int | None, as_json
     out = out or Path("runs") / f"ablation-{Path(plan).stem}"
     results = run(asked, out, lambda name, iterations: ProgressBar(iterations, name))
     text = table1(results)
-    (out / "table.md").write_text(text + "\n", encoding="utf-8")
+    write_whole(out / "table.md", text + "\n")
     if as_json:
         options.show_json({"results": [dataclasses.asdict(result) for result in results], "folder": str(out)})
     else:

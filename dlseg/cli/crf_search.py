@@ -13,12 +13,13 @@ import numpy as np
 
 from dlseg.cli import options
 from dlseg.cli.cluster import cluster
+from dlseg.common.files import whole_file, write_whole
 from dlseg.crf import SearchResult, Space, estimate
 from dlseg.crf import search as search_settings
 from dlseg.crf.tuning.search import draw
 from dlseg.datasets import load
-from dlseg.networks.saved import open_weights
-from dlseg.score_maps import ScoredImages, save_score_maps
+from dlseg.networks import open_weights
+from dlseg.predict.score_files import ScoredImages, save_score_maps
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 SUFFIXES = {".txt": "text", ".md": "markdown", ".csv": "csv", ".json": "json"}
@@ -156,13 +157,14 @@ def _samples(
 
 def _write(result: SearchResult, table: Path | None, figure: Path | None, best: Path | None) -> None:
     if table is not None:
-        table.write_text(result.table(SUFFIXES[table.suffix]).rstrip("\n") + "\n", encoding="utf-8")
+        write_whole(table, result.table(SUFFIXES[table.suffix]).rstrip("\n") + "\n")
     if figure is not None:
         from dlseg.figures.search_heat import search_heat
 
-        search_heat(result).savefig(figure)
+        with whole_file(figure) as draft:
+            search_heat(result).savefig(draft)
     if best is not None:
-        best.write_text(result.params.to_json() + "\n", encoding="utf-8")
+        write_whole(best, result.params.to_json() + "\n")
 
 
 def _text(result: SearchResult) -> str:

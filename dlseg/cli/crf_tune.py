@@ -22,7 +22,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--scores",
     type=FILE,
     default=None,
-    help="The unary, (C, h, w): a .npz with probs or logits, or .npy of logits; enlarged where smaller.",
+    help="The unary: a .npz of `dlseg predict --scores` or with probs or logits (C, h, w), or a .npy of logits.",
 )
 @click.option("--weights", default=None, help="Let a network score it: 'shapes' (shipped), or a .safetensors file.")
 @click.option(
@@ -89,7 +89,9 @@ def read_unary(
     if len(given) > 1:
         raise click.UsageError(f"got {' and '.join(given)}, expected one of them: what the CRF starts from")
     if scores is not None:
-        probs = read_scores(scores, (image.shape[0], image.shape[1]))
+        from dlseg.predict.score_files import read_scores
+
+        probs = read_scores(scores, (image.shape[0], image.shape[1]), "--scores")
         return {"probs": probs}, list(CLASSES) if len(probs) == len(CLASSES) else []
     if weights is not None:
         probs, known = network_scores(weights, image)
@@ -98,34 +100,9 @@ def read_unary(
     return {"scribbles": drawn}, []
 
 
-def read_scores(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """Class probabilities (C, H, W) from a file of probabilities or logits, enlarged bilinearly to `size`.
-
-    Corners are not aligned (align_corners=False).
-    """
-    import torch
-
-    try:
-        loaded = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"--scores: {path} is no .npy or .npz file of numbers ({error})") from error
-    if isinstance(loaded, np.ndarray):
-        loaded = {"logits": loaded}
-    kind = next((name for name in ("probs", "logits") if name in loaded), None)
-    if kind is None:
-        raise ValueError(f"--scores: {path} holds {', '.join(loaded) or 'nothing'}, expected probs or logits")
-    values = np.asarray(loaded[kind])
-    if values.ndim != 3 or values.dtype.kind != "f" or 0 in values.shape:
-        raise ValueError(f"--scores: got {kind} {values.dtype} {values.shape}, expected floats (C, h, w)")
-    maps = torch.from_numpy(values.astype(np.float32))
-    if maps.shape[1:] != size:
-        maps = torch.nn.functional.interpolate(maps[None], size, mode="bilinear", align_corners=False)[0]
-    return (maps.softmax(0) if kind == "logits" else maps).numpy()
-
-
 def network_scores(weights: str, image: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """A network's class probabilities (C, H, W) for the image, and its classes' names where they are known."""
-    from dlseg.networks.saved import open_weights
+    from dlseg.networks import open_weights
     from dlseg.predict import predict
 
     net, info = open_weights(weights)

@@ -73,7 +73,7 @@ def download(
 
     An interrupted download goes on where it was. Nothing is used whose hash is not right.
     """
-    from dlseg.datasets.sources import KNOWN, fetch
+    from dlseg.datasets.download import KNOWN, fetch
 
     if show:
         source = KNOWN[name][0]

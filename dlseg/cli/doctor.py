@@ -86,7 +86,7 @@ def data() -> Finding:
 
 def weights() -> Finding:
     """The shipped labeller and the classifier it was made from."""
-    from dlseg.networks.saved import open_weights
+    from dlseg.networks import open_weights
 
     try:
         infos = [open_weights("shapes", variant)[1] for variant in ("deeplab-largefov", "vgg16-20m")]

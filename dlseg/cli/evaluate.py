@@ -11,15 +11,15 @@ from typing import Any, get_args
 import click
 
 from dlseg.cli import options
+from dlseg.common.constants import VOID
 from dlseg.crf import CRFParams
 from dlseg.datasets import load
 from dlseg.datasets.counts import count_labels
-from dlseg.datasets.voc import VOID
-from dlseg.evaluation import render
+from dlseg.evaluation import AROUND, Around, render
 from dlseg.evaluation.published import TRIMAP, WIDTHS
 from dlseg.evaluation.render import Format
-from dlseg.scoring import Score, export_results, score_results
-from dlseg.scoring import evaluate as score
+from dlseg.predict.evaluate import Score, export_results, score_results
+from dlseg.predict.evaluate import evaluate as score
 
 HEADS = {"net": "network", "crf": "with CRF", "results": "results"}
 
@@ -41,6 +41,13 @@ HEADS = {"net": "network", "crf": "with CRF", "results": "results"}
 )
 @click.option("--only-voc", is_flag=True, help="For --export: trained on VOC's images alone (comp5, not comp6).")
 @click.option("--trimap", is_flag=True, help="The widths of the paper's figure 5, its curves beside.")
+@click.option(
+    "--band",
+    type=click.Choice(AROUND),
+    default="void",
+    show_default=True,
+    help="What the trimap's bands are around: void pixels as in VOC, or the edges between classes.",
+)
 @click.option("--format", "form", type=click.Choice(get_args(Format)), default="text", show_default=True)
 @options.weights
 @options.crf
@@ -55,6 +62,7 @@ def evaluate(
     export: Path | None,
     only_voc: bool,
     trimap: bool,
+    band: Around,
     form: Format,
     weights: str,
     crf: bool,
@@ -71,17 +79,18 @@ def evaluate(
         if not any(counts.pixels):
             raise ValueError(f"--split {split}: {counts.fault()}")
         notes = [f"{split}: {counts}", *([f"note: {counts.fault()}"] if counts.fault() else [])]
-        if not counts.void:
+        if not counts.void and band == "void":
             notes.append(
                 f"note: these labels have no void pixels (value {VOID}), and the bands near boundaries "
-                "are measured around void: those lines stay empty"
+                "are measured around void: those lines stay empty; `--band edges` measures around the edges "
+                "between classes instead"
             )
         click.echo("\n".join(notes), err=True)
     widths = WIDTHS if trimap else (1, 3, 8)
     if results is not None:
-        scores = {"results": score_results(results, dataset, widths)}
+        scores = {"results": score_results(results, dataset, widths, band)}
     else:
-        net, info = options.open_labeller(weights)
+        net, info = options.open_segmentation_network(weights)
         same_classes(info.get("classes"), dataset.classes, weights)
         params = options.params_for(crf, crf_params, info)
         if export is not None:
@@ -89,9 +98,9 @@ def evaluate(
             click.echo(f"{len(dataset)} results in {folder}", err=True)
             if not dataset.labelled:
                 return
-            scores = {"results": score_results(folder, dataset, widths)}
+            scores = {"results": score_results(folder, dataset, widths, band)}
         else:
-            scores = score(net, dataset, params, kernel, progress=True, widths=widths)
+            scores = score(net, dataset, params, kernel, progress=True, widths=widths, around=band)
     seconds = round(time.perf_counter() - start, 2)
     if as_json:
         options.show_json(
@@ -101,6 +110,7 @@ def evaluate(
                 "void_share": counts and counts.void_share(),
                 "data": data,
                 "split": split,
+                "band": band,
                 "images": len(dataset),
                 "seconds": seconds,
                 "weights": weights if results is None else None,
@@ -139,7 +149,8 @@ def describe(scores: dict[str, Score], params: CRFParams | None) -> dict[str, An
 
 
 def curves(scores: dict[str, Score], widths: Sequence[int]) -> dict[str, dict[str, float | int | None]]:
-    """Mean IoU by the width of the band: ours, and what the paper plots for VOC 2012 val."""
+    """Mean IoU by the width of the band: ours, and what the paper plots for VOC 2012 val, around void."""
     ours = {HEADS[name]: s.trimap.mean_iou() for name, s in scores.items()}
     paper = {f"paper: {name}": {w: share / 100 for w, share in curve.items()} for name, curve in TRIMAP.items()}
-    return {name: {f"within {w} px": curve[w] for w in widths} for name, curve in (ours | paper).items()}
+    shown = ours | paper if all(s.trimap.around == "void" for s in scores.values()) else ours
+    return {name: {f"within {w} px": curve[w] for w in widths} for name, curve in shown.items()}

@@ -41,13 +41,13 @@ def use_threads(count: int | None) -> None:
         torch.set_num_threads(count)
 
 
-def open_labeller(weights: str) -> tuple[Network, dict[str, Any]]:
+def open_segmentation_network(weights: str) -> tuple[Network, dict[str, Any]]:
     """The network of `--weights`, and what is known of it; what is only assumed is said on standard error."""
-    from dlseg.networks.saved import open_weights
+    from dlseg.networks import open_weights
 
     if weights == "imagenet":
         raise ValueError(
-            "--weights: got 'imagenet', a classifier of whole images, expected a trained labeller; "
+            "--weights: got 'imagenet', a classifier of whole images, expected a trained segmentation network; "
             "`dlseg train --init imagenet` makes one"
         )
     net, info = open_weights(weights)

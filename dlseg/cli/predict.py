@@ -74,7 +74,7 @@ def predict(
     results = Results.beside(out, image, overlay, scores)
     if not many:
         refuse_overwriting([results])
-    net, info = options.open_labeller(weights)
+    net, info = options.open_segmentation_network(weights)
     params = options.params_for(crf, crf_params, info)
     if pixels is None:
         _folder(net, collect(images, nested), out, params, kernel, tile, overlay, scores, as_json)

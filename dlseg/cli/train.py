@@ -1,4 +1,4 @@
-"""`dlseg train`: a classifier becomes a dense labeller. Under torchrun, several processes train it together."""
+"""`dlseg train`: a classifier becomes a segmentation network, under torchrun in several processes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ from dlseg.datasets.counts import LabelCounts, count_labels, shared_pictures
 from dlseg.datasets.protocols import InMemory, LabelledImages
 from dlseg.networks import Network, create, save_weights
 from dlseg.networks.imagenet import download
-from dlseg.networks.saved import find_weights
 from dlseg.networks.weight_formats import Weights
-from dlseg.networks.weights import pour_weights
-from dlseg.scoring import evaluate
+from dlseg.networks.weights import find_weights, initialise_from
+from dlseg.predict.evaluate import evaluate
 from dlseg.training import Callback, Recipe
 from dlseg.training import train as train_net
 from dlseg.training.callbacks import EarlyStop, JsonLog, ProgressBar
@@ -98,7 +97,7 @@ def train(
     as_json: bool,
     **asked: Any,
 ) -> None:
-    """Fine-tune a classifier into a labeller at stride 8.
+    """Fine-tune a classifier into a segmentation network at stride 8.
 
     A run that was interrupted goes on from its last checkpoint when the same command is given again; another
     --iterations or --lr then holds from there on.
@@ -114,12 +113,17 @@ def train(
     counts = trainable(dataset, split)
     val = measurable(data, dataset) if check else None
     torch.manual_seed(recipe.seed)
-    net, poured = start_network(variant, dataset.classes, width, geometry, init)
+    net, initialised = start_network(variant, dataset.classes, width, geometry, init)
     checkpoint, place, start = out.with_suffix(".checkpoint"), resolve(device), time.perf_counter()
     with ExitStack() as stack:
         team = stack.enter_context(joined(place))
         if team.rank == 0:
-            notes = [f"{split}: {counts}", *([] if val is None else val.notes), poured, changes(checkpoint, recipe)]
+            notes = [
+                f"{split}: {counts}",
+                *([] if val is None else val.notes),
+                initialised,
+                changes(checkpoint, recipe),
+            ]
             click.echo("\n".join(filter(None, notes)), err=True)
         callbacks: list[Callback] = [] if patience is None else [EarlyStop(patience)]
         if team.rank == 0:
@@ -143,7 +147,7 @@ def train(
         "command": " ".join(["dlseg", *sys.argv[1:]]),
         "seed": recipe.seed,
         "classes": dataset.classes,
-        "init": poured,
+        "init": initialised,
         "data": data,
         "data_sha256": tree_hash(pictures.root),
         "images": len(dataset),
@@ -252,7 +256,7 @@ def start_network(
     name, found, info = _given(init)
     same = info.get("classes") in (None, list(classes))
     try:
-        done = pour_weights(net, found, name, same)
+        done = initialise_from(net, found, name, same)
     except ValueError as error:
         raise ValueError(
             f"--init {init}: {error}; give its --variant and --width, or --init none for random weights"

@@ -27,10 +27,14 @@ def from_json(cls: type[T], text: str, what: str = "text") -> T:
         what: what the text is called in an error, such as the file's name.
 
     Raises:
-        ValueError: no JSON, no object, or a key that is no field; whatever `cls` itself raises.
+        ValueError: no JSON, no object, a key that is no field, or a value that `cls` refuses.
     """
     names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    return cls(**read_object(text, names, what))
+    values = read_object(text, names, what)
+    try:
+        return cls(**values)
+    except TypeError as error:  # of a file it is the content that is wrong, not the call
+        raise ValueError(f"{what}: {error}") from error
 
 
 def read_object(text: str, known: Sequence[str] | None = None, what: str = "text") -> dict[str, Any]:

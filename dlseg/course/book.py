@@ -56,7 +56,23 @@ def build_book(
     )
     if run.returncode:
         raise RuntimeError(f"Sphinx failed:\n{run.stdout[-2000:]}{run.stderr[-2000:]}")
+    write(out / "html" / "studio.html", studio_of_the_course())
     return out / "html" / "index.html"
+
+
+def studio_of_the_course() -> str:
+    """The CRF studio of notebook 5, on its image, as an HTML page that runs by itself."""
+    from dlseg.datasets import load
+    from dlseg.networks import create
+    from dlseg.predict import predict
+    from dlseg.training.recipe import SHAPES_CRF
+    from dlseg.widgets.webpage import studio_page
+
+    val = load("shapes", "val")
+    net = create("deeplab-largefov", num_classes=val.num_classes, width=1 / 8, weights="shapes")
+    sample = val[32]
+    found = predict(net, sample.image)
+    return studio_page(sample.image, found.probs, list(val.classes), sample.label, SHAPES_CRF)
 
 
 def _linked(text: str) -> str:

@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import UInt8
 from tqdm.auto import tqdm
 
+from dlseg.common.checks import whole_number
+from dlseg.common.constants import VOID
 from dlseg.datasets import voc
 from dlseg.datasets.counts import LabelCounts, shared_pictures, some
 from dlseg.datasets.custom_layout import FILE, Described, described_splits
@@ -56,8 +58,8 @@ def check(folder: str | Path, num_classes: int | None = None, progress: bool = T
     root = Path(folder)
     if not root.is_dir():
         raise NotADirectoryError(f"{root}: no such folder; expected a data set in VOC's layout")
-    if num_classes is not None and not 2 <= num_classes <= voc.VOID:
-        raise ValueError(f"num_classes: expected 2 to {voc.VOID}, background included; got {num_classes}")
+    if num_classes is not None:
+        whole_number("num_classes", num_classes, 2, VOID)
     return _described(root, progress) if (root / FILE).exists() else _voc(root, num_classes, progress)
 
 

@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Integer, UInt8
 from tqdm.auto import tqdm
 
+from dlseg.common.constants import VOID
 from dlseg.common.files import write_whole
 from dlseg.datasets.paths import cache_folder
 from dlseg.datasets.protocols import LabelledImages, files_of
-from dlseg.datasets.voc import VOID
 
 SHOWN = 12  # classes spelled out in a line
 

@@ -19,7 +19,6 @@ paths, one a line, with the label's as a second column where it is called otherw
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import Path, PurePath
 from typing import Any
@@ -27,15 +26,19 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from dlseg.common.checks import message, nearest
+from dlseg.common.constants import VOID
+from dlseg.common.json_objects import read_object_file
 from dlseg.datasets import voc
-from dlseg.datasets.lists import ENDINGS, class_names, read_entries, read_json
+from dlseg.datasets.lists import ENDINGS, class_names, read_entries
 from dlseg.datasets.values import ValueMap
-from dlseg.datasets.voc import VOID, Dataset, Sample
+from dlseg.datasets.voc import Dataset, Sample
 from dlseg.images import image_size, read_image
 
 FILE = "dataset.json"
 KEYS = ("classes", "splits", "void", "values", "image_ending", "label_ending")
 SPLIT_KEYS = ("images", "labels", "list")
+SPLITS_EXPECTED = '{"train": {"images": …, "labels": …}, …}'
 
 
 class Described(Dataset):
@@ -130,25 +133,24 @@ class Described(Dataset):
         return np.where(np.isin(label, self.void), VOID, label).astype(np.uint8)
 
     def _read(self) -> dict[str, Any]:
-        said = read_json(self._note)
-        if not isinstance(said, dict) or not {"classes", "splits"} <= set(said):
+        said = read_object_file(self._note, KEYS)
+        if missing := {"classes", "splits"} - set(said):
             raise ValueError(
-                f"{self._note}: expected an object with classes, splits and perhaps "
-                f"void, label_ending; got {sorted(said) if isinstance(said, dict) else said!r}"
+                message(str(self._note), f"no {' and no '.join(sorted(missing))}", "classes and splits")
             )
-        self._refuse_unknown(said, KEYS, "")
         void, names = said.get("void", []), said["classes"]
         class_names(names, self._note)
         if not isinstance(void, list) or not all(type(v) is int and len(names) <= v <= VOID for v in void):
-            raise ValueError(
-                f"{self._note}: void: expected values from {len(names)}, the first that is no class, "
-                f"to {VOID}, got {void!r}"
-            )
+            expected = f"values from {len(names)}, the first that is no class, to {VOID}"
+            raise ValueError(message(f"{self._note}: void", repr(void), expected))
         splits = said["splits"]
         if not isinstance(splits, dict) or not splits or not all(isinstance(s, dict) for s in splits.values()):
-            raise ValueError(f'{self._note}: splits: expected {{"train": {{"images": …, "labels": …}}, …}}')
-        for name, parts in said["splits"].items():
-            self._refuse_unknown(parts, SPLIT_KEYS, f"split {name}: ")
+            raise ValueError(message(f"{self._note}: splits", repr(splits), SPLITS_EXPECTED))
+        for name, parts in splits.items():
+            for key in set(parts) - set(SPLIT_KEYS):
+                hint = nearest(key, SPLIT_KEYS)
+                expected = ", ".join(SPLIT_KEYS)
+                raise ValueError(message(f"{self._note}: split {name}", repr(key), expected) + hint)
             if parts.get("images") is None:
                 raise ValueError(f"{self._note}: split {name}: got no images, expected the folder of its images")
         for key in ("image_ending", "label_ending"):
@@ -169,14 +171,6 @@ class Described(Dataset):
             except ValueError as error:
                 raise ValueError(f"{self._note}: {error}") from error
         return said
-
-    def _refuse_unknown(self, said: dict[str, Any], known: tuple[str, ...], where: str) -> None:
-        """A key that is not known is a misspelt one: what it was to say would not be done."""
-        for key in said:
-            if key not in known:
-                near = difflib.get_close_matches(key, known, 1, 0.5)
-                hint = f"; nearest: {near[0]}" if near else ""
-                raise ValueError(f"{self._note}: {where}got {key!r}, expected {', '.join(known)}{hint}")
 
     def _folder(self, parts: dict[str, Any], key: str) -> Path:
         name = parts.get(key)
@@ -233,8 +227,7 @@ def _before_star(pattern: str) -> str:
 def described_splits(root: Path) -> list[str]:
     """The splits that a folder's description names; ValueError where it is no JSON object with splits."""
     note = root / FILE
-    said = read_json(note)
-    splits = said.get("splits") if isinstance(said, dict) else None
+    splits = read_object_file(note).get("splits")
     if not isinstance(splits, dict) or not splits:
-        raise ValueError(f'{note}: expected an object with "splits": {{"train": {{"images": …, "labels": …}}, …}}')
+        raise ValueError(message(f"{note}: splits", repr(splits), SPLITS_EXPECTED))
     return list(splits)

@@ -1,10 +1,18 @@
-"""A large file from one of several mirrors: resumed where it was cut off, taken for whole by its hash alone."""
+"""PASCAL VOC 2012 and SBD from the net: where they are, how they come whole, and how they are unpacked.
+
+A download goes on where it was cut off, tries one mirror after the other, and is taken for whole by its hash alone.
+The official VOC server has answered no stranger since November 2025; it stays last in the list in case it comes
+back. The SHA-1 is the one that "Dive into Deep Learning" and GluonCV publish, the MD5s are torchvision's.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import shutil
+import tarfile
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +22,9 @@ import requests
 from filelock import FileLock
 from tqdm.auto import tqdm
 from urllib3.exceptions import ReadTimeoutError
+
+from dlseg.common.checks import message, one_of
+from dlseg.common.files import make_whole
 
 CHUNK = 1 << 16  # also what is lost at most when a connection breaks
 REDIRECTS = 5
@@ -37,8 +48,72 @@ class Source:
     size: int | None = None
 
 
-class Fault(Exception):
+VOC2012 = Source(
+    "VOCtrainval_11-May-2012.tar",
+    (
+        "http://d2l-data.s3-accelerate.amazonaws.com/VOCtrainval_11-May-2012.tar",
+        "http://pjreddie.com/media/files/VOCtrainval_11-May-2012.tar",
+        "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
+    ),
+    ("sha1:4e443f8a2eca6b1dac8a6c57641b67dd40621a49", "md5:6cd6e144f989b92b3379bac3b3de84fd"),
+    1_999_639_040,
+)
+SBD = Source(
+    "benchmark.tgz",
+    ("https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz",),
+    ("md5:82b4d87ceb2ed10f6038a1cba92111cb",),
+)
+# what is asked for -> (source, the folder in its archive, where it goes in the cache)
+KNOWN = {
+    "voc2012": (VOC2012, "VOCdevkit", "VOCdevkit"),
+    "sbd": (SBD, "benchmark_RELEASE", "benchmark_RELEASE"),
+}
+
+
+class MirrorFault(Exception):
     """What was wrong with one attempt at one mirror."""
+
+
+def fetch(
+    name: str,
+    folder: Path,
+    *,
+    mirrors: tuple[str, ...] = (),
+    hashes: tuple[str, ...] = (),
+    timeout: float = 30.0,
+    keep: bool = False,
+    progress: bool = True,
+) -> Path:
+    """Download and unpack "voc2012" or "sbd" into `folder`; returns its place there. What is there is left.
+
+    Args:
+        name: what to get.
+        folder: the cache.
+        mirrors: addresses to try first.
+        hashes: instead of the known ones.
+        timeout: see `download`.
+        keep: keep the archive after it was unpacked.
+        progress: show a progress bar.
+
+    Raises:
+        ValueError: no such name, a hash that is none, a damaged archive. See `download` and `unpack` for more.
+    """
+    one_of("name", name, tuple(KNOWN))
+    source, inside, place = KNOWN[name]
+    if mirrors or hashes:
+        source = dataclasses.replace(
+            source,
+            urls=(*mirrors, *source.urls),
+            hashes=hashes or source.hashes,
+            size=None if hashes else source.size,
+        )
+    out = folder / place
+    if not out.exists():
+        archive = download(source, folder / "downloads", timeout=timeout, progress=progress)
+        unpack(archive, out, inside, source.file)
+        if not keep:
+            archive.unlink()
+    return out
 
 
 def download(
@@ -90,7 +165,7 @@ def _from_mirrors(source: Source, part: Path, rounds: int, timeout: float, progr
             try:
                 _fetch(url, source, part, timeout, progress)
                 return
-            except Fault as fault:
+            except MirrorFault as fault:
                 faults[url] = str(fault)
     named = "".join(f"\n  {url}: {what}" for url, what in faults.items())
     raise ConnectionError(f"{source.file}: no mirror gave it in {rounds} rounds{named}")
@@ -103,10 +178,10 @@ def _fetch(url: str, source: Source, part: Path, timeout: float, progress: bool)
         try:
             _receive(url, source, part, have, timeout, progress)
         except requests.RequestException as error:
-            raise Fault(_words(error, timeout)) from error
+            raise MirrorFault(_words(error, timeout)) from error
     if wrong := wrong_hash(part, source.hashes):
         part.unlink()
-        raise Fault(f"sent {wrong}; thrown away")
+        raise MirrorFault(f"sent {wrong}; thrown away")
 
 
 def _receive(url: str, source: Source, part: Path, have: int, timeout: float, progress: bool) -> None:
@@ -118,8 +193,8 @@ def _receive(url: str, source: Source, part: Path, have: int, timeout: float, pr
             length = answer.headers.get("Content-Length", "")
             total = have + int(length) if length.isdigit() else source.size
             if source.size is not None and total != source.size:
-                raise Fault(f"says that the file has {total} bytes, expected {source.size}")
-            _check_room(part, (total or have) - have)
+                raise MirrorFault(f"says that the file has {total} bytes, expected {source.size}")
+            check_room(part.parent, (total or have) - have, "what is still to come takes")
             _write(answer, part, have, total, source.file, progress)
 
 
@@ -128,20 +203,21 @@ def _check_answer(answer: requests.Response, part: Path, have: int) -> int:
     if answer.status_code == RESUMED and have:
         begins = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
         if begins != str(have):
-            raise Fault(f"goes on from byte {begins or '?'}, was asked for {have}")
+            raise MirrorFault(f"goes on from byte {begins or '?'}, was asked for {have}")
         return have
     if answer.status_code == FRESH:  # also where a mirror cannot resume
         return 0
     if answer.status_code == BEYOND:
         part.unlink(missing_ok=True)
-        raise Fault("has no more bytes than came before, and they were not the file; begun anew")
-    raise Fault(f"answers {answer.status_code} {answer.reason}")
+        raise MirrorFault("has no more bytes than came before, and they were not the file; begun anew")
+    raise MirrorFault(f"answers {answer.status_code} {answer.reason}")
 
 
-def _check_room(part: Path, needed: int) -> None:
-    free = shutil.disk_usage(part.parent).free
+def check_room(folder: Path, needed: int, what: str) -> None:
+    """Raise OSError where a disk has not `needed` bytes left; `what` says what needs them."""
+    free = shutil.disk_usage(folder).free
     if needed > free:
-        raise OSError(f"{part.parent}: {free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB more are needed")
+        raise OSError(f"{folder}: {free / 1e9:.1f} GB free, {what} {needed / 1e9:.1f} GB")
 
 
 def _write(answer: requests.Response, part: Path, have: int, total: int | None, name: str, progress: bool) -> None:
@@ -150,11 +226,11 @@ def _write(answer: requests.Response, part: Path, have: int, total: int | None, 
         for chunk in answer.iter_content(CHUNK):
             have += len(chunk)
             if total is not None and have > total:
-                raise Fault(f"sends more than the {total} bytes that it should")
+                raise MirrorFault(f"sends more than the {total} bytes that it should")
             file.write(chunk)
             bar.update(len(chunk))
     if total is not None and have < total:
-        raise Fault(f"cut off after {have} of {total} bytes")
+        raise MirrorFault(f"cut off after {have} of {total} bytes")
 
 
 def wrong_hash(path: Path, hashes: Sequence[str]) -> str:
@@ -165,7 +241,7 @@ def wrong_hash(path: Path, hashes: Sequence[str]) -> str:
     for expected in hashes:
         kind, _, value = expected.partition(":")
         if kind not in ("md5", "sha1", "sha256", "sha512") or not value:
-            raise ValueError(f"hash: got {expected!r}, expected md5:…, sha1:…, sha256:… or sha512:…")
+            raise ValueError(message("hash", repr(expected), "md5:…, sha1:…, sha256:… or sha512:…"))
         with path.open("rb") as file:
             found = hashlib.file_digest(file, _maker(kind)).hexdigest()
         if found != value.lower():
@@ -186,3 +262,41 @@ def _words(error: Exception, timeout: float) -> str:
     if isinstance(error, requests.Timeout | ReadTimeoutError):
         return f"stalled: no byte for {timeout:g} s"
     return f"{type(error).__name__}: {error}"
+
+
+def unpack(archive: Path, out: Path, inside: str, name: str) -> None:
+    """Put the folder `inside` of a tar archive at `out`, whole or not at all; nothing where it was put before.
+
+    Members with absolute paths, with `..`, links that lead outside and devices make the whole archive refused
+    (Python's "data" filter).
+
+    Args:
+        archive: a tar file, compressed or not.
+        out: the folder to be.
+        inside: the folder in the archive that becomes `out`.
+        name: of what this is, noted in `out`.
+
+    Raises:
+        ValueError: damaged, cut short, without `inside`, or with a member that reaches outside.
+        FileExistsError: `out` is something else.
+        OSError: the disk has no room.
+    """
+
+    def fill(draft: Path) -> None:
+        whole = draft / ".archive"
+        try:
+            with tarfile.open(archive) as tar:
+                check_room(draft, sum(member.size for member in tar.getmembers()), "the archive unpacks to")
+                tar.extractall(whole, filter="data")
+        except tarfile.FilterError as error:
+            raise ValueError(f"{archive}: refused, since a member reaches outside ({error})") from error
+        except (tarfile.TarError, EOFError, zlib.error) as error:
+            raise ValueError(f"{archive}: not a whole tar archive ({error})") from error
+        if not (whole / inside).is_dir():
+            there = ", ".join(sorted(path.name for path in whole.iterdir())) or "nothing"
+            raise ValueError(f"{archive}: no folder {inside!r} in it, but {there}")
+        for path in (whole / inside).iterdir():
+            path.rename(draft / path.name)
+        shutil.rmtree(whole)
+
+    make_whole(out, {"archive": name, "folder": inside}, fill)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from dlseg.common.checks import message
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".gif", ".jp2", ".avif")
 LONGEST = 255  # bytes that a file's name may have
@@ -51,20 +52,12 @@ def _entry(line: str, path: Path) -> Entry:
     return Entry(columns[0], columns[1] if len(columns) == 2 else None)
 
 
-def read_json(path: Path) -> Any:
-    """What a JSON file holds; ValueError where it is none."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: not JSON ({error})") from error
-
-
 def class_names(said: Any, path: Path) -> tuple[str, ...]:
     """A list of class names from JSON; ValueError where it is none."""
     if not isinstance(said, list) or not 2 <= len(said) <= 255 or not all(isinstance(n, str) for n in said):
-        raise ValueError(f"{path}: classes: expected a list of 2 to 255 names, got {said!r}")
+        raise ValueError(message(f"{path}: classes", repr(said), "a list of 2 to 255 names"))
     if twice := sorted({name for name in said if said.count(name) > 1}):
-        raise ValueError(f"{path}: classes: got {', '.join(twice)} more than once, expected a name for each class")
+        raise ValueError(message(f"{path}: classes", f"{', '.join(twice)} more than once", "a name for each class"))
     return tuple(said)
 
 

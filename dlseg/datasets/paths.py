@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 # dlseg/ lies beside data/ in a checkout; an installed copy has no data/ beside it
 EMBEDDED = Path(__file__).resolve().parents[2] / "data"
 
@@ -13,6 +15,4 @@ def cache_folder() -> Path:
     """$DLSEG_CACHE, or the platform's cache folder."""
     if place := os.environ.get("DLSEG_CACHE"):
         return Path(place).expanduser()
-    import pooch
-
-    return Path(pooch.os_cache("dlseg"))
+    return user_cache_path("dlseg", appauthor=False)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 
+from dlseg.common.json_objects import read_object_file
 from dlseg.datasets.paths import EMBEDDED
 from dlseg.datasets.voc import read_indices, refuse_values, size
 from dlseg.images import read_image
@@ -61,5 +61,4 @@ def _labels(folder: Path) -> dict[str, list[str]]:
         raise FileNotFoundError(
             f"{path}: not there; the photographs come with a checkout of dlseg, not with a wheel"
         )
-    labels: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
-    return labels
+    return read_object_file(path)

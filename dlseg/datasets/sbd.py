@@ -79,7 +79,7 @@ def _write(root: Path, source: Path, name: str, in_voc: bool, draft: Path) -> No
         if image.size != (label.shape[1], label.shape[0]):
             size = f"{image.width}×{image.height}"
             raise ValueError(f"{name}: the label is {voc.size(label)} pixels, its image {size}")
-    voc.write_indices(label, draft / f"{name}.png")
+    voc.with_palette(label).save(draft / f"{name}.png")  # `draft` as a whole becomes visible at the end
 
 
 def read_label(folder: Path, name: str) -> UInt8[np.ndarray, "H W"]:

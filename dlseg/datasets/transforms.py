@@ -11,9 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
-# Mean pixel of ImageNet, red green blue, as in the released solver files (there in the order blue green red).
-MEAN_PIXEL = (122.675, 116.669, 104.008)
-VOID = 255
+from dlseg.common.constants import MEAN_PIXEL, VOID
 
 
 def to_input(

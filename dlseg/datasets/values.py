@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 from PIL import Image
 
-from dlseg.datasets.voc import VOID
+from dlseg.common.constants import VOID
 
 OTHERS, VOID_NAME = "*", "void"
 SHOWN = 8  # values spelled out in a message

@@ -11,10 +11,13 @@ from jaxtyping import UInt8
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from dlseg.datasets.lists import class_names, read_entries, read_json, stem
+from dlseg.common.checks import message
+from dlseg.common.constants import VOID
+from dlseg.common.files import whole_file
+from dlseg.common.json_objects import read_object_file
+from dlseg.datasets.lists import class_names, read_entries, stem
 from dlseg.images import image_size, is_turned, read_image
 
-VOID = 255
 Colour = tuple[int, ...]
 LABELS, AUGMENTED = "SegmentationClass", "SegmentationClassAug"
 CLASSES: tuple[str, ...] = (
@@ -206,10 +209,10 @@ def read_classes(root: Path) -> tuple[str, ...]:
     if not path.exists():
         return CLASSES
     if not path.is_file():
-        raise ValueError(f"{path}: is a folder, expected a file")
-    said = read_json(path)
-    if not isinstance(said, dict) or "classes" not in said:
-        raise ValueError(f'{path}: expected {{"classes": ["background", …]}}, got {said!r}')
+        raise ValueError(message(str(path), "a folder", "a file"))
+    said = read_object_file(path)
+    if "classes" not in said:
+        raise ValueError(message(str(path), said, '{"classes": ["background", …]}'))
     return class_names(said["classes"], path)
 
 
@@ -265,11 +268,16 @@ def refuse_renumbered(path: Path, label: UInt8[np.ndarray, "H W"], classes: tupl
         )
 
 
-def write_indices(label: UInt8[np.ndarray, "H W"], path: Path, notes: Mapping[str, str] | None = None) -> None:
-    """Write class numbers as a PNG with VOC's palette, whole or not at all; `notes` become its text entries."""
+def with_palette(label: UInt8[np.ndarray, "H W"]) -> Image.Image:
+    """Class numbers as a picture with VOC's palette."""
     picture = Image.fromarray(label, mode="P")
     picture.putpalette(palette().tobytes())
-    save_png(picture, path, notes)
+    return picture
+
+
+def write_indices(label: UInt8[np.ndarray, "H W"], path: Path, notes: Mapping[str, str] | None = None) -> None:
+    """Write class numbers as a PNG with VOC's palette, whole or not at all; `notes` become its text entries."""
+    save_png(with_palette(label), path, notes)
 
 
 def save_png(picture: Image.Image, path: Path, notes: Mapping[str, str] | None = None) -> None:
@@ -277,9 +285,8 @@ def save_png(picture: Image.Image, path: Path, notes: Mapping[str, str] | None =
     texts = PngInfo()
     for key, value in (notes or {}).items():
         texts.add_text(key, value)
-    draft = path.with_name(path.name + ".tmp")
-    picture.save(draft, format="PNG", pnginfo=texts)
-    draft.replace(path)
+    with whole_file(path) as draft:
+        picture.save(draft, format="PNG", pnginfo=texts)
 
 
 def refuse_values(path: Path, label: UInt8[np.ndarray, "H W"], num_classes: int) -> None:

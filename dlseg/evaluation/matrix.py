@@ -7,7 +7,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Integer
 
-VOID = 255
+from dlseg.common.checks import message, one_of, whole_number
+from dlseg.common.constants import VOID
+
 Convention = Literal["voc", "present", "nan"]
 CONVENTIONS: tuple[Convention, ...] = ("voc", "present", "nan")
 
@@ -21,9 +23,7 @@ class ConfusionMatrix:
     """
 
     def __init__(self, num_classes: int, ignore_index: int = VOID) -> None:
-        if num_classes < 1:
-            raise ValueError(f"num_classes: got {num_classes}, expected at least 1")
-        self.num_classes = num_classes
+        self.num_classes = whole_number("num_classes", num_classes, 1)
         self.ignore_index = ignore_index
         self.counts: Integer[np.ndarray, "C C"] = np.zeros((num_classes, num_classes), dtype=np.int64)
 
@@ -35,7 +35,7 @@ class ConfusionMatrix:
         """
         prediction, truth = np.asarray(prediction), np.asarray(truth)
         if prediction.shape != truth.shape:
-            raise ValueError(f"prediction: shape {prediction.shape}, expected the truth's {truth.shape}")
+            raise ValueError(message("prediction", f"shape {prediction.shape}", f"the truth's {truth.shape}"))
         valid = truth != self.ignore_index
         row, column = truth[valid].astype(np.int64), prediction[valid].astype(np.int64)
         self._check_range("truth", row)
@@ -47,10 +47,8 @@ class ConfusionMatrix:
     def _check_range(self, name: str, labels: Integer[np.ndarray, " N"]) -> None:
         if labels.size and (labels.min() < 0 or labels.max() >= self.num_classes):
             wrong = labels[(labels < 0) | (labels >= self.num_classes)][0]
-            raise ValueError(
-                f"{name}: label {wrong}, expected 0 … {self.num_classes - 1} "
-                f"(or {self.ignore_index}, void, in the truth)"
-            )
+            expected = f"0 … {self.num_classes - 1} (or {self.ignore_index}, void, in the truth)"
+            raise ValueError(message(name, f"label {wrong}", expected))
 
     def iou(self) -> Float[np.ndarray, " C"]:
         """Intersection over union of each class, (C,) in 0 … 1; NaN where a class is in neither labelling."""
@@ -68,14 +66,13 @@ class ConfusionMatrix:
         - `"present"`: the mean is over classes present in the truth;
         - `"nan"`: the mean is over classes present in the truth or in the prediction.
         """
+        one_of("convention", convention, CONVENTIONS)
         iou = self.iou()
         if convention == "voc":
             return float(np.nan_to_num(iou).mean())
         if convention == "present":
             return _mean(iou[self.counts.sum(1) > 0])
-        if convention == "nan":
-            return _mean(iou[~np.isnan(iou)])
-        raise ValueError(f"convention: got {convention!r}, expected one of {', '.join(CONVENTIONS)}")
+        return _mean(iou[~np.isnan(iou)])
 
     def pixel_accuracy(self) -> float:
         """Share of counted pixels with the right class; NaN before the first one."""

@@ -3,50 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Bool, Integer
 from scipy.ndimage import distance_transform_cdt
 
-from dlseg.evaluation.matrix import VOID, ConfusionMatrix, Convention
+from dlseg.common.checks import one_of, whole_number
+from dlseg.common.constants import VOID
+from dlseg.evaluation.matrix import ConfusionMatrix, Convention
+
+Around = Literal["void", "edges"]
+AROUND: tuple[Around, ...] = get_args(Around)
 
 
-def trimap_band(truth: Integer[np.ndarray, "H W"], width: int) -> Bool[np.ndarray, "H W"]:
-    """The band of the trimap curve: pixels at most `width` px (chessboard distance) from a void pixel.
+def trimap_band(truth: Integer[np.ndarray, "H W"], width: int, around: Around = "void") -> Bool[np.ndarray, "H W"]:
+    """The pixels near object boundaries on which the trimap curve measures (section 5, figure 5).
 
-    Void pixels themselves are not in it. This is the authors' `MyVOCevalsegBoundary.m`: the void pixels
-    dilated by a square of side 2·width + 1, less the void pixels. The width is one-sided.
+    Around "void" it is the band of the authors' `MyVOCevalsegBoundary.m`: the void pixels dilated by a square of
+    side 2·width + 1, less the void pixels. Sets without void rings round their objects have no such band; around
+    "edges" it is the pixels at most `width` px (chessboard distance) from a pixel of another class across an edge.
+    Void is no class: it makes no edge and is in no band.
+
+    Args:
+        truth: labels (H, W), 255 void.
+        width: to one side of the boundary, in pixels.
+        around: "void" or "edges".
+
+    Raises:
+        ValueError: a width below 1, or another word for `around`.
+
+    >>> truth = np.array([[0, 0, 0, 255, 1, 1, 1]])
+    >>> trimap_band(truth, 1).astype(int)
+    array([[0, 0, 1, 0, 1, 0, 0]])
+    >>> trimap_band(np.array([[0, 0, 0, 1, 1, 1]]), 2, "edges").astype(int)
+    array([[0, 1, 1, 1, 1, 0]])
     """
-    _check(width)
-    distance = _distance(np.asarray(truth))
+    whole_number("width", width, 1)
+    one_of("around", around, AROUND)
+    distance = _distance(np.asarray(truth), around)
     return (distance > 0) & (distance <= width)
 
 
-def _distance(truth: Integer[np.ndarray, "H W"]) -> Integer[np.ndarray, "H W"]:
-    """Chessboard distance to the nearest void pixel; 0 where there is none at all, as in void itself."""
+def _distance(truth: Integer[np.ndarray, "H W"], around: Around) -> Integer[np.ndarray, "H W"]:
+    """Chessboard distance to the boundary, from 1 beside it; 0 in void, and everywhere without a boundary."""
     void = truth == VOID
-    if not void.any():
+    boundary = void if around == "void" else _edges(truth)
+    if not boundary.any():
         return np.zeros(truth.shape, np.int32)
-    return distance_transform_cdt(~void, metric="chessboard")
+    distance = distance_transform_cdt(~boundary, metric="chessboard")
+    return distance if around == "void" else np.where(void, 0, distance + 1)
 
 
-def _check(width: int) -> None:
-    if width < 1:
-        raise ValueError(f"width: got {width}, expected at least 1 pixel")
+def _edges(truth: Integer[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
+    """The pixels of a class that touch, at a side or a corner, one of another class."""
+    height, width = truth.shape
+    known, edge = truth != VOID, np.zeros(truth.shape, bool)
+    for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        one = np.s_[: height - down, max(0, -right) : width - max(0, right)]
+        other = np.s_[down:, max(0, right) : width + min(0, right)]
+        differ = (truth[one] != truth[other]) & known[one] & known[other]
+        edge[one] |= differ
+        edge[other] |= differ
+    return edge
 
 
 class Trimap:
-    """A confusion matrix for each width of the band, filled image by image."""
+    """A confusion matrix for each width of the band, filled image by image; `around` as in `trimap_band`."""
 
-    def __init__(self, num_classes: int, widths: Sequence[int]) -> None:
+    def __init__(self, num_classes: int, widths: Sequence[int], around: Around = "void") -> None:
+        self.around = one_of("around", around, AROUND)
         for width in widths:
-            _check(width)
+            whole_number("width", width, 1)
         self.matrices = {width: ConfusionMatrix(num_classes) for width in widths}
 
     def update(self, prediction: Integer[np.ndarray, "H W"], truth: Integer[np.ndarray, "H W"]) -> None:
         """Add an image. Raises ValueError for shapes or labels as `ConfusionMatrix` does."""
         truth = np.asarray(truth)
-        distance = _distance(truth)
+        distance = _distance(truth, self.around)
         for width, matrix in self.matrices.items():
             matrix.update(prediction, np.where((distance > 0) & (distance <= width), truth, VOID))
 
@@ -65,15 +99,29 @@ def trimap_curve(
     widths: Sequence[int] = (1, 5, 10),
     num_classes: int = 21,
     convention: Convention = "nan",
+    around: Around = "void",
 ) -> dict[int, float]:
-    """Mean IoU near object boundaries over all images: `{width in px: mean IoU in the band}` (section 5).
+    """Mean IoU near object boundaries over all images (section 5, figure 5).
 
-    The default convention leaves out classes that no band holds: the authors' code gives NaN for them.
+    Args:
+        predictions: labels (H, W), one for each truth.
+        truths: labels (H, W), 255 void.
+        widths: of the band, in pixels to one side of the boundary.
+        num_classes: background included.
+        convention: what a class counts that no band holds; by default it is left out, as in the authors' code.
+        around: what a boundary is, see `trimap_band`.
+
+    Returns:
+        `{width: mean IoU in the band}`; NaN where there is no band.
 
     Raises:
         ValueError: more predictions than truths or the reverse; shapes or labels as in `ConfusionMatrix`.
+
+    >>> truth = np.array([[0, 0, 255, 1, 1, 1]])
+    >>> trimap_curve([np.array([[0, 0, 0, 0, 1, 1]])], [truth], widths=(1, 2), num_classes=2)
+    {1: 0.25, 2: 0.5833333333333333}
     """
-    trimap = Trimap(num_classes, widths)
+    trimap = Trimap(num_classes, widths, around)
     for prediction, truth in zip(predictions, truths, strict=True):
         trimap.update(prediction, truth)
     return trimap.mean_iou(convention)

@@ -73,7 +73,7 @@ def gradescope_zip(path: Path, tests: Path) -> None:
 def classroom_workflow(path: Path, submission: str, tests: str) -> None:
     """Write the workflow that grades `submission` (a path in the student's repository) with `tests`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(WORKFLOW % {"submission": submission, "tests": tests})
+    path.write_text(WORKFLOW % {"submission": submission, "tests": tests}, encoding="utf-8")
 
 
 def run_gradescope(submission: Path, tests: Path, results: Path) -> None:

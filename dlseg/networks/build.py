@@ -4,10 +4,24 @@ import torch
 from torch import nn
 
 from dlseg.atrous import AtrousPool2d, Window
+from dlseg.networks.architectures import VARIANTS, Conv, Norm, Pool, Spec, Variant, scaled
+from dlseg.networks.fcn import FCN
 from dlseg.networks.grid import ScoreGrid
-from dlseg.networks.network import Chain, Classifier, Layers, Spec
-from dlseg.networks.tables import Conv, Norm, Pool
-from dlseg.networks.variants import VARIANTS, Variant
+from dlseg.networks.multiscale import MultiScale
+from dlseg.networks.network import Chain, Classifier, Layers, Network
+
+
+def build(spec: Spec) -> Network:
+    """The whole network, freshly initialised."""
+    variant, chain = VARIANTS[spec.variant], build_chain(spec)
+    net: Network = chain
+    if variant.kind == "multi-scale":
+        net = MultiScale(chain)
+    elif variant.kind == "fcn":
+        net = FCN(chain, variant.skips)
+    # the layout that convolves fastest; shapes and results stay the same
+    nn.utils.convert_conv2d_weight_memory_format(net, torch.channels_last)
+    return net
 
 
 def build_chain(spec: Spec) -> Chain:
@@ -18,11 +32,6 @@ def build_chain(spec: Spec) -> Chain:
     if variant.kind == "classifier":
         return initialise(Classifier(layers, spec, None))
     return initialise(Chain(layers, spec, ScoreGrid(geometry.stride, geometry.offset)))
-
-
-def scaled(channels: int, width: float) -> int:
-    """`channels` of the full network at this width."""
-    return max(1, round(channels * width))
 
 
 def _layers(variant: Variant, spec: Spec) -> Layers:

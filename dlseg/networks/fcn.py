@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dlseg.common.checks import message, whole_number
 from dlseg.networks.grid import ScoreGrid
 from dlseg.networks.network import Chain, Network
 
@@ -15,8 +16,7 @@ _LAST_CROP = {32: 19, 16: 27, 8: 31}
 
 def bilinear_kernel(factor: int) -> Float[Tensor, "K K"]:
     """The kernel whose transposed convolution with stride `factor` upsamples bilinearly; K = 2f - f mod 2."""
-    if factor < 1:
-        raise ValueError(f"factor must be at least 1; got {factor}")
+    whole_number("factor", factor, low=1)
     size = 2 * factor - factor % 2
     centre = (size - 1) / 2
     profile = 1 - (torch.arange(size, dtype=torch.float64) - centre).abs() / ((size + 1) // 2)
@@ -49,7 +49,7 @@ class FCN(Network):
     def score_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """One score per pixel."""
         if min(size) < 1:
-            raise ValueError(f"an image needs at least one pixel; got {size[0]}×{size[1]}")
+            raise ValueError(message("image", f"{size[0]}×{size[1]} pixels", "at least one pixel"))
         return size
 
     def forward(self, image: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C H W"]:

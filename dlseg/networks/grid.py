@@ -6,7 +6,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn import functional as F
 
-VOID = 255
+from dlseg.common.constants import VOID
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dlseg.networks.build import scaled
+from dlseg.networks.architectures import scaled
 from dlseg.networks.network import Chain, Network
 
 CHANNELS = 128
@@ -20,7 +20,7 @@ class MultiScale(Network):
 
     The paper joins the branches' 640 channels to fc7's before the classifier; the release gives every branch
     a classifier of its own and adds the scores. `features` and `concatenated` are the paper's form of it. Only
-    the branches train, as in the paper: pour a trained network into `main` (`load_trunk`), which is frozen.
+    the branches train, as in the paper: initialise `main`, which is frozen, from a trained network (`load_trunk`).
     """
 
     def __init__(self, chain: Chain) -> None:

@@ -1,28 +1,20 @@
-"""What every network of the paper has in common, and the plain chains among them."""
+"""What every network of the paper has in common, the plain chains among them, and how `repr` shows them."""
+
+from __future__ import annotations
 
 from abc import abstractmethod
 from collections import OrderedDict
-from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dlseg.atrous import output_size
-from dlseg.networks.describe import describe
+from dlseg.atrous import Window, output_size
+from dlseg.atrous.window import Pair
+from dlseg.common.checks import message
+from dlseg.networks.architectures import VARIANTS, Spec
 from dlseg.networks.grid import ScoreGrid
-from dlseg.networks.variants import VARIANTS, GeometryName
 
 Layers = OrderedDict[str, nn.Module]
-
-
-@dataclass(frozen=True)
-class Spec:
-    """The arguments of `create` that shape a network."""
-
-    variant: str
-    num_classes: int
-    width: float
-    geometry: GeometryName
 
 
 class Network(nn.Module):
@@ -34,7 +26,7 @@ class Network(nn.Module):
     @property
     @abstractmethod
     def main(self) -> nn.Sequential:
-        """The chain conv1_1 … fc8, which a classifier can be poured into."""
+        """The chain conv1_1 … fc8, which can be initialised from a classifier (`load_trunk`)."""
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -43,7 +35,11 @@ class Network(nn.Module):
         return crop, crop
 
     def score_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Height and width of the score map of an image of `size`; ValueError where it is too small."""
+        """Height and width of the score map of an image of `size`.
+
+        Raises:
+            ValueError: the image is too small.
+        """
         return output_size(self.main, size)
 
     @abstractmethod
@@ -51,22 +47,29 @@ class Network(nn.Module):
         """Raw scores (before softmax) of mean-subtracted, unscaled RGB images."""
 
     def score_map(self, image: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C *hw"]:
-        """Raw scores at every position: for a labeller, what it answers anyway."""
+        """Raw scores at every position: for a segmentation network, what it answers anyway."""
         return self(image)
 
     def __repr__(self) -> str:
+        """A title, then a line per layer with weights or a window; ReLU and dropout stay on the line before."""
         s, count = self.spec, sum(p.numel() for p in self.parameters())
-        return describe(
-            self,
-            f"{s.variant}: {s.num_classes} classes, width {s.width:g}, {s.geometry} geometry, {count:,} parameters",
-        )
+        lines = [
+            f"{s.variant}: {s.num_classes} classes, width {s.width:g}, {s.geometry} geometry, {count:,} parameters"
+        ]
+        for name, module in self.named_modules():
+            words = _words(module)
+            if words is None:
+                continue
+            if words.startswith("+"):
+                lines[-1] += f", {words[1:]}"
+            else:
+                lines.append(f"  {name.removeprefix('chain.').replace('.layers', ''):<20} {words}")
+        return "\n".join(lines)
 
     def _check(self, image: Tensor) -> None:
         if image.ndim != 4 or image.shape[1] != 3 or not image.is_floating_point():
-            raise ValueError(
-                "image must be a float tensor (B, 3, H, W), mean-subtracted RGB; "
-                f"got {str(image.dtype).removeprefix('torch.')} of shape {tuple(image.shape)}"
-            )
+            got = f"{str(image.dtype).removeprefix('torch.')} of shape {tuple(image.shape)}"
+            raise ValueError(message("image", got, "a float tensor (B, 3, H, W), mean-subtracted RGB"))
         self.score_size((image.shape[2], image.shape[3]))
 
 
@@ -83,13 +86,17 @@ class Chain(Network, nn.Sequential):
         return self
 
     def channels(self, name: str) -> int:
-        """Channels of the map that layer `name` makes."""
+        """Channels of the map that layer `name` makes.
+
+        Raises:
+            ValueError: there is no such layer.
+        """
         count = 3
         for layer, module in self.named_children():
             count = getattr(module, "out_channels", count)
             if layer == name:
                 return count
-        raise ValueError(f"name must be one of {', '.join(n for n, _ in self.named_children())}; got {name!r}")
+        raise ValueError(message("name", repr(name), f"one of {', '.join(n for n, _ in self.named_children())}"))
 
     def score_map(self, image: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C *hw"]:
         """Raw scores at every position; (B, C) where fc6 is fully connected."""
@@ -113,7 +120,11 @@ class Classifier(Chain):
         return scores.mean((2, 3)) if scores.ndim == 4 else scores
 
     def score_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Height and width of the score map; ValueError where a fully connected fc6 needs another image."""
+        """Height and width of the score map.
+
+        Raises:
+            ValueError: the image is too small, or a fully connected fc6 needs another one.
+        """
         at, fc6 = super().score_size(size), VARIANTS[self.spec.variant].fc6
         if fc6.padding is not None:
             return at
@@ -123,3 +134,33 @@ class Classifier(Chain):
                 f"{size[0]}×{size[1]} has {at[0]}×{at[1]} (convolutionalize makes it fit any size)"
             )
         return 1, 1
+
+
+def _words(module: nn.Module) -> str | None:
+    """A layer in words, with a leading + where it belongs to the line before; None for a layer of layers."""
+    if isinstance(module, nn.ConvTranspose2d):
+        size, learned = module.kernel_size[0], "learned" if module.weight.requires_grad else "fixed"
+        return f"{size}×{size} upsampling ×{module.stride[0]}, bilinear, {learned}"
+    if isinstance(module, nn.Linear):
+        return f"fully connected, {module.out_features}"
+    if isinstance(module, nn.ReLU):
+        return "+ReLU"
+    if isinstance(module, nn.Dropout):
+        return f"+dropout {module.p:g}"
+    if isinstance(module, nn.LocalResponseNorm | nn.BatchNorm2d):
+        return "+" + ("batch" if isinstance(module, nn.BatchNorm2d) else "local response") + " normalisation"
+    window = Window.of(module)
+    return None if window is None else _windowed(module, window)
+
+
+def _windowed(module: nn.Module, w: Window) -> str:
+    average = isinstance(module, nn.AvgPool2d) or getattr(module, "average", False)
+    pool = "average pool" if average else "max pool"
+    kind = f"conv, {module.out_channels}" if isinstance(module, nn.Conv2d) else pool
+    parts = (("stride", w.stride, (1, 1)), ("input stride", w.rate, (1, 1)), ("padding", w.padding, (0, 0)))
+    extras = [f"{word} {_number(value)}" for word, value, usual in parts if value != usual]
+    return ", ".join([f"{w.kernel[0]}×{w.kernel[1]} {kind}", *extras])
+
+
+def _number(value: Pair) -> str:
+    return f"{value[0]}" if value[0] == value[1] else f"{value[0]}×{value[1]}"

@@ -6,9 +6,10 @@ import torch
 from torch import nn
 
 from dlseg.atrous import Window
+from dlseg.common.checks import one_of
+from dlseg.common.tables import table
+from dlseg.networks.architectures import VARIANTS, GeometryName, Published, Spec
 from dlseg.networks.build import build_chain
-from dlseg.networks.network import Spec
-from dlseg.networks.variants import VARIANTS, GeometryName, Published
 from dlseg.receptive_field import classifier_view, cost, receptive_field
 
 ROWS = ("deeplab-7x7", "deeplab", "deeplab-4x4", "deeplab-largefov")  # in the paper's order
@@ -32,9 +33,8 @@ class Row:
     @property
     def paper(self) -> Published:
         """The paper's own numbers."""
-        published = VARIANTS[self.name].published
-        if published is None:
-            raise ValueError(f"name must be one of {', '.join(ROWS)}; got {self.name!r}")
+        published = VARIANTS[one_of("name", self.name, ROWS)].published
+        assert published is not None
         return published
 
 
@@ -71,16 +71,22 @@ def _window(net: nn.Sequential, name: str) -> Window:
 
 def show(rows: list[Row]) -> str:
     """The rows as a Markdown table; in every pair ours comes first."""
-    head = (
-        "| variant | fc6 kernel | input stride | view, ours / paper | field | parameters, ours / paper "
-        "| GMACs | of them fc6 | maps | paper: mean IOU | paper: images/s |"
-    )
-    lines = [head, "|---|---|---|---|---|---|---|---|---|---|---|"]
-    for r in rows:
-        lines.append(
-            f"| {r.name} | {r.kernel}×{r.kernel} | {r.input_stride} | {r.view} / {r.paper.field} "
-            f"| {r.field} | {r.parameters / 1e6:.1f} M / {r.paper.parameters} M | {r.macs / 1e9:.1f} | "
-            f"{r.fc6_macs / 1e9:.1f} | {r.activation_bytes / 2**20:.0f} MB | {r.paper.mean_iou} | "
-            f"{r.paper.speed} |"
-        )
-    return "\n".join(lines)
+    head = ["variant", "fc6 kernel", "input stride", "view, ours / paper", "field", "parameters, ours / paper"]
+    head += ["GMACs", "of them fc6", "maps", "paper: mean IOU", "paper: images/s"]
+    cells = [
+        [
+            r.name,
+            f"{r.kernel}×{r.kernel}",
+            r.input_stride,
+            f"{r.view} / {r.paper.field}",
+            r.field,
+            f"{r.parameters / 1e6:.1f} M / {r.paper.parameters} M",
+            f"{r.macs / 1e9:.1f}",
+            f"{r.fc6_macs / 1e9:.1f}",
+            f"{r.activation_bytes / 2**20:.0f} MB",
+            r.paper.mean_iou,
+            r.paper.speed,
+        ]
+        for r in rows
+    ]
+    return table(head, cells)

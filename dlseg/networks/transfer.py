@@ -1,4 +1,6 @@
-"""A classifier becomes a labeller: fully connected → convolution, decimation, new classes (sections 3.1, 3.2)."""
+"""From classifier to segmentation network: fully connected → convolution, decimation, new classes (3.1, 3.2)."""
+
+from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -10,6 +12,9 @@ from torch import Tensor, nn
 
 from dlseg.atrous import Window
 from dlseg.atrous.window import POINTWISE
+from dlseg.common.checks import message, whole_number
+from dlseg.networks.architectures import VARIANTS, Spec, scaled
+from dlseg.networks.build import build_chain
 from dlseg.networks.network import Network
 
 # layers whose outputs are classes: of no use where the classes are others
@@ -18,7 +23,7 @@ CLASSIFIERS = ("fc8", "scores", "skips", "upsamplings")
 
 @dataclass(frozen=True)
 class Transfer:
-    """Names of the labeller's layers that were copied, and of those that keep their own initialisation."""
+    """Names of the network's layers that were copied, and of those that keep their own initialisation."""
 
     copied: tuple[str, ...]
     new: tuple[str, ...]
@@ -28,30 +33,34 @@ class Transfer:
 
 
 @torch.no_grad()
-def load_trunk(
-    labeller: Network, classifier: nn.Module | Mapping[str, Tensor], same_classes: bool = True
-) -> Transfer:
-    """Copy every layer of `classifier` whose name and shapes fit into `labeller`, in place, and say which.
+def load_trunk(net: Network, classifier: nn.Module | Mapping[str, Tensor], same_classes: bool = True) -> Transfer:
+    """Copy every layer of `classifier` whose name and shapes fit into `net`, in place, and say which.
 
-    `classifier` is a network or its state dict.
+    A fully connected layer fits the convolution with as many weights per output. For a smaller fc6, `decimate` the
+    classifier first.
 
-    A fully connected layer fits the convolution with as many weights per output. fc8 is new where the numbers
-    of classes differ (the paper swaps 1000 classes for 21), or where `same_classes` is False: as many classes,
-    but others. For a smaller fc6, `decimate` the classifier first.
+    Args:
+        net: the network that is to begin where the classifier is, such as a `deeplab-largefov`.
+        classifier: a network or its state dict.
+        same_classes: False where the classes are as many, but others. fc8 is then new, as where the numbers of
+            classes differ (the paper swaps 1000 classes for 21).
+
+    Returns:
+        Which layers were copied, and which are new.
 
     Raises:
-        ValueError: no layer fits: another architecture or another width. `labeller` is as it was.
+        ValueError: no layer fits: another architecture or another width. `net` is as it was.
     """
     given = classifier.state_dict() if isinstance(classifier, nn.Module) else classifier
-    source, target = _plain_names(given), _plain_names(labeller.state_dict())
-    learned = _plain_names(dict(labeller.named_parameters()))
+    source, target = _plain_names(given), _plain_names(net.state_dict())
+    learned = _plain_names(dict(net.named_parameters()))
     layers: dict[str, list[str]] = {}
     for key in target:
         layers.setdefault(key.rpartition(".")[0], []).append(key)
     copied: list[str] = []
     new: list[str] = []
     for layer, keys in layers.items():
-        if not hasattr(labeller.main, layer) and not any(learned[key].requires_grad for key in keys):
+        if not hasattr(net.main, layer) and not any(learned[key].requires_grad for key in keys):
             continue  # FCN's last upsampling is the same in every network
         wanted = same_classes or layer.partition(".")[0] not in CLASSIFIERS
         fits = wanted and all(key in source and _fits(source[key], target[key]) for key in keys)
@@ -60,7 +69,7 @@ def load_trunk(
             target[key].copy_(source[key].reshape(target[key].shape))
     if not copied:
         raise ValueError(
-            f"weights: no layer of {_kind(classifier)} fits {_kind(labeller)}; expected one of the "
+            f"weights: no layer of {_kind(classifier)} fits {_kind(net)}; expected one of the "
             f"same trunk and width{_first_difference(source, target)}"
         )
     return Transfer(tuple(copied), tuple(new))
@@ -89,17 +98,47 @@ def _fits(source: Tensor, target: Tensor) -> bool:
     )
 
 
+def decimated_for(net: Network, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """VGG-16's state dict, by our names, with fc6 and fc7 decimated to what `net` has; any other one as it is."""
+    fc6 = VARIANTS[net.spec.variant].fc6
+    connected = "fc6.weight" in state and state["fc6.weight"].ndim == 2 and "fc7.weight" in state
+    if not connected or fc6.padding is None or "conv1_1.weight" not in state:
+        return state
+    classes = state["fc8.weight"].shape[0] if "fc8.weight" in state else 1
+    with torch.device("meta"):
+        vgg = build_chain(Spec("vgg16", classes, state["conv1_1.weight"].shape[0] / 64, "paper"))
+    missing = vgg.load_state_dict(
+        {key: state[key] for key in vgg.state_dict() if key in state}, strict=False, assign=True
+    ).missing_keys
+    small = decimate(convolutionalize(vgg), fc6.kernel, scaled(fc6.channels, net.spec.width))
+    return {key: value for key, value in small.state_dict().items() if key not in missing}
+
+
 def convolutionalize(net: nn.Sequential) -> nn.Sequential:
     """The same classifier as a convolutional network for any image: its fully connected layers become filters.
 
     The first one after the flattening gets a square kernel as large as the map it was connected to, the
-    others 1×1. On an image of the classifier's own size the scores, (B, C, 1, 1), are the classifier's.
+    others 1×1 (section 3.1).
 
-    Raises ValueError where a fully connected layer was not connected to a square map of the last convolution's
-    channels, or for a layer of another kind; TypeError unless `net` is an nn.Sequential.
+    Args:
+        net: the classifier, a chain of layers; it stays as it is.
+
+    Returns:
+        A copy. On an image of the classifier's own size its scores, (B, C, 1, 1), are the classifier's.
+
+    Raises:
+        TypeError: `net` is no nn.Sequential.
+        ValueError: a fully connected layer was not connected to a square map of the last convolution's channels,
+            or a layer is of another kind.
+
+    >>> from dlseg.networks import create
+    >>> vgg16 = create("vgg16", num_classes=10, width=1 / 16).eval()
+    >>> dense = convolutionalize(vgg16)
+    >>> dense(torch.zeros(1, 3, 224, 224)).shape, dense(torch.zeros(1, 3, 288, 256)).shape
+    (torch.Size([1, 10, 1, 1]), torch.Size([1, 10, 3, 2]))
     """
     if not isinstance(net, nn.Sequential):
-        raise TypeError(f"net must be an nn.Sequential of layers; got {type(net).__name__}")
+        raise TypeError(message("net", type(net).__name__, "an nn.Sequential of layers"))
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     channels = 0
     for name, layer in net._modules.items():  # unlike named_children, this repeats a layer used twice
@@ -132,13 +171,17 @@ def _filters(name: str, layer: nn.Linear, channels: int) -> nn.Conv2d:
 
 
 def decimation(taps: int, kept: int) -> list[int]:
-    """Which of `taps` taps along one axis simple decimation keeps: every step-th from the first, e.g.
-    7 → 4 keeps 0, 2, 4, 6 and 7 → 3 keeps 0, 3, 6. Also the pattern for channels: 4096 → 1024 keeps every fourth.
+    """Which of `taps` taps along one axis simple decimation keeps: every step-th from the first.
 
-    Raises ValueError for more than there are, or fewer than one.
+    Also the pattern for channels: 4096 → 1024 keeps every fourth.
+
+    Raises:
+        ValueError: more are to be kept than there are, or fewer than one.
+
+    >>> decimation(7, 4), decimation(7, 3)
+    ([0, 2, 4, 6], [0, 3, 6])
     """
-    if not 1 <= kept <= taps:
-        raise ValueError(f"can keep 1 to {taps} of {taps}; got {kept}")
+    whole_number("kept", kept, low=1, high=taps)
     step = (taps - 1) // (kept - 1) if kept > 1 else 1
     first = (taps - 1) // 2 if kept == 1 else 0
     return list(range(first, first + step * kept, step))[:kept]
@@ -146,20 +189,32 @@ def decimation(taps: int, kept: int) -> list[int]:
 
 @torch.no_grad()
 def decimate(net: nn.Sequential, kernel: int, channels: int | None = None, rate: int = 1) -> nn.Sequential:
-    """A copy of a convolutional classifier whose fc6 keeps `kernel`×`kernel` of its taps, and fc6 and fc7
-    `channels` of their channels (all, for None): simple decimation, section 3.2; which ones is `decimation`.
+    """A copy of a convolutional classifier with a smaller fc6, by simple decimation (section 3.2).
 
-    `rate` is the new fc6's, in cells of pool5: 1 makes the field smaller, as DeepLab's 4×4; the decimation's
-    step keeps it, as LargeFOV's 3×3 with rate 3 at stride 32, which is 12 at stride 8.
+    Args:
+        net: a network with convolutions fc6, fc7 and fc8; it stays as it is.
+        kernel: fc6 keeps `kernel`×`kernel` of its taps; which ones is `decimation`.
+        channels: fc6 and fc7 keep so many of their channels; None keeps all.
+        rate: the new fc6's, in cells of pool5. 1 makes the field smaller, as DeepLab's 4×4; the decimation's step
+            keeps it, as LargeFOV's 3×3 with rate 3 at stride 32, which is 12 at stride 8.
 
-    Raises ValueError for more taps or channels than there are, or a network without convolutions fc6, fc7, fc8.
+    Raises:
+        ValueError: there are fewer taps or channels than that, or no such convolutions.
+
+    >>> from dlseg.networks import create
+    >>> dense = convolutionalize(create("vgg16", num_classes=10, width=1 / 16))
+    >>> decimate(dense, kernel=3, channels=64).fc6.weight.shape    # of 256 filters of 7×7
+    torch.Size([64, 32, 3, 3])
     """
     copy = deepcopy(net)
     fc6, fc7, fc8 = (getattr(copy, name, None) for name in ("fc6", "fc7", "fc8"))
     if not (isinstance(fc6, nn.Conv2d) and isinstance(fc7, nn.Conv2d) and isinstance(fc8, nn.Conv2d)):
-        raise ValueError("net must have convolutions fc6, fc7, fc8 (convolutionalize makes them of a classifier)")
+        raise ValueError(
+            "net: got a network without convolutions fc6, fc7, fc8, expected one with them; "
+            "convolutionalize makes them of a classifier"
+        )
     taps = torch.tensor(decimation(fc6.kernel_size[0], kernel))
-    kept = torch.tensor(decimation(fc6.out_channels, channels or fc6.out_channels))
+    kept = torch.tensor(decimation(fc6.out_channels, fc6.out_channels if channels is None else channels))
     _keep(fc6, fc6.weight[kept][:, :, taps][:, :, :, taps], kept)
     _keep(fc7, fc7.weight[kept][:, kept], kept)
     _keep(fc8, fc8.weight[:, kept], torch.arange(fc8.out_channels))

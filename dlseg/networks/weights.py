@@ -1,7 +1,12 @@
-"""Weights on disk: a safetensors file and, beside it, a JSON file that says which network it belongs to."""
+"""Weights on disk: a safetensors file and, beside it, a JSON file that says which network it belongs to.
+
+Files of other origin are read too (`dlseg.networks.weight_formats`); where nothing says which network they belong
+to, the shapes of their layers do.
+"""
+
+from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,95 +14,168 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dlseg.networks.imagenet import adopt, download, pour, vgg16_shapes
+from dlseg.common.checks import message
+from dlseg.common.files import whole_file, write_whole
+from dlseg.common.json_objects import read_object_file
+from dlseg.networks.architectures import Spec
+from dlseg.networks.build import build
+from dlseg.networks.imagenet import FIRST, download, from_imagenet, public_shapes
 from dlseg.networks.network import Network
-from dlseg.networks.transfer import Transfer
+from dlseg.networks.transfer import Transfer, decimated_for, load_trunk
 from dlseg.networks.weight_formats import State, Weights, read_weights
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "data" / "weights"
+SPEC = ("variant", "num_classes", "width", "geometry")
 
 
 def save_weights(net: Network, path: str | Path, info: dict[str, Any] | None = None) -> Path:
-    """Write `net` to `path` (.safetensors), its spec and `info` to the .json beside it, each whole or not."""
+    """Write a network's weights, and beside them the JSON file that says whose they are; each whole or not at all.
+
+    Args:
+        net: the network.
+        path: a name that ends in .safetensors; the folder is made where it is missing.
+        info: what else to keep in the JSON file, such as the names of the classes.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: another ending, or `info` contradicts the network. Nothing is written then.
+    """
     target = Path(path)
     if target.suffix != ".safetensors":
-        raise ValueError(f"path must end in .safetensors; got {target.name!r}")
-    document = {**spec_of(net), **(info or {})}
-    if {k: document[k] for k in spec_of(net)} != spec_of(net):
-        raise ValueError(f"info must not contradict the network: {spec_of(net)}; got {info}")
+        raise ValueError(message("path", repr(target.name), "a name that ends in .safetensors"))
+    document = {**net.spec.to_dict(), **(info or {})}
+    if contradicting := {k: document[k] for k, v in net.spec.to_dict().items() if document[k] != v}:
+        raise ValueError(message("info", contradicting, f"nothing that contradicts the network, {net.spec}"))
     text = json.dumps(document, indent=2) + "\n"  # before anything is written: info may not be JSON
     target.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {k: v.detach().cpu().contiguous() for k, v in net.state_dict().items()}
-    draft = target.with_name(target.name + ".tmp")
-    save_file(tensors, draft)
-    _replace(draft, target)
-    note = target.with_suffix(".json.tmp")
-    note.write_text(text, encoding="utf-8")
-    _replace(note, target.with_suffix(".json"))
+    with whole_file(target) as draft:
+        save_file({k: v.detach().cpu().contiguous() for k, v in net.state_dict().items()}, draft)
+    write_whole(target.with_suffix(".json"), text)
     return target
 
 
-def _replace(draft: Path, target: Path) -> None:
-    with draft.open("rb") as file:
-        os.fsync(file.fileno())
-    draft.replace(target)
-
-
-def spec_of(net: Network) -> dict[str, Any]:
-    """What must agree between a network and a weights file."""
-    s = net.spec
-    return {"variant": s.variant, "num_classes": s.num_classes, "width": s.width, "geometry": s.geometry}
-
-
 def load_weights(net: Network, source: str | Path) -> None:
-    """Fill `net` in place.
+    """Fill a network with weights, in place.
 
-    `source` is the path of a weights file of any kind that `dlseg.networks.weight_formats` reads; "shapes" for
-    data/weights/{variant}-shapes.safetensors; or "imagenet" to download VGG-16's public weights. Those, also
-    from a path, are poured in as the paper did: fully connected → convolution, decimated, other classes anew.
+    Args:
+        net: the network; where anything is wrong it stays as it is.
+        source: the path of a weights file of any kind that `dlseg.networks.weight_formats` reads; "shapes" for
+            data/weights/{variant}-shapes.safetensors; or "imagenet" to download VGG-16's public weights. Those,
+            also from a path, initialise the network as the paper does: fully connected → convolution, decimated,
+            other classes new.
 
-    Raises FileNotFoundError where there is no file, ValueError for one that is damaged or another network's.
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, or another network's.
     """
     if source == "imagenet":
-        pour_weights(net, Weights(download()), "imagenet")
+        initialise_from(net, Weights(download()), "imagenet")
         return
     path = WEIGHTS / f"{net.spec.variant}-shapes.safetensors" if source == "shapes" else Path(source)
     found = read_weights(path)
-    if PUBLIC in found.state:
-        pour_weights(net, found, path.name)
-    else:
-        fill(net, found, path)
+    if FIRST in found.state:
+        initialise_from(net, found, path.name)
+        return
+    note = path.with_suffix(".json")
+    stated = _read_note(note) if path.suffix == ".safetensors" and note.is_file() else found.info
+    _fill(net, found, path.name, stated)
 
 
-PUBLIC = "features.0.weight"  # VGG-16's public weights have a layer of this name
+def open_weights(source: str | Path, variant: str = "deeplab-largefov") -> tuple[Network, dict[str, Any]]:
+    """The network that a weights file belongs to, with its weights, and what is known of it.
+
+    Args:
+        source: the path of a weights file of any kind that `dlseg.networks.weight_formats` reads, a checkpoint of
+            `dlseg train` among them, or "shapes" for the shipped one of `variant`.
+        variant: of a shipped network.
+
+    Returns:
+        The network, and what the JSON beside the file says, or the file itself. Where neither says which network it
+        is, the shapes of its layers do: then `info["assumed"]` is True.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, or no network of this library.
+
+    >>> net, info = open_weights("shapes")
+    >>> net.spec.variant, info["classes"][:3]
+    ('deeplab-largefov', ['background', 'aeroplane', 'cat'])
+    """
+    path, found, info = find_weights(source, variant)
+    if not set(info) >= set(SPEC):
+        info = infer_spec(found, path.name) | info | {"assumed": True}
+    try:
+        net = build(Spec(*(info[key] for key in SPEC)))
+    except ValueError as error:
+        raise ValueError(f"weights: {path.name} is of no network here: {error}") from error
+    _fill(net, found, path.name, info)
+    return net, info
 
 
-def fill(net: Network, found: Weights, path: Path) -> None:
-    """Give `net` the weights that were read from `path`: every one of its layers, and no other."""
-    _check_spec(net, path, found)
+def find_weights(source: str | Path, variant: str = "deeplab-largefov") -> tuple[Path, Weights, dict[str, Any]]:
+    """A weights file, its tensors, and what is known of it; see `open_weights`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, or the JSON beside it does not say which network it belongs to.
+    """
+    path = WEIGHTS / f"{variant}-shapes.safetensors" if source == "shapes" else Path(source)
+    if not path.is_file():
+        raise FileNotFoundError(f"weights: no file {str(path)!r}")
+    found, note = read_weights(path), path.with_suffix(".json")
+    if not note.is_file():
+        return path, found, found.info
+    info = _read_note(note)
+    if missing := sorted(set(SPEC) - set(info)):
+        raise ValueError(f"weights: {str(note)!r} lacks {', '.join(missing)}")
+    return path, found, info
+
+
+def _read_note(note: Path) -> dict[str, Any]:
+    try:
+        return read_object_file(note)
+    except ValueError as error:
+        raise ValueError(f"weights: {error}") from error
+
+
+def _fill(net: Network, found: Weights, name: str, stated: dict[str, Any]) -> None:
+    """Give `net` the weights that were read from the file `name`: every one of its layers, and no other."""
+    wanted = net.spec.to_dict()
+    off = [f"{k}={stated[k]!r} (asked for {wanted[k]!r})" for k in wanted if k in stated and stated[k] != wanted[k]]
+    if off:
+        raise ValueError(f"weights: {name} was made with {', '.join(off)}")
     _compare(
         net.state_dict(),
         found.state,
-        f"{path.name} does not fit {net.spec.variant} (width {net.spec.width:g}, {net.spec.num_classes} classes)",
+        f"{name} does not fit {net.spec.variant} (width {net.spec.width:g}, {net.spec.num_classes} classes)",
     )
     net.load_state_dict(found.state)
 
 
-def pour_weights(net: Network, found: Weights, name: str, same_classes: bool = True) -> Transfer:
-    """Copy into `net` whatever layers fit; VGG-16's public weights as the paper did, see `load_weights`.
+def initialise_from(net: Network, found: Weights, name: str, same_classes: bool = True) -> Transfer:
+    """The paper's initialisation: copy into `net` whatever layers fit; VGG-16's fc6 and fc7 are decimated first.
 
-    Raises ValueError where nothing fits, or the weights are damaged.
+    Args:
+        net: the network, in place.
+        found: weights as they were read.
+        name: what a message calls them.
+        same_classes: False where the classes are as many, but others: the classifier is then new.
+
+    Raises:
+        ValueError: nothing fits, or the weights are damaged.
     """
-    if PUBLIC not in found.state:
+    if FIRST not in found.state:
         state = {key: value for key, value in found.state.items() if value.is_floating_point()}
         _compare(state, state, f"{name} is damaged")
-        return pour(net, state, same_classes)
-    classes = found.state["classifier.6.weight"].shape[0] if "classifier.6.weight" in found.state else 1000
-    wanted = vgg16_shapes(classes)
-    if not any(key.startswith("classifier") for key in found.state):
-        wanted = {key: value for key, value in wanted.items() if key.startswith("features")}
-    _compare(wanted, found.state, f"{name} is not VGG-16's public state dict")
-    return adopt(net, found.state)
+        return load_trunk(net, decimated_for(net, state), same_classes)
+    _compare(public_shapes(found.state), found.state, f"{name} is not VGG-16's public state dict")
+    if "alexnet" in net.spec.variant or net.spec.width != 1:
+        raise ValueError(
+            f"weights: VGG-16's fit a VGG network of width 1; got {net.spec.variant} of width {net.spec.width:g}"
+        )
+    return load_trunk(net, decimated_for(net, from_imagenet(found.state)), same_classes)
 
 
 def infer_spec(found: Weights, name: str) -> dict[str, Any]:
@@ -105,16 +183,17 @@ def infer_spec(found: Weights, name: str) -> dict[str, Any]:
 
     Caffe's are taken for geometry "release", others for "paper": shapes do not tell these apart.
 
-    Raises ValueError for layers of no network here, or without a classifier.
+    Raises:
+        ValueError: layers of no network here, or without a classifier.
     """
     if found.info:
         return found.info
     state = {key.removeprefix("chain."): value for key, value in found.state.items()}
     missing = [key for key in ("conv1_1.weight", "fc6.weight", "fc8.weight") if key not in state]
-    if PUBLIC in state or missing == ["fc8.weight"]:
+    if FIRST in state or missing == ["fc8.weight"]:
         raise ValueError(
-            f"weights: {name} has no classifier fc8 for the classes of a labeller; expected a trained "
-            "labeller (as --init these weights can begin the training of one)"
+            f"weights: {name} has no classifier fc8 for the classes of a segmentation network; expected a trained "
+            "segmentation network (as --init these weights can begin the training of one)"
         )
     if missing:
         raise ValueError(
@@ -136,20 +215,6 @@ def infer_spec(found: Weights, name: str) -> dict[str, Any]:
         "width": state["conv1_1.weight"].shape[0] / 64,
         "geometry": "release" if found.origin == "caffe" else "paper",
     }
-
-
-def _check_spec(net: Network, path: Path, found: Weights) -> None:
-    said: dict[str, Any] = found.info
-    note = path.with_suffix(".json")
-    if path.suffix == ".safetensors" and note.is_file():
-        try:
-            said = dict(json.loads(note.read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"weights: {note.name} is not a JSON object ({error})") from error
-    wanted = spec_of(net)
-    off = [f"{k}={said[k]!r} (asked for {wanted[k]!r})" for k in wanted if k in said and said[k] != wanted[k]]
-    if off:
-        raise ValueError(f"weights: {path.name} was made with {', '.join(off)}")
 
 
 def _compare(wanted: dict[str, Tensor], given: State, complaint: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from PIL import Image
 from dlseg.datasets.voc import save_png, write_indices
 from dlseg.networks import Network
 from dlseg.predict import Prediction
+from dlseg.predict.score_files import holds_scores, write_scores
 
 Overlay = Callable[[UInt8[np.ndarray, "H W 3"], UInt8[np.ndarray, "H W"]], UInt8[np.ndarray, "H W 3"]]
 # text entries of the PNG files: what wrote the file, and the SHA-256 of the picture that it is the result of
@@ -65,7 +65,7 @@ class Results:
         self.labels.parent.mkdir(parents=True, exist_ok=True)
         texts = {SOFTWARE: MAKER, SOURCE: sha256(self.picture)}
         if self.scores is not None:
-            save_scores(found, net, self.scores)
+            write_scores(self.scores, found.coarse, net.grid)
         if self.overlay is not None and draw is not None:
             save_png(Image.fromarray(draw(image, found.labels)), self.overlay, texts)
         write_indices(found.labels, self.labels, texts)
@@ -99,16 +99,8 @@ def refuse_overwriting(results: Sequence[Results]) -> None:
 def made_here(path: Path) -> bool:
     """Whether `dlseg predict` wrote this file, which it may then write anew."""
     if path.suffix == ".npz":
-        return _holds_scores(path)
+        return holds_scores(path)
     return notes(path).get(SOFTWARE) == MAKER
-
-
-def _holds_scores(path: Path) -> bool:
-    try:
-        with np.load(path) as saved:
-            return set(saved.files) == {"logits", "grid"}
-    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile):
-        return False
 
 
 def notes(path: Path) -> dict[str, str]:
@@ -124,12 +116,3 @@ def sha256(path: Path) -> str:
     """Of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def save_scores(found: Prediction, net: Network, path: Path) -> None:
-    """An .npz with `logits` (C, h, w) float32 and `grid` (stride, offset); what `dlseg crf search` reads."""
-    assert net.grid is not None
-    draft = path.with_name(path.name + ".tmp")
-    with draft.open("wb") as file:
-        np.savez_compressed(file, logits=found.coarse, grid=np.array([net.grid.stride, net.grid.offset]))
-    draft.replace(path)

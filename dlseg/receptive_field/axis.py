@@ -63,7 +63,9 @@ class Axis:
         shift = Fraction(0) if align_corners or nearest else ratio / 2 - Fraction(1, 2)
 
         def source(i: int) -> Fraction:
-            return min(max(i * ratio + shift, Fraction(0)), Fraction(old - 1))
+            place = i * ratio + shift
+            # only the map's own cells take the border's value: a cell outside is padding, and repeats the pattern
+            return min(max(place, Fraction(0)), Fraction(old - 1)) if 0 <= i < new else place
 
         return self._then(
             lambda i: floor(source(i)),
@@ -90,7 +92,8 @@ class Axis:
 def union(axes: list[Axis]) -> Axis:
     """What branches see together where they meet.
 
-    Raises ValueError where their cells lie at different distances in the image.
+    Raises:
+        ValueError: their cells lie at different distances in the image.
     """
     strides = {a.stride for a in axes if a.stride} or {Fraction(0)}
     if len(strides) > 1:

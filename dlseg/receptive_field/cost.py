@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from dlseg.common.checks import message
 from dlseg.receptive_field.field import Pair, blank
 from dlseg.receptive_field.follow import meta
 
@@ -67,13 +68,25 @@ class Cost:
 
 
 def cost(net: nn.Module, input_size: Pair) -> Cost:
-    """The cost of one image of `input_size` (height, width), computed on shapes alone.
+    """What one image costs, layer by layer: parameters, multiply-adds, numbers in maps (section 3.2, table 2).
 
-    Every layer without layers of its own is a row. Raises ValueError for a size that is not two whole numbers
-    of at least 1, or too small for the network.
+    Args:
+        net: the network; it runs once, on shapes alone.
+        input_size: (height, width) of the image in pixels.
+
+    Returns:
+        A row for every layer without layers of its own, and totals.
+
+    Raises:
+        ValueError: the size is not two whole numbers of at least 1, or is too small for the network.
+
+    >>> from dlseg.networks import create
+    >>> spent = cost(create("deeplab-largefov"), (306, 306))
+    >>> spent.parameters, spent["fc6"].parameters, f"{spent.macs:.1e}"
+    (20505429, 4719616, '4.7e+10')
     """
     if len(input_size) != 2 or min(input_size) < 1:
-        raise ValueError(f"input_size must be (height, width) in pixels; got {input_size}")
+        raise ValueError(message("input_size", input_size, "(height, width) in pixels, both >= 1"))
     rows: list[LayerCost] = []
 
     def note(name: str, module: nn.Module, inputs: tuple[Any, ...], result: Any) -> None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from dlseg.common.checks import whole_number
 from dlseg.receptive_field.axis import Axis
 from dlseg.receptive_field.follow import Follow, meta
 
@@ -39,14 +40,27 @@ class LayerField:
 
 
 def receptive_field(net: nn.Module, image: Pair | None = None) -> list[LayerField]:
-    """The field of every layer in the order they run, analytically: kernels, strides, padding, rates, pooling,
-    upsampling, crops, and branches where they meet (a cell sees what any branch sees).
+    """What the cells of every layer see of the image, analytically (section 3.2).
 
-    `net` runs once, on shapes alone, for an image of this size (default: the network's own `input_size`, else
-    513×513); only resizing and fully connected layers depend on it. Where the network does something with the
-    last layer's map (adds branches, crops), a field named "output" comes last.
+    Followed are kernels, strides, padding, rates, pooling, upsampling, crops, and branches where they meet (a cell
+    sees what any branch sees).
 
-    Raises ValueError where a function of the network cannot be followed, naming it.
+    Args:
+        net: the network; it runs once, on shapes alone.
+        image: (height, width) of the image; default: the network's own `input_size`, else 513×513. Only resizing
+            and fully connected layers depend on it.
+
+    Returns:
+        A field for each layer, in the order they run. Where the network does something with the last layer's map
+        (adds branches, crops), one named "output" comes last.
+
+    Raises:
+        ValueError: a function of the network cannot be followed; the message names it.
+
+    >>> from dlseg.networks import create
+    >>> fields = {f.name: f for f in receptive_field(create("deeplab-largefov", width=1 / 8))}
+    >>> fields["pool5"].size, fields["fc6"].size, fields["fc6"].stride
+    ((212, 212), (404, 404), (8.0, 8.0))
     """
     size: Pair = getattr(net, "input_size", (513, 513)) if image is None else image
     pixels = blank(net, size)
@@ -92,10 +106,17 @@ def blank(net: nn.Module, size: Pair) -> Tensor:
 
 
 def classifier_view(kernel: int, rate: int, stride: int, block: int = 32) -> int:
-    """What table 2 calls fc6's receptive field: its taps' span in pixels, each cell of pool5 counted as the
-    `block` of pixels that is its own in the classifier, without the overlap: (kernel - 1) · rate · stride + block.
+    """What table 2 calls fc6's receptive field, in pixels: (kernel - 1) · rate · stride + block.
+
+    It is its taps' span, each cell of pool5 counted as the `block` of pixels that is its own in the classifier,
+    without the overlap.
+
+    Raises:
+        TypeError, ValueError: a number that is not whole and at least 1.
+
+    >>> classifier_view(kernel=3, rate=12, stride=8)
+    224
     """
     for name, value in (("kernel", kernel), ("rate", rate), ("stride", stride), ("block", block)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1; got {value}")
+        whole_number(name, value, low=1)
     return (kernel - 1) * rate * stride + block

@@ -1,7 +1,7 @@
 """Table 1 again: variants with and without the multi-scale branches and the CRF, trained and measured alike.
 
 A plan says what is compared; every network and every score is a file of its own in one folder, so that a run
-that was interrupted goes on where it was.
+that was interrupted goes on where it was. `table1` shows the results beside the paper's.
 """
 
 from __future__ import annotations
@@ -9,32 +9,135 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from statistics import mean, stdev
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from dlseg.common.files import claim
+from dlseg.common.checks import message, one_of, whole_number
+from dlseg.common.files import claim, write_whole
+from dlseg.common.json_objects import read_object, to_json
+from dlseg.common.tables import table
+from dlseg.crf import CRFParams
 from dlseg.datasets import load
 from dlseg.datasets.protocols import InMemory, LabelledImages
-from dlseg.networks import Network, create, load_trunk, save_weights
-from dlseg.networks.saved import open_weights
-from dlseg.scoring import evaluate
+from dlseg.networks import Network, create, load_trunk, open_weights, save_weights
+from dlseg.networks.architectures import VARIANTS, GeometryName
+from dlseg.predict.evaluate import evaluate
 from dlseg.training.loop import Callback, train
-from dlseg.training.plan import MULTISCALE, Plan
+from dlseg.training.recipe import SHAPES_CRF, Recipe
 
-__all__ = ["Plan", "Result", "ablate"]
+# variant -> the same with the multi-scale branches, which learn on the finished variant (section 4.2)
+MULTISCALE = {"deeplab": "deeplab-msc", "deeplab-largefov": "deeplab-msc-largefov"}
+# Table 1 (a): mean IOU in per cent on VOC 2012's val set, trained on train_aug: without and with the CRF
+PAPER: dict[str, tuple[float | None, float]] = {
+    "deeplab": (59.80, 63.74),
+    "deeplab-msc": (61.30, 65.21),
+    "deeplab-4x4": (None, 67.14),  # from Table 2, which has it with the CRF only
+    "deeplab-7x7": (64.38, 67.64),
+    "deeplab-largefov": (62.25, 67.64),
+    "deeplab-msc-largefov": (64.21, 68.70),
+}
+WORDS = {
+    "deeplab": "DeepLab{}",
+    "deeplab-msc": "DeepLab-MSc{}",
+    "deeplab-4x4": "DeepLab{}-4x4",
+    "deeplab-7x7": "DeepLab{}-7x7",
+    "deeplab-largefov": "DeepLab{}-LargeFOV",
+    "deeplab-msc-largefov": "DeepLab-MSc{}-LargeFOV",
+}
 
 Watch = Callable[[str, int], AbstractContextManager[Callback]]
 
 
 @dataclass(frozen=True)
+class Plan:
+    """What an ablation compares; JSON both ways.
+
+    Attributes:
+        data: a data set's name or path; networks learn on `train_split` and are measured on `val_split`.
+        variants: names of plain segmentation networks; those of `MULTISCALE` are also trained with branches if
+            `multiscale`.
+        crf: the parameters of the "-CRF" rows; None leaves these rows out.
+        seeds: every network is trained once for each.
+        width, geometry: of every network.
+        recipe: how the plain variants learn; `branch_recipe` is for the multi-scale branches.
+        init: "shapes-classifier", "none" or a weights file.
+        copy: "conv" copies the classifier's convolutions only, so that every variant begins with a new fc6, fc7 and
+            fc8; "all" copies whatever fits.
+        images: how many pictures of `val_split` to measure on; None for all.
+    """
+
+    data: str = "shapes"
+    train_split: str = "train"
+    val_split: str = "val"
+    variants: tuple[str, ...] = ("deeplab", "deeplab-4x4", "deeplab-7x7", "deeplab-largefov")
+    multiscale: bool = True
+    crf: CRFParams | None = SHAPES_CRF
+    seeds: tuple[int, ...] = (0,)
+    width: float = 0.125
+    geometry: GeometryName = "paper"
+    recipe: Recipe = field(default_factory=Recipe.shapes)
+    branch_recipe: Recipe = field(default_factory=lambda: Recipe.shapes(iterations=400))
+    init: str = "shapes-classifier"
+    copy: Literal["conv", "all"] = "conv"
+    images: int | None = None
+
+    def __post_init__(self) -> None:
+        plain = [v.name for v in VARIANTS.values() if v.kind == "segmentation"]
+        for name in self.variants:
+            one_of("variants", name, plain)
+        for name in ("variants", "seeds"):
+            if not getattr(self, name):
+                raise ValueError(message(name, "none", "at least one"))
+        one_of("copy", self.copy, ("conv", "all"))
+        if self.images is not None:
+            whole_number("images", self.images, low=1)
+
+    @classmethod
+    def small(cls, **changes: Any) -> Plan:
+        """Two variants, half the iterations, half of the pictures: five to ten minutes on two cores."""
+        return dataclasses.replace(
+            cls(
+                variants=("deeplab", "deeplab-largefov"),
+                images=120,
+                recipe=Recipe.shapes(iterations=400),
+                branch_recipe=Recipe.shapes(iterations=200),
+            ),
+            **changes,
+        )
+
+    def to_json(self) -> str:
+        """One JSON object; `from_json` reads it back."""
+        return to_json(self, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """Read what `to_json` wrote; what is left out keeps its default.
+
+        Raises:
+            ValueError: no JSON object, an unknown key (the nearest known one is named), or a wrong value.
+        """
+        values = read_object(text, [*(f.name for f in dataclasses.fields(cls)), "pour"], "plan")
+        if "pour" in values:  # its name until version 0.1
+            values.setdefault("copy", values.pop("pour"))
+        for name in {"recipe", "branch_recipe"} & set(values):
+            values[name] = Recipe.from_json(json.dumps(values[name]))
+        if values.get("crf") is not None:
+            values["crf"] = CRFParams.from_json(json.dumps(values["crf"]))
+        for name in {"variants", "seeds"} & set(values):
+            values[name] = tuple(values[name])
+        return cls(**values)
+
+
+@dataclass(frozen=True)
 class Result:
-    """One trained network: `net` and `crf` are `dlseg.scoring.Score.summary()` without and with the CRF."""
+    """One trained network: `net` and `crf` are the summaries (`Score.summary`) without and with the CRF."""
 
     variant: str
     seed: int
@@ -56,10 +159,19 @@ def ablate(plan: Plan, folder: str | Path, watch: Watch | None = None) -> list[R
         ValueError: the folder belongs to another plan.
     """
     folder = Path(folder)
-    claim(folder, "plan.json", json.loads(plan.to_json()))
+    _claim(folder, plan)
     data = InMemory(load(plan.data, plan.train_split))
     val = _First(load(plan.data, plan.val_split), plan.images)
     return [_result(plan, folder, name, seed, data, val, watch) for seed in plan.seeds for name in _names(plan)]
+
+
+def _claim(folder: Path, plan: Plan) -> None:
+    """Note in the folder what is compared there. A plan from a version with fewer settings is the same plan."""
+    path = folder / "plan.json"
+    with suppress(OSError, ValueError):
+        if Plan.from_json(path.read_text(encoding="utf-8")) == plan:
+            write_whole(path, plan.to_json() + "\n")
+    claim(folder, path.name, json.loads(plan.to_json()))
 
 
 def _names(plan: Plan) -> Iterator[str]:
@@ -85,9 +197,7 @@ def _result(
             "net": found["net"].summary(),
             "crf": found["crf"].summary() if "crf" in found else None,
         }
-        draft = scores.with_name(scores.name + ".tmp")
-        draft.write_text(json.dumps(document, indent=1), encoding="utf-8")
-        draft.replace(scores)
+        write_whole(scores, json.dumps(document, indent=1))
     return Result(**json.loads(scores.read_text(encoding="utf-8")))
 
 
@@ -113,7 +223,7 @@ def _train(plan: Plan, path: Path, name: str, seed: int, data: LabelledImages, w
 def _classifier(plan: Plan) -> nn.Module:
     known = ("shapes", "vgg16-20m") if plan.init == "shapes-classifier" else (plan.init,)
     classifier = open_weights(*known)[0]
-    if plan.pour == "all":
+    if plan.copy == "all":
         return classifier
     return nn.Sequential(OrderedDict((n, m) for n, m in classifier.main.named_children() if n.startswith("conv")))
 
@@ -130,3 +240,30 @@ class _First:
 
     def __getitem__(self, index: int) -> Any:
         return self.data[index]
+
+
+def table1(results: Sequence[Result]) -> str:
+    """A Markdown table: a row a method, in per cent; mean ± standard deviation where there are several seeds."""
+    widths, rows = list(results[0].net["trimap_mean_iou"]), []
+    for name in dict.fromkeys(result.variant for result in results):
+        of = [result for result in results if result.variant == name]
+        rows.append(_row(name, of, widths, crf=False))
+        if all(result.crf is not None for result in of):
+            rows.append(_row(name, of, widths, crf=True))
+    near = [f"within {width} px" for width in widths]
+    return table(["method", "mean IOU", *near, "parameters", "paper, VOC 2012"], rows)
+
+
+def _row(name: str, results: Sequence[Result], widths: Sequence[str], *, crf: bool) -> list[str | None]:
+    summaries = [(r.crf if crf else r.net) or {} for r in results]
+    method = WORDS.get(name, f"{name}{{}}").format("-CRF" if crf else "")
+    near = [spread([s["trimap_mean_iou"][width] for s in summaries]) for width in widths]
+    published = PAPER.get(name, (None, None))[crf]
+    paper = None if published is None else f"{published:.2f}"
+    return [method, spread([s["mean_iou"] for s in summaries]), *near, f"{results[0].parameters:,}", paper]
+
+
+def spread(shares: Sequence[float]) -> str:
+    """Mean, in per cent, ± standard deviation where there are several."""
+    text = f"{100 * mean(shares):.2f}"
+    return f"{text} ± {100 * stdev(shares):.2f}" if len(shares) > 1 else text

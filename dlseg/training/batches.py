@@ -16,7 +16,7 @@ from dlseg.training.recipe import Recipe
 Pair = tuple[Tensor, Tensor]
 
 
-class Samples(Dataset):
+class TrainingSamples(Dataset):
     """Training sample number k, for every k from 0 on.
 
     It is drawn from (seed, k) alone, so that any number of workers or processes makes the same ones. Every
@@ -75,7 +75,7 @@ def batches(
     mine = range(recipe.batch) if share is None else share
     numbers = [[i * recipe.batch + j for j in mine] for i in range(first, recipe.iterations)]
     loader: DataLoader = DataLoader(
-        Samples(data, recipe),
+        TrainingSamples(data, recipe),
         batch_sampler=numbers,
         num_workers=workers,
         collate_fn=_collate,

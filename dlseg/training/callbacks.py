@@ -1,4 +1,4 @@
-"""What is told of every iteration: a progress bar, a log, an early stop; anything that takes a `Step` will do."""
+"""What is called after every iteration: a progress bar, a log, an early stop; anything that takes a step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from dlseg.training.loop import Step, StopTraining
+from dlseg.common.checks import number, whole_number
+from dlseg.common.files import write_whole
+from dlseg.training.loop import StopTraining, TrainingStep
 
 
 class ProgressBar:
@@ -22,7 +24,7 @@ class ProgressBar:
         self.bar = tqdm(total=total, desc=what, unit="it", file=file or sys.stderr)
         self.smooth = Smooth(0.04)
 
-    def __call__(self, step: Step) -> None:
+    def __call__(self, step: TrainingStep) -> None:
         self.bar.n = step.iteration - 1  # a run that was taken up does not start at 0
         self.bar.set_postfix(loss=f"{self.smooth(step.loss):.3f}", refresh=False)
         self.bar.update()
@@ -59,7 +61,7 @@ class JsonLog:
         self.start = time.perf_counter()
         self.opened = False
 
-    def __call__(self, step: Step) -> None:
+    def __call__(self, step: TrainingStep) -> None:
         if not self.opened:
             self._keep_before(step.iteration)
         line = {
@@ -74,12 +76,8 @@ class JsonLog:
     def _keep_before(self, iteration: int) -> None:
         self.opened = True
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_name(self.path.name + ".tmp")
-        draft.write_text(
-            "".join(json.dumps(entry) + "\n" for entry in read_log(self.path) if entry["iteration"] < iteration),
-            encoding="utf-8",
-        )
-        draft.replace(self.path)
+        kept = [json.dumps(entry) + "\n" for entry in read_log(self.path) if entry["iteration"] < iteration]
+        write_whole(self.path, "".join(kept))
 
 
 def read_log(path: str | Path) -> list[dict[str, Any]]:
@@ -97,19 +95,16 @@ def read_log(path: str | Path) -> list[dict[str, Any]]:
 class EarlyStop:
     """Ends the training when the smoothed loss has not fallen by `least` for `patience` iterations.
 
-    Raises ValueError for a patience under 1 or a negative `least`.
+    Raises:
+        TypeError, ValueError: a patience that is no whole number from 1 on, or a negative `least`.
     """
 
     def __init__(self, patience: int, least: float = 0.0) -> None:
-        if patience < 1:
-            raise ValueError(f"patience: got {patience}, expected 1 iteration or more")
-        if least < 0:
-            raise ValueError(f"least: got {least}, expected 0 or more")
-        self.patience, self.least = patience, least
+        self.patience, self.least = whole_number("patience", patience, low=1), number("least", least, low=0)
         self.smooth = Smooth(0.04)
         self.best, self.since = float("inf"), 0
 
-    def __call__(self, step: Step) -> None:
+    def __call__(self, step: TrainingStep) -> None:
         loss = self.smooth(step.loss)
         if loss < self.best - self.least:
             self.best, self.since = loss, step.iteration

@@ -5,19 +5,18 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import pickle
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 
+from dlseg.common.files import whole_file
 from dlseg.datasets.protocols import LabelledImages, names_of
 from dlseg.networks import Network
-from dlseg.training.distributed import team
+from dlseg.training.distributed import processes
 from dlseg.training.recipe import Recipe
 
 FORMAT = 2
@@ -46,7 +45,7 @@ def fingerprint(net: Network, data: LabelledImages) -> str:
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingState:
     """Everything that changes while a network trains; the data's position is the iteration alone."""
 
     net: Network
@@ -57,14 +56,14 @@ class Run:
     classes: Sequence[str] = ()
 
     def save(self, path: Path, iteration: int) -> None:
-        """Write the state after `iteration` iterations: to a draft, flushed to the disk, then renamed.
+        """Write the state after `iteration` iterations, whole or not at all.
 
         Of several processes, which all have the same state, the first one writes.
 
         Raises:
             OSError: the disk is full or cannot be written; the last whole checkpoint stays.
         """
-        if team().rank:
+        if processes().rank:
             return
         state = {
             "format": FORMAT,
@@ -77,17 +76,11 @@ class Run:
             "rng": torch.get_rng_state(),
             "callbacks": [c.state_dict() for c in self._stateful()],
         }
-        draft = path.with_name(path.name + ".tmp")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with draft.open("wb") as file:
+            with whole_file(path) as draft, draft.open("wb") as file:
                 torch.save(state, file)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-        except (OSError, RuntimeError) as error:  # torch says RuntimeError where its own writer fails
-            with suppress(OSError):
-                draft.unlink(missing_ok=True)
+        except (OSError, RuntimeError) as error:  # torch raises RuntimeError where its own writer fails
             kept = "the last whole one stays" if path.exists() else "there is none yet"
             raise OSError(f"checkpoint: cannot write {str(path)!r} ({error}); {kept}") from error
 
@@ -153,7 +146,8 @@ def _read(path: Path) -> dict[str, Any]:
 def changes(path: Path, recipe: Recipe) -> str:
     """What a run with `recipe` that goes on from `path` changes, in words; nothing where there is no such file.
 
-    Raises ValueError for a file that is no checkpoint.
+    Raises:
+        ValueError: a file that is no checkpoint.
     """
     if not path.exists():
         return ""

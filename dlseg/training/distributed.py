@@ -13,21 +13,25 @@ import torch.distributed as dist
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from dlseg.common.checks import message
+
 
 @dataclass(frozen=True)
-class Team:
+class Processes:
     """This process, number `rank` of `size`."""
 
     rank: int = 0
     size: int = 1
 
     def share(self, batch: int) -> range:
-        """Which samples of a batch are this process's; ValueError where some process would get none."""
+        """Which samples of a batch are this process's.
+
+        Raises:
+            ValueError: some process would get none.
+        """
         if batch < self.size:
-            raise ValueError(
-                f"batch: got {batch}, expected at least one image for each of {self.size} processes; "
-                f"nearest: {self.size}"
-            )
+            enough = f"at least one image for each of {self.size} processes"
+            raise ValueError(message("batch", batch, enough, f"nearest: {self.size}"))
         return range(batch * self.rank // self.size, batch * (self.rank + 1) // self.size)
 
     def total(self, x: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
@@ -44,16 +48,16 @@ class Team:
         return nn.parallel.DistributedDataParallel(net)
 
 
-def team() -> Team:
+def processes() -> Processes:
     """The processes that torch.distributed knows of; one where it was not started."""
-    return Team(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Team()
+    return Processes(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Processes()
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[Team]:
+def joined(device: torch.device) -> Iterator[Processes]:
     """Join the other processes where torchrun started this one; over NCCL on GPUs, gloo elsewhere."""
     if not dist.is_torchelastic_launched():
-        yield Team()
+        yield Processes()
         return
     if device.type == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
@@ -64,7 +68,7 @@ def joined(device: torch.device) -> Iterator[Team]:
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=attempt, rank=rank, world_size=size)
     try:
-        yield team()
+        yield processes()
     finally:
         dist.destroy_process_group()
 
@@ -79,14 +83,14 @@ class _Total(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        return team().total(x)
+        return processes().total(x)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return team().total(gradients[0].contiguous())
+        return processes().total(gradients[0].contiguous())
 
 
-class TeamBatchNorm2d(nn.BatchNorm2d):
+class SharedBatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation by the statistics of all processes' images (torch's own needs GPUs)."""
 
     def forward(self, input: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
@@ -111,6 +115,6 @@ def share_statistics(net: nn.Module) -> None:
     for parent in list(net.modules()):
         for name, child in list(parent.named_children()):
             if type(child) is nn.BatchNorm2d:
-                shared = TeamBatchNorm2d(child.num_features, child.eps, child.momentum or 0.1)
+                shared = SharedBatchNorm2d(child.num_features, child.eps, child.momentum or 0.1)
                 shared.to(child.weight).load_state_dict(child.state_dict())
                 setattr(parent, name, shared)

@@ -29,13 +29,13 @@ class SampleDropout(nn.Dropout):
             return input
         masks = torch.empty_like(input)
         for mask, number in zip(masks, self.numbers, strict=True):
-            # drawn in rows, whatever the layout of `input`: it must not decide who is left out
+            # drawn in rows, whatever the layout of `input`: it must not decide which units are left out
             # (a comparison of uniform numbers is four times as fast as torch's bernoulli_)
-            dice = self._dice(number, mask.device)
-            mask.copy_(torch.rand(mask.shape, generator=dice, device=mask.device) >= self.p)
+            rng = self._generator(number, mask.device)
+            mask.copy_(torch.rand(mask.shape, generator=rng, device=mask.device) >= self.p)
         return input * masks.div_(1 - self.p)
 
-    def _dice(self, number: int, device: torch.device) -> torch.Generator:
+    def _generator(self, number: int, device: torch.device) -> torch.Generator:
         seed = np.random.SeedSequence((self.seed, 3, self.layer, number)).generate_state(1, np.uint64)[0]
         return torch.Generator(device).manual_seed(int(seed) >> 1)
 

@@ -14,19 +14,19 @@ from jaxtyping import Float, Integer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dlseg.common.constants import VOID
 from dlseg.datasets.protocols import LabelledImages
-from dlseg.datasets.transforms import VOID
 from dlseg.networks import Network
-from dlseg.training import checkpoint as checkpoints
 from dlseg.training.batches import batches
-from dlseg.training.distributed import team, without_exchange
+from dlseg.training.checkpoint import TrainingState, fingerprint
+from dlseg.training.distributed import processes, without_exchange
 from dlseg.training.recipe import Recipe
-from dlseg.training.setup import default_workers, number_type, parameter_groups, prepared, refuse, resolve
+from dlseg.training.setup import check_fit, default_workers, number_type, parameter_groups, prepared, resolve
 
 
 @dataclass(frozen=True)
-class Step:
-    """What a callback is told after an iteration; `loss` is the batch's cross-entropy, mean (in nats) or sum."""
+class TrainingStep:
+    """What a callback gets after an iteration; `loss` is the batch's cross-entropy, mean (in nats) or sum."""
 
     iteration: int
     iterations: int
@@ -34,7 +34,7 @@ class Step:
     rate: float
 
 
-Callback = Callable[[Step], None]
+Callback = Callable[[TrainingStep], None]
 
 
 class StopTraining(Exception):
@@ -64,21 +64,22 @@ def train(
     accumulate: int = 1,
     keep_checkpoint: bool = False,
 ) -> Network:
-    """Train a labeller in place and return it; each callback is told of every iteration.
+    """Train a segmentation network in place and return it; each callback is called after every iteration.
 
     With `checkpoint`, the whole state is kept in that file, anew after every `every` iterations. A run that finds
     the file goes on from it and ends with the very weights of an uninterrupted one (on a CPU, with the same number
     of threads). The file is removed when the run is complete, unless `keep_checkpoint`.
 
     Under torchrun (`dlseg.training.distributed.joined`) each process computes its share of every batch, and all
-    end with the same weights; every process calls its callbacks, with the same `Step`.
+    end with the same weights; every process calls its callbacks, with the same `TrainingStep`.
 
     Args:
-        net: a labeller. Afterwards it is where it was, and plain: what the recipe put in is folded away.
+        net: a segmentation network. Afterwards it is where it was, and plain: what the recipe put in is folded
+            away.
         data: labelled pictures with as many classes.
         recipe: the solver's settings.
-        callbacks: one that raises `StopTraining` ends the run. Those with `state_dict` and `load_state_dict` are
-            part of the checkpoint.
+        callbacks: called with a `TrainingStep` each; one that raises `StopTraining` ends the run. Those with
+            `state_dict` and `load_state_dict` are part of the checkpoint.
         checkpoint: the file that keeps the state.
         every: iterations between checkpoints.
         device: "auto" (a GPU where there is one), "cpu", "cuda:1", …
@@ -91,14 +92,14 @@ def train(
         ValueError: net, data and recipe do not go together, or the checkpoint belongs to another run.
         FloatingPointError: the loss is no longer finite (the learning rate is too high).
     """
-    grid = refuse(net, data, recipe, accumulate)
-    place, dtype, mine = resolve(device), number_type(recipe), team().share(recipe.batch)
+    grid = check_fit(net, data, recipe, accumulate)
+    place, dtype, mine = resolve(device), number_type(recipe), processes().share(recipe.batch)
     torch.manual_seed(recipe.seed)
-    with prepared(net, data, recipe, place) as expect:
+    with prepared(net, data, recipe, place) as set_numbers:
         optimiser = torch.optim.SGD(parameter_groups(net, recipe), lr=recipe.lr, momentum=recipe.momentum)
-        run = checkpoints.Run(net, optimiser, recipe, checkpoints.fingerprint(net, data), callbacks, data.classes)
+        run = TrainingState(net, optimiser, recipe, fingerprint(net, data), callbacks, data.classes)
         first = run.resume(checkpoint) if checkpoint else 0
-        model = team().wrap(net.train())
+        model = processes().wrap(net.train())
         stream = batches(data, recipe, first, default_workers(place, workers), mine, place.type == "cuda")
         for i, (images, labels) in enumerate(stream, first):
             for group in optimiser.param_groups:
@@ -106,8 +107,8 @@ def train(
             optimiser.zero_grad()
             targets = grid.decimate(labels, net.score_size((recipe.crop, recipe.crop))).to(place)
             numbers = [i * recipe.batch + j for j in mine]
-            loss = _add_gradients(model, images.to(place, dtype), targets, numbers, recipe, accumulate, expect)
-            step = Step(i + 1, recipe.iterations, _finite(loss, i), recipe.rate(i))
+            loss = _add_gradients(model, images.to(place, dtype), targets, numbers, recipe, accumulate, set_numbers)
+            step = TrainingStep(i + 1, recipe.iterations, _finite(loss, i), recipe.rate(i))
             optimiser.step()
             try:
                 for callback in callbacks:
@@ -129,21 +130,23 @@ def _add_gradients(
     numbers: Sequence[int],
     recipe: Recipe,
     parts: int,
-    expect: Callable[[Sequence[int]], None],
+    set_numbers: Callable[[Sequence[int]], None],
 ) -> float:
     """Forward and backward through each part of a batch; returns the loss over all parts and processes."""
-    count = targets.new_ones(()) if recipe.loss == "sum" else team().total((targets != VOID).sum()).clamp(min=1)
+    count = (
+        targets.new_ones(()) if recipe.loss == "sum" else processes().total((targets != VOID).sum()).clamp(min=1)
+    )
     total, parts = images.new_zeros(()), min(parts, len(numbers))
     for k in range(parts):
         part = slice(len(numbers) * k // parts, len(numbers) * (k + 1) // parts)
-        expect(numbers[part])
+        set_numbers(numbers[part])
         with without_exchange(model) if k < parts - 1 else nullcontext():
             with torch.autocast(images.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
                 scores = model(images[part]).to(images.dtype)
             loss = loss_at_stride(scores, targets[part], "sum") / count
-            (loss * team().size).backward()  # the mean of the processes' gradients is then their sum
+            (loss * processes().size).backward()  # the mean of the processes' gradients is then their sum
         total += loss.detach()
-    return float(team().total(total))
+    return float(processes().total(total))
 
 
 def _finite(loss: float, iteration: int) -> float:

@@ -1,4 +1,4 @@
-"""A classifier of shapes to start the labeller from, as ImageNet's VGG-16 is the paper's start.
+"""A classifier of shapes to start a segmentation network from, as ImageNet's VGG-16 is the paper's start.
 
 Batch normalisation is used while it learns and folded away at the end (`dlseg.networks.batch_norm`).
 """
@@ -13,10 +13,10 @@ from jaxtyping import Float, Integer, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
-from dlseg.datasets.transforms import MEAN_PIXEL
+from dlseg.common.constants import MEAN_PIXEL
 from dlseg.networks import Network
 from dlseg.networks.batch_norm import fold_batch_norm, insert_batch_norm
-from dlseg.training.loop import Callback, Step
+from dlseg.training.loop import Callback, TrainingStep
 
 Images = UInt8[np.ndarray, "N H W 3"]
 Classes = Integer[np.ndarray, " N"]
@@ -57,7 +57,7 @@ def pretrain(
         optimiser.step()
         schedule.step()
         for callback in callbacks:
-            callback(Step(i + 1, total, float(loss.detach()), float(schedule.get_last_lr()[0]) / lr))
+            callback(TrainingStep(i + 1, total, float(loss.detach()), float(schedule.get_last_lr()[0]) / lr))
     return fold_batch_norm(net).eval()
 
 

@@ -1,20 +1,37 @@
-"""The solver's settings: the paper's (section 5), the released files', and some scaled down to the shapes."""
+"""The solver's settings: the paper's (section 5), the released files', and some scaled down to a laptop."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
+import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from numbers import Integral, Real
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from dlseg.networks.tables import Geometry
-from dlseg.networks.variants import VARIANTS, Variant
-from dlseg.training import rules
+from dlseg.common.checks import message, one_of
+from dlseg.common.json_objects import from_json, to_json
+from dlseg.crf import CRFParams
+from dlseg.networks.architectures import VARIANTS, Geometry, Variant
+
+POSITIVE = (
+    "crop",
+    "batch",
+    "iterations",
+    "lr",
+    "classifier_lr_factor",
+    "bias_lr_factor",
+    "step_size",
+    "gamma",
+    "power",
+)
+SHARES = ("momentum", "dropout")  # 0 ≤ x < 1
+NOT_NEGATIVE = ("weight_decay", "classifier_std", "seed")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """The solver. A default is the paper's where the paper gives one.
+    """The solver's settings (section 5). A default is the paper's where the paper gives one.
 
     Attributes:
         crop: side of the square training window in pixels, 8k + 1 or 8k + 2 (see `label_offset`).
@@ -39,6 +56,15 @@ class Recipe:
             comparisons: training amplifies rounding, and in float64 hardly any is there to be amplified.
         batch_norm: not the paper's: put in for the training and folded away at its end.
         seed: of crops, mirroring, order and dropout.
+
+    Raises:
+        TypeError, ValueError: a value of the wrong kind or out of range; the message has the nearest right one.
+
+    >>> recipe = Recipe.paper("deeplab-largefov", iterations=4000)
+    >>> recipe.crop, recipe.batch, [recipe.lr * recipe.rate(i) for i in (0, 2000)]
+    (306, 20, [0.001, 0.0001])
+    >>> Recipe.from_json(recipe.to_json()) == recipe
+    True
     """
 
     crop: int = 321
@@ -65,9 +91,14 @@ class Recipe:
     precision: Literal["float32", "bfloat16", "float64"] = "float32"
 
     def __post_init__(self) -> None:
-        rules.check(self)
+        hints = get_type_hints(type(self))
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            _check_kind(field.name, value, hints[field.name])
+            if value is not None:
+                _check_range(field.name, value, field.default)
         if self.label_offset is not None:
-            rules.check_crop(self.crop, 8, self.label_offset)
+            check_crop(self.crop, 8, self.label_offset)
 
     @classmethod
     def paper(cls, variant: str = "deeplab-largefov", **changes: Any) -> Recipe:
@@ -75,23 +106,36 @@ class Recipe:
 
         Not in the text, and taken from the released solver: 6000 iterations, the mean loss (and a new fc8 from
         N(0, 0.01), which `create` draws).
-        For networks of geometry "paper". Raises ValueError for a variant that is no labeller.
+
+        Args:
+            variant: a segmentation network of geometry "paper".
+            changes: fields that are to be otherwise.
+
+        Raises:
+            ValueError: `variant` is none.
         """
-        geometry = _labeller(variant).paper
-        said = cls(crop=geometry.crop, label_offset=_offset(geometry))
-        return dataclasses.replace(said, **changes)
+        geometry = _segmentation(variant).paper
+        recipe = cls(crop=geometry.crop, label_offset=_offset(geometry))
+        return dataclasses.replace(recipe, **changes)
 
     @classmethod
     def release(cls, variant: str = "deeplab-largefov", stage: Literal[1, 2] = 1, **changes: Any) -> Recipe:
         """What the released solver and network files add: for networks of geometry "release".
 
         Crops of 321 px (labels `[::8]`), batch 30 for LargeFOV (20 else), biases at twice the rate and without
-        decay. Stage 2 is the second solver, for train and val together: 1e-2, a tenth every 3000 of 12000.
+        decay.
+
+        Args:
+            variant: a segmentation network of geometry "release".
+            stage: 2 is the second solver, for train and val together: 1e-2, a tenth every 3000 of 12000.
+            changes: fields that are to be otherwise.
+
+        Raises:
+            ValueError: there is no such variant or stage.
         """
-        if stage not in (1, 2):
-            raise ValueError(f"stage: got {stage!r}, expected 1 or 2")
-        geometry = _labeller(variant).release
-        said = cls(
+        one_of("stage", stage, (1, 2))
+        geometry = _segmentation(variant).release
+        recipe = cls(
             crop=geometry.crop,
             label_offset=_offset(geometry),
             batch=30 if variant.endswith("largefov") else 20,
@@ -99,8 +143,8 @@ class Recipe:
             decay_biases=False,
         )
         if stage == 2:
-            said = dataclasses.replace(said, lr=1e-2, step_size=3000, iterations=12_000)
-        return dataclasses.replace(said, **changes)
+            recipe = dataclasses.replace(recipe, lr=1e-2, step_size=3000, iterations=12_000)
+        return dataclasses.replace(recipe, **changes)
 
     @classmethod
     def shapes(cls, **changes: Any) -> Recipe:
@@ -109,15 +153,16 @@ class Recipe:
 
     def to_json(self) -> str:
         """One JSON object, one key a field; `from_json` reads it back."""
-        return json.dumps(dataclasses.asdict(self), indent=2)
+        return to_json(self, indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
         """Read what `to_json` wrote; what is left out keeps its default.
 
-        Raises ValueError: no JSON object, an unknown key (the nearest known one is named), or a wrong value.
+        Raises:
+            ValueError: no JSON object, an unknown key (the nearest known one is named), or a wrong value.
         """
-        return cls(**rules.read_object(text, [field.name for field in dataclasses.fields(cls)]))
+        return from_json(cls, text, "recipe")
 
     def rate(self, iteration: int) -> float:
         """The learning rate factor (times `lr`) of an iteration, counted from 0."""
@@ -126,15 +171,55 @@ class Recipe:
         return float(self.gamma ** (iteration // self.step_size))
 
 
-def _labeller(name: str) -> Variant:
-    known = [v.name for v in VARIANTS.values() if v.kind in ("labeller", "multi-scale")]
-    if name not in known:
-        raise ValueError(f"variant: got {name!r}, expected one of {', '.join(known)}{rules.nearest(name, known)}")
-    return VARIANTS[name]
+def _segmentation(name: str) -> Variant:
+    known = [v.name for v in VARIANTS.values() if v.kind in ("segmentation", "multi-scale")]
+    return VARIANTS[one_of("variant", name, known)]
 
 
 def _offset(geometry: Geometry) -> Literal[0, 1]:
     return 1 if geometry.offset else 0
+
+
+def _check_kind(name: str, value: Any, hint: Any) -> None:
+    parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    if value is None and type(None) in parts:
+        return
+    kind = next(part for part in parts if part is not type(None))
+    if get_origin(kind) is Literal:
+        one_of(name, value, get_args(kind))
+        return
+    wanted, words = {bool: (bool, "True or False"), int: (Integral, "a whole number")}.get(kind, (Real, "a number"))
+    if not isinstance(value, wanted) or (kind is not bool and isinstance(value, bool)):
+        raise TypeError(message(name, repr(value), words))
+
+
+def _check_range(name: str, value: Any, default: Any) -> None:
+    if name in POSITIVE and not (value > 0 and math.isfinite(value)):
+        expected = "more than 0"
+    elif name in SHARES and not 0 <= value < 1:
+        expected = f"0 ≤ {name} < 1"
+    elif name in NOT_NEGATIVE and not (value >= 0 and math.isfinite(value)):
+        expected = "0 or more"
+    else:
+        return
+    turned = -value if value < 0 and (name not in SHARES or value > -1) and math.isfinite(value) else default
+    raise ValueError(message(name, value, expected, f"nearest: {turned}"))
+
+
+def check_crop(crop: int, stride: int, offset: int) -> None:
+    """Check that the last pixel of a crop is a score position: crop = stride · k + offset + 1.
+
+    Raises:
+        ValueError: it is none.
+    """
+    too_much = (crop - offset - 1) % stride
+    if too_much:
+        below, above = crop - too_much, crop - too_much + stride
+        near = below if below > 0 and too_much <= stride // 2 else above
+        decimated = f"labels decimated as [{offset or ''}::{stride}] meet the score positions"
+        raise ValueError(
+            message("crop", crop, f"{stride}k + {offset + 1}, so that {decimated}", f"nearest: {near}")
+        )
 
 
 SHAPES = Recipe(
@@ -147,3 +232,5 @@ SHAPES = Recipe(
     dropout=0.1,
     batch_norm=True,
 )
+SHAPES_CRF = CRFParams(w1=12.0, sigma_alpha=45.0, sigma_beta=13.0, w2=3.0, sigma_gamma=1.0)
+"""What the search found for the shapes, behind the shipped network (on training images)."""

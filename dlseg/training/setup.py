@@ -9,24 +9,29 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from dlseg.common.checks import message
 from dlseg.datasets.protocols import LabelledImages
 from dlseg.networks import MultiScale, Network, ScoreGrid
 from dlseg.networks.batch_norm import fold_batch_norm, insert_batch_norm
 from dlseg.training.batches import batches
-from dlseg.training.distributed import share_statistics, team
+from dlseg.training.distributed import processes, share_statistics
 from dlseg.training.dropout import drawn_by_sample
-from dlseg.training.recipe import Recipe
-from dlseg.training.rules import check_crop
+from dlseg.training.recipe import Recipe, check_crop
 
 MOST_WORKERS = 8
 
 
-def refuse(net: Network, data: LabelledImages, recipe: Recipe, accumulate: int) -> ScoreGrid:
-    """The net's score grid; ValueError where net, data and recipe do not go together."""
+def check_fit(net: Network, data: LabelledImages, recipe: Recipe, accumulate: int) -> ScoreGrid:
+    """The network's score grid, where network, data and recipe go together.
+
+    Raises:
+        ValueError: they do not.
+    """
     if net.grid is None:
-        raise ValueError(f"net: {net.spec.variant} gives one answer an image; expected a labeller (deeplab…)")
+        got = f"{net.spec.variant}, which gives one answer an image"
+        raise ValueError(message("net", got, "a segmentation network (deeplab…)"))
     if net.spec.num_classes != data.num_classes:
-        raise ValueError(f"net: has {net.spec.num_classes} classes, expected the data's {data.num_classes}")
+        raise ValueError(f"net: got {net.spec.num_classes} classes, expected the data's {data.num_classes}")
     if recipe.label_offset not in (None, net.grid.offset):
         raise ValueError(
             f"label_offset: got {recipe.label_offset}, expected {net.grid.offset}, where the scores "
@@ -37,12 +42,12 @@ def refuse(net: Network, data: LabelledImages, recipe: Recipe, accumulate: int) 
     if not 1 <= accumulate <= recipe.batch:
         near = min(max(accumulate, 1), recipe.batch)
         raise ValueError(
-            f"accumulate: got {accumulate}, expected 1 to {recipe.batch} parts of a batch; nearest: {near}"
+            message("accumulate", accumulate, f"1 to {recipe.batch} parts of a batch", f"nearest: {near}")
         )
     if accumulate > 1 and recipe.batch_norm:
         raise ValueError(
-            "accumulate: got more than 1 with batch_norm, whose statistics need the whole batch at "
-            "once; switch one of them off"
+            "accumulate: got more than 1 with batch_norm, expected 1: its statistics need the whole batch at once; "
+            "switch one of them off"
         )
     return net.grid
 
@@ -50,7 +55,8 @@ def refuse(net: Network, data: LabelledImages, recipe: Recipe, accumulate: int) 
 def resolve(device: str | torch.device) -> torch.device:
     """A device by name; "auto" is this process's GPU, or the CPU where there is none.
 
-    Raises ValueError for a name of none, and for a device that this machine, or this torch, does not have.
+    Raises:
+        ValueError: a name of none, or a device that this machine, or this torch, does not have.
     """
     if str(device) != "auto":
         try:
@@ -85,7 +91,7 @@ def default_workers(device: torch.device, workers: int | None) -> int:
     """None: on a CPU 0, since the network keeps every core busy; beside a GPU, this process's part of the cores."""
     if workers is not None:
         return workers
-    return 0 if device.type == "cpu" else min(MOST_WORKERS, (os.cpu_count() or 1) // team().size)
+    return 0 if device.type == "cpu" else min(MOST_WORKERS, (os.cpu_count() or 1) // processes().size)
 
 
 def parameter_groups(net: Network, recipe: Recipe) -> list[dict[str, object]]:
@@ -107,7 +113,7 @@ def prepared(
 ) -> Iterator[Callable[[Sequence[int]], None]]:
     """For a while, `net` is as the recipe wants it; then it is plain again, where it was, also after an error.
 
-    Yields what must be told the numbers of the samples that the network is to see next.
+    Yields a function to call with the numbers of the samples that the network sees next: their dropout is theirs.
     """
     first = next(net.parameters())
     home = first.device, first.dtype
@@ -118,16 +124,16 @@ def prepared(
         _draw_classifier(net, recipe.classifier_std)
     if recipe.batch_norm:
         insert_batch_norm(net, next(batches(data, recipe))[0].to(device, number_type(recipe)))
-        if team().size > 1:
+        if processes().size > 1:
             share_statistics(net)
     try:
         with drawn_by_sample(net, recipe.dropout, recipe.seed) as layers:
 
-            def expect(numbers: Sequence[int]) -> None:
+            def set_numbers(numbers: Sequence[int]) -> None:
                 for layer in layers:
                     layer.numbers = numbers
 
-            yield expect
+            yield set_numbers
     finally:
         fold_batch_norm(net).eval()
         turn_channels(net, recipe)

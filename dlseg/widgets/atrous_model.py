@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dlseg.atrous import Window, atrous_conv2d, densify, insert_holes, shift_and_stitch
 from dlseg.atrous.conv import Method
 from dlseg.datasets.transforms import to_input
-from dlseg.networks.saved import open_weights
+from dlseg.networks import open_weights
 
 POOL_TAPS = 2  # of the paper's pool5, along an axis; at rate 2
 FILTERS = ("mean", "left less right", "upper less lower", "centre less surround")

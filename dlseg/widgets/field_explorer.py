@@ -18,8 +18,8 @@ from dlseg.figures import Chart, Still, field_marks, panels, table2_chart
 from dlseg.figures.fields import field_bar, framed, smoothed
 from dlseg.figures.tables import draw_fields, draw_parameters
 from dlseg.images import as_rgb
+from dlseg.networks.architectures import GeometryName
 from dlseg.networks.table2 import show
-from dlseg.networks.variants import GeometryName
 from dlseg.widgets.accessibility import explorer_box
 from dlseg.widgets.display import shown
 from dlseg.widgets.drawing import Drawing

@@ -14,12 +14,10 @@ from torch import nn
 
 from dlseg.atrous import Window
 from dlseg.datasets.transforms import to_input
-from dlseg.networks import Network, create, load_trunk
+from dlseg.networks import Network, create, load_trunk, open_weights
+from dlseg.networks.architectures import GeometryName, Spec
 from dlseg.networks.build import build_chain
-from dlseg.networks.network import Spec
-from dlseg.networks.saved import open_weights
 from dlseg.networks.table2 import ROWS, Row, table2
-from dlseg.networks.variants import GeometryName
 from dlseg.receptive_field import LayerCost, LayerField, cost, effective_field, receptive_field
 
 NETS = (*ROWS, "deeplab-alexnet")

@@ -12,7 +12,7 @@ from torch import nn
 
 from dlseg.atrous import densify
 from dlseg.datasets.transforms import to_input
-from dlseg.networks.saved import open_weights
+from dlseg.networks import open_weights
 from dlseg.receptive_field import receptive_field
 
 VOID = 255

@@ -16,8 +16,7 @@ from dlseg.datasets import Dataset, Sample, load
 from dlseg.datasets.protocols import InMemory, LabelledImages
 from dlseg.figures import Chart, Still, panels
 from dlseg.figures.curves import SMOOTH, draw_loss, draw_score
-from dlseg.networks import Network, create, load_trunk
-from dlseg.networks.saved import open_weights
+from dlseg.networks import Network, create, load_trunk, open_weights
 from dlseg.training import Recipe
 from dlseg.widgets.accessibility import explorer_box
 from dlseg.widgets.chart import Chart as Graph
@@ -249,7 +248,7 @@ def _data(name: str | Path) -> tuple[LabelledImages, Dataset]:
 
 
 def _labeller(classes: int, seed: int, shapes: bool) -> Network:
-    """LargeFOV, an eighth as wide; for shapes, poured from their classifier, as the paper pours VGG-16."""
+    """LargeFOV, an eighth as wide; for shapes, begun from their classifier, as the paper begins from VGG-16."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = create("deeplab-largefov", classes, 1 / 8)

@@ -16,7 +16,7 @@ from dlseg.datasets.protocols import LabelledImages
 from dlseg.evaluation import ConfusionMatrix
 from dlseg.networks import Network
 from dlseg.predict import predict
-from dlseg.training import Recipe, Step, train
+from dlseg.training import Recipe, TrainingStep, train
 
 READY, RUNNING, PAUSED, ENDING = "ready", "running", "paused", "ending"
 STOPPED, FINISHED, FAILED = "stopped", "finished", "failed"
@@ -115,7 +115,7 @@ class Trainer:
     def _clear(self) -> None:
         self._checkpoint.unlink(missing_ok=True)
         self.net = self._make()
-        self.steps: tuple[Step, ...] = ()
+        self.steps: tuple[TrainingStep, ...] = ()
         self.snapshots: tuple[Snapshot, ...] = (self._look(0),)
         self.status, self.error = READY, ""
 
@@ -147,7 +147,7 @@ class Trainer:
             self._say(status)
         self.changed()
 
-    def _after(self, step: Step) -> None:
+    def _after(self, step: TrainingStep) -> None:
         # a run that was taken up again goes over some iterations once more
         self.steps = (*(old for old in self.steps if old.iteration < step.iteration), step)
         if step.iteration % self.every == 0 or step.iteration == step.iterations:

@@ -89,12 +89,15 @@ def test_inputs_stay_as_they_were() -> None:
 @pytest.mark.parametrize(
     "change, words",
     [
-        ({"rate": 0}, "rate must be a whole number of at least 1; got 0"),
-        ({"stride": 0}, "stride must be a whole number of at least 1; got 0"),
-        ({"padding": -1}, "padding must be a whole number of at least 0; got -1"),
-        ({"x": torch.zeros(1, 3, 8, 8)}, r"same I; got \(1, 3, 8, 8\) and \(4, 2, 3, 3\)"),
-        ({"bias": torch.zeros(3)}, r"bias must be \(4,\), one per filter; got \(3,\)"),
-        ({"rate": 4}, r"x of 8×8 with padding 0 is smaller than the filter, which covers 9×9 at rate 4"),
+        ({"rate": 0}, "rate: got 0, expected a whole number >= 1"),
+        ({"stride": 0}, "stride: got 0, expected a whole number >= 1"),
+        ({"padding": -1}, "padding: got -1, expected a whole number >= 0"),
+        (
+            {"x": torch.zeros(1, 3, 8, 8)},
+            r"x, weight: got \(1, 3, 8, 8\) and \(4, 2, 3, 3\), expected .* with the same I",
+        ),
+        ({"bias": torch.zeros(3)}, r"bias: got \(3,\), expected \(4,\), one number per filter"),
+        ({"rate": 4}, "x: got 8×8 cells with padding 0, expected no less than the filter covers at rate 4, 9×9"),
     ],
 )
 def test_mistakes_are_named(change: dict, words: str) -> None:
@@ -105,9 +108,9 @@ def test_mistakes_are_named(change: dict, words: str) -> None:
 
 
 def test_holes_of_nothing_are_refused() -> None:
-    with pytest.raises(ValueError, match="rate must be"):
+    with pytest.raises(ValueError, match="rate: got "):
         insert_holes(torch.zeros(1, 1, 3, 3), 0)
-    with pytest.raises(ValueError, match=r"k at least 1; got shape \(1, 1, 0, 3\)"):
+    with pytest.raises(ValueError, match=r"weight: got shape \(1, 1, 0, 3\), expected \(O, I, k, k\) with k >= 1"):
         insert_holes(torch.zeros(1, 1, 0, 3), 2)
 
 

@@ -191,12 +191,16 @@ def test_a_layer_used_twice_counts_twice() -> None:
 @pytest.mark.parametrize(
     "layers, stride, words",
     [
-        ([nn.Conv2d(3, 3, 3, 2)], 3, "output_stride must divide the network's stride 2×2; got 3"),
-        ([nn.Conv2d(3, 3, 3, 2)], 0, "output_stride must be a whole number of at least 1; got 0"),
+        ([nn.Conv2d(3, 3, 3, 2)], 3, "output_stride: got 3, expected a divisor of the network's stride, 2×2"),
+        ([nn.Conv2d(3, 3, 3, 2)], 0, "output_stride: got 0, expected a whole number >= 1"),
         ([nn.MaxPool2d(2, ceil_mode=True)], 1, "cannot make 0 dense: ceil_mode"),
         ([nn.MaxPool2d(2, return_indices=True)], 1, "cannot make 0 dense: return_indices"),
         ([nn.MaxPool2d(2), nn.Conv2d(3, 3, 3, padding=1, padding_mode="reflect")], 1, "1 dense: padding_mode"),
-        ([nn.MaxPool2d(2), nn.Conv2d(3, 3, 2, padding="same")], 1, "padding='same' of .* is lopsided"),
+        (
+            [nn.MaxPool2d(2), nn.Conv2d(3, 3, 2, padding="same")],
+            1,
+            "padding='same' of .* pads one side more than the other",
+        ),
         ([nn.Flatten(), nn.Linear(3, 3)], 1, r"0 \(Flatten\) is neither .* convolutionalize"),
         ([nn.Upsample(scale_factor=2)], 1, r"0 \(Upsample\) is neither"),
     ],
@@ -219,7 +223,9 @@ def test_only_chains() -> None:
 
 def test_a_random_truth_is_refused() -> None:
     net = nn.Sequential(nn.MaxPool2d(2), nn.Dropout())
-    with pytest.raises(ValueError, match="net must be in eval mode: 1 would differ"):
+    with pytest.raises(
+        ValueError, match=r"net: got 1 in training mode, expected evaluation mode, .*: 1 would differ"
+    ):
         shift_and_stitch(net, torch.randn(1, 2, 8, 8), 1)
 
 

@@ -34,8 +34,8 @@ def test_blind_windows_are_those_without_a_cell(
     assert window.blind((size, 1), (shift, 0)) == blind
 
 
-def test_lopsided_same_padding_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"padding='same' of .* is lopsided"):
+def test_same_padding_of_two_sizes_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"padding='same' of .* pads one side more"):
         Window.of(nn.Conv2d(1, 1, 2, padding="same"))
 
 

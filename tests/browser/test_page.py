@@ -85,8 +85,8 @@ def tune(files: dict[str, np.ndarray], tmp_path: Path, repo: Path) -> Iterator[t
 
 def _address(process: subprocess.Popen[bytes], said: Path) -> str:
     end = time.monotonic() + WAIT
-    while not (found := re.search(r"http://\S+", said.read_text())):
-        assert process.poll() is None and time.monotonic() < end, said.read_text()
+    while not (found := re.search(r"http://\S+", said.read_text(encoding="utf-8"))):
+        assert process.poll() is None and time.monotonic() < end, said.read_text(encoding="utf-8")
         time.sleep(0.05)
     return found[0]
 
@@ -120,7 +120,9 @@ def test_a_page_with_a_slider_that_moves_the_picture(
     slider.drag(120)
     after.changed_from(off)
     opened = Path((tmp_path / "opened.txt").read_text().strip().removeprefix("file://"))
-    assert address in opened.read_text(), "the user's browser was sent there, by a file only the user reads"
+    assert address in opened.read_text(encoding="utf-8"), (
+        "the user's browser was sent there, by a file only the user reads"
+    )
     assert opened.parent.stat().st_mode & 0o077 == 0
     assert all(url.startswith(("http://127.0.0.1:", "data:", "blob:")) for url in asked), asked
 

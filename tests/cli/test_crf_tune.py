@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from dlseg.cli import main
-from dlseg.cli.crf_tune import read_scores
+from dlseg.predict.score_files import read_scores
 from dlseg.widgets import standalone_page
 from dlseg.widgets.subject import SCRIBBLE_NAMES
 

@@ -155,7 +155,7 @@ def test_check_takes_the_number_of_classes(tmp_path: Path) -> None:
     shapes.make(tmp_path / "set", train=8, val=2, jobs=1, progress=False)
     assert dlseg("check", tmp_path / "set", "--classes", "2").exit_code == 1
     assert dlseg("check", tmp_path / "set", "--classes", "300").stderr.startswith(
-        "Error: num_classes: expected 2 to 255"
+        "Error: num_classes: got 300, expected a whole number from 2 to 255"
     )
 
 

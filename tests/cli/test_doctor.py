@@ -51,7 +51,7 @@ def test_an_optional_one_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_missing_data_and_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
-    monkeypatch.setattr("dlseg.networks.saved.WEIGHTS", tmp_path)
+    monkeypatch.setattr("dlseg.networks.weights.WEIGHTS", tmp_path)
     assert not doctor.weights().ok and "no file" in doctor.weights().detail
     monkeypatch.setattr("dlseg.datasets.load", lambda *_: (_ for _ in ()).throw(FileNotFoundError("gone")))
     assert doctor.data() == doctor.Finding("data", False, "gone", cure="dlseg data make shapes")

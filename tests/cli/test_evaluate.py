@@ -14,7 +14,7 @@ from PIL import Image
 from dlseg.cli import main
 from dlseg.datasets import load, voc
 from dlseg.networks import create, save_weights
-from dlseg.scoring import evaluate, export_results, score_results
+from dlseg.predict.evaluate import evaluate, export_results, score_results
 
 
 def run(*arguments: object) -> Result:
@@ -44,7 +44,7 @@ def test_missing_results_are_an_error(small_set: Callable[[int], Path], tmp_path
         score_results(tmp_path, data)
     path = tmp_path / f"{data.names[0]}.png"
     voc.write_indices(np.zeros((5, 7), np.uint8), path)
-    with pytest.raises(ValueError, match="is 7×5 pixels, should be 128×128"):
+    with pytest.raises(ValueError, match="got 7×5 pixels, expected 128×128"):
         score_results(tmp_path, data)
     voc.write_indices(np.full((128, 128), 13, np.uint8), path)
     with pytest.raises(ValueError, match=rf"{data.names[0]}.png: got the values \[13\], expected a class from 0"):
@@ -95,3 +95,10 @@ def test_bands_that_stay_empty_are_explained(small_set: Callable[[int], Path]) -
     told = run("--data", root, "--json")
     assert told.exit_code == 0 and words in told.stderr
     assert json.loads(told.stdout)["void_share"] == 0
+    assert set(json.loads(told.stdout)["trimap_mean_iou"].values()) == {None}
+    told = run("--data", root, "--json", "--band", "edges")
+    assert told.exit_code == 0 and words not in told.stderr
+    found = json.loads(told.stdout)
+    assert found["band"] == "edges" and all(0 < share < 1 for share in found["trimap_mean_iou"].values())
+    told = run("--data", root, "--trimap", "--band", "edges")
+    assert told.exit_code == 0 and "within 40 px" in told.stdout and "paper" not in told.stdout

@@ -11,8 +11,7 @@ from click.testing import CliRunner, Result
 from dlseg.cli import main
 from dlseg.cli.train import start_network
 from dlseg.datasets import load
-from dlseg.networks import create, load_trunk, save_weights
-from dlseg.networks.saved import open_weights
+from dlseg.networks import create, load_trunk, open_weights, save_weights
 from dlseg.training import Recipe, train
 
 WIDTH = 1 / 16

@@ -2,7 +2,7 @@
 
 import nbformat
 
-from dlseg.course.book import VIEW, still
+from dlseg.course.book import VIEW, still, studio_of_the_course
 
 
 def test_a_progress_bar_is_its_last_line() -> None:
@@ -15,3 +15,9 @@ def test_a_progress_bar_is_its_last_line() -> None:
     first, second, third = notebook.cells[1].outputs
     assert first["text"] == "100%|###| 2/2\ndone\n" and third["text"] == "later\n"
     assert second["data"] == {"image/png": "x"}
+
+
+def test_the_book_has_a_studio_that_moves() -> None:
+    page = studio_of_the_course()
+    assert "startStudio(" in page and '"truth": "' in page
+    assert len(page) < 1_500_000  # bytes beyond the book's own pages

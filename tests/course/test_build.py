@@ -200,9 +200,9 @@ def test_the_teachers_folder(course: Path, tmp_path: Path) -> None:
 
 def with_cells(change: Callable[[list], object]) -> Callable[[Path], object]:
     def mutate(path: Path) -> None:
-        notebook = json.loads(path.read_text())
+        notebook = json.loads(path.read_text(encoding="utf-8"))
         change(notebook["cells"])
-        path.write_text(json.dumps(notebook, indent=1) + "\n")
+        path.write_text(json.dumps(notebook, indent=1) + "\n", encoding="utf-8")
 
     return mutate
 

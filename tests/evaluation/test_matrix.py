@@ -49,15 +49,15 @@ def test_three_conventions_by_hand() -> None:
 def test_void_in_the_prediction_is_an_error_but_not_under_void_truth() -> None:
     m = ConfusionMatrix(3)
     m.update(np.array([255]), np.array([255]))
-    with pytest.raises(ValueError, match="prediction: label 255, expected 0 … 2"):
+    with pytest.raises(ValueError, match="prediction: got label 255, expected 0 … 2"):
         m.update(np.array([255]), np.array([0]))
-    with pytest.raises(ValueError, match="truth: label 7"):
+    with pytest.raises(ValueError, match="truth: got label 7"):
         m.update(np.array([0]), np.array([7]))
     assert m.counts.sum() == 0
 
 
 def test_shape_and_arguments_are_named() -> None:
-    with pytest.raises(ValueError, match=r"prediction: shape \(2, 3\), expected the truth's \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"prediction: got shape \(2, 3\), expected the truth's \(3, 2\)"):
         ConfusionMatrix(3).update(np.zeros((2, 3), int), np.zeros((3, 2), int))
     with pytest.raises(ValueError, match="num_classes: got 0"):
         ConfusionMatrix(0)
@@ -81,6 +81,34 @@ def test_band_equals_dilation_by_a_square(truth: np.ndarray, width: int) -> None
     void = truth == 255
     square = np.ones((2 * width + 1, 2 * width + 1), bool)
     assert np.array_equal(trimap_band(truth, width), binary_dilation(void, square) & ~void)
+
+
+@settings(max_examples=50)
+@given(small_truths, st.integers(1, 6))
+def test_band_round_edges_by_the_slow_definition(truth: np.ndarray, width: int) -> None:
+    """A set without void rings: within `width` of a pair of neighbours of two classes, counted from 1 beside it."""
+    slow = np.zeros(truth.shape, bool)
+    places = [(int(y), int(x)) for y, x in np.argwhere(truth != 255)]
+    edge = [
+        (y, x)
+        for y, x in places
+        if any(truth[v, u] != truth[y, x] for v, u in places if max(abs(v - y), abs(u - x)) == 1)
+    ]
+    for y, x in places:
+        slow[y, x] = any(max(abs(v - y), abs(u - x)) < width for v, u in edge)
+    assert np.array_equal(trimap_band(truth, width, "edges"), slow)
+
+
+@pytest.mark.usefixtures("as_users_see_it")
+def test_the_curve_round_edges() -> None:
+    truth = np.array([[0, 0, 0, 1, 1, 1]])
+    assert np.isnan(trimap_curve([truth], [truth], (1,), 2)[1])  # no void, no band
+    assert trimap_curve([np.array([[0, 0, 1, 1, 1, 1]])], [truth], (1, 3), 2, around="edges") == {
+        1: 0.25,
+        3: pytest.approx((2 / 3 + 3 / 4) / 2),
+    }
+    with pytest.raises(ValueError, match="around: got 'edge', expected 'void' or 'edges'"):
+        trimap_band(truth, 1, "edge")
 
 
 def test_real_labels(samples: Path) -> None:

@@ -15,7 +15,7 @@ COLUMNS = {"network": {"mean IoU": 0.62251, "a & b": None}, "with CRF": {"mean I
 
 def test_text_and_markdown() -> None:
     assert render(COLUMNS) == (
-        "per cent    network  with CRF\nmean IoU       62.3      67.6\na & b             –         –"
+        "per cent  network  with CRF\nmean IoU     62.3      67.6\na & b           –         –"
     )
     assert render(COLUMNS, "markdown", 2).splitlines() == [
         "| per cent | network | with CRF |",
@@ -42,7 +42,7 @@ def test_a_latex_row_each() -> None:
 
 @pytest.mark.usefixtures("as_users_see_it")
 def test_what_cannot_be_rendered() -> None:
-    with pytest.raises(ValueError, match="format: got 'html', expected one of text, markdown, csv, json, latex"):
+    with pytest.raises(ValueError, match="format: got 'html', expected one of text, markdown, csv, latex, json"):
         render(COLUMNS, "html")
     for form in FORMATS:
         with pytest.raises(ValueError, match="expected the same measures in each"):

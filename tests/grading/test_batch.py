@@ -133,7 +133,7 @@ def test_a_cluster_grades(folder: Path, repo: Path, cluster: Path) -> None:
 
     with Client(scheduler_file=str(cluster)) as client:
         client.wait_for_workers(2, timeout=60)
-        address = json.loads(cluster.read_text())["address"]
+        address = json.loads(cluster.read_text(encoding="utf-8"))["address"]
         words = [*command(folder), "--scheduler", address]
         said = subprocess.run(words, env=environment(repo), capture_output=True, text=True, timeout=240, check=True)
         check_all(folder)
@@ -167,7 +167,7 @@ def test_after_every_exercise_there_is_a_whole_document(folder: Path, monkeypatc
     def spy(path: Path, text: str) -> None:
         real(path, text)
         if path.name == "s01.json":
-            seen.append(json.loads(path.read_text()))
+            seen.append(json.loads(path.read_text(encoding="utf-8")))
 
     monkeypatch.setattr(batch.result, "write", spy)
     list(batch.grade_all(batch.prepare(folder / "out", folder / "tests"), [folder / "in" / "s01.py"]))

@@ -93,7 +93,7 @@ def test_names_that_no_file_can_have(folder: Path) -> None:
     long, twin = "x" * 250, "x" * 249 + "y"
     for name in (long, twin):
         (folder / "in" / f"{name}.py").write_text(RIGHT)
-    with open(os.fsencode(folder / "in") + b"/caf\xe9.py", "w") as file:  # noqa: PTH123
+    with open(os.fsencode(folder / "in") + b"/caf\xe9.py", "w", encoding="utf-8") as file:  # noqa: PTH123
         file.write(RIGHT)
     (folder / "in" / "\x1b[31mred\x07.py").write_text(RIGHT)
     found = grade(folder, "json", "csv", "html", "classroom", "gradescope")
@@ -504,7 +504,7 @@ def test_no_name_is_a_formula(name: str) -> None:
 @pytest.mark.parametrize("name", ["\x1b]0;title\x07x", "\x1b[2J", "a\rb", "a\u202eb", "\x9b31m", "\udcff"])
 def test_no_name_moves_the_terminal(name: str, folder: Path) -> None:
     assert safe_name(name).isprintable()
-    with open(os.fsencode(folder / "in" / "n") + os.fsencode(name) + b".py", "w") as file:  # noqa: PTH123
+    with open(os.fsencode(folder / "in" / "n") + os.fsencode(name) + b".py", "w", encoding="utf-8") as file:  # noqa: PTH123
         file.write(RIGHT)
     said = CliRunner().invoke(
         main,

@@ -12,9 +12,8 @@ from PIL import Image
 
 from dlseg.cli import main
 from dlseg.cli.train import start_network
-from dlseg.networks import create
+from dlseg.networks import create, open_weights
 from dlseg.networks.caffe import read_blobs
-from dlseg.networks.saved import open_weights
 
 WIDTH = 1 / 16
 Blob = Callable[[np.ndarray], bytes]
@@ -135,21 +134,21 @@ def test_the_released_start_of_a_training(tmp_path: Path) -> None:
     net = trained()
     path = tmp_path / "vgg16_20M.caffemodel"
     path.write_bytes(caffemodel(net, "layers", without=("fc8",)))
-    poured, words = start_network("deeplab-largefov", ["a", "b"], WIDTH, "release", str(path))
-    assert words.endswith("fc6, fc7; new fc8") and torch.equal(poured.conv1_1.weight, net.conv1_1.weight)
+    begun, words = start_network("deeplab-largefov", ["a", "b"], WIDTH, "release", str(path))
+    assert words.endswith("fc6, fc7; new fc8") and torch.equal(begun.conv1_1.weight, net.conv1_1.weight)
     with pytest.raises(ValueError, match=r"vgg16_20M.caffemodel has no classifier fc8 .*\(as --init these weights"):
         open_weights(path)
 
 
 def test_vgg16_as_its_authors_gave_it_out(tmp_path: Path) -> None:
-    """Fully connected layers of the old shape (1, 1, O, I): poured in as the paper did, fc6 decimated."""
+    """Fully connected layers of the old shape (1, 1, O, I): begun in as the paper did, fc6 decimated."""
     vgg = create("vgg16", 9, 1 / 64)
     (tmp_path / "VGG_ILSVRC_16_layers.caffemodel").write_bytes(caffemodel(vgg, "layers", fc8="fc8"))
     path = str(tmp_path / "VGG_ILSVRC_16_layers.caffemodel")
-    poured, words = start_network("deeplab-largefov", ["a", "b"], 1 / 64, "release", path)
+    begun, words = start_network("deeplab-largefov", ["a", "b"], 1 / 64, "release", path)
     whole = vgg.fc6.weight.reshape(64, 8, 7, 7)
-    assert torch.equal(poured.fc6.weight, whole[::4, :, ::3, ::3]) and words.endswith("new fc8")
-    assert torch.equal(poured.conv1_1.weight, vgg.conv1_1.weight)
+    assert torch.equal(begun.fc6.weight, whole[::4, :, ::3, ::3]) and words.endswith("new fc8")
+    assert torch.equal(begun.conv1_1.weight, vgg.conv1_1.weight)
 
 
 def test_the_command(tmp_path: Path) -> None:

@@ -61,5 +61,5 @@ def test_vgg16_pours_in_whole() -> None:
 
 
 def test_no_pixels_are_refused() -> None:
-    with pytest.raises(ValueError, match="at least one pixel; got 0×5"):
+    with pytest.raises(ValueError, match="image: got 0×5 pixels, expected at least one"):
         create("fcn-8s", width=1 / 64)(torch.zeros(1, 3, 0, 5))

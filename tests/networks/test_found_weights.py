@@ -13,8 +13,7 @@ from torch import Tensor
 from dlseg.cli import main
 from dlseg.cli.train import start_network
 from dlseg.datasets import load
-from dlseg.networks import create
-from dlseg.networks.saved import open_weights
+from dlseg.networks import create, open_weights
 from dlseg.training import Recipe, train
 
 WIDTH = 1 / 16
@@ -76,8 +75,8 @@ def test_blobs_without_a_classifier(tmp_path: Path) -> None:
         if not key.startswith("fc8")
     }
     np.savez(tmp_path / "net.npz", **blobs)
-    poured, words = start_network("deeplab-largefov", ["a", "b"], WIDTH, "paper", str(tmp_path / "net.npz"))
-    assert torch.equal(poured.fc7.weight, net.fc7.weight) and words.endswith("fc7; new fc8")
+    begun, words = start_network("deeplab-largefov", ["a", "b"], WIDTH, "paper", str(tmp_path / "net.npz"))
+    assert torch.equal(begun.fc7.weight, net.fc7.weight) and words.endswith("fc7; new fc8")
 
 
 @pytest.mark.parametrize("prefix", ["features.", "", "module.features."])
@@ -100,9 +99,9 @@ def test_the_features_of_a_public_vgg(prefix: str, tmp_path: Path) -> None:
     state = {f"{prefix}{i}.weight": torch.full((1,), 0.01 * i).expand(o, c, 3, 3) for i, (o, c) in sizes.items()}
     state |= {f"{prefix}{i}.bias": torch.zeros(1).expand(o) for i, (o, _) in sizes.items()}
     torch.save(state, tmp_path / "vgg16.pth")
-    poured, words = start_network("deeplab-largefov", ["a", "b"], 1.0, "paper", str(tmp_path / "vgg16.pth"))
+    begun, words = start_network("deeplab-largefov", ["a", "b"], 1.0, "paper", str(tmp_path / "vgg16.pth"))
     assert words.endswith("conv5_3; new fc6, fc7, fc8")
-    assert float(poured.conv5_3.weight.detach().mean()) == pytest.approx(0.28)
+    assert float(begun.conv5_3.weight.detach().mean()) == pytest.approx(0.28)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +130,7 @@ def test_what_cannot_label_says_so(tmp_path: Path) -> None:
         "resnet.pth has no conv1_1.weight, fc6.weight, fc8.weight; got layer1.weight, layer2.weight, …; "
         "expected a network of dlseg or of DeepLab's release"
     )
-    whole = "got 'imagenet', a classifier of whole images, expected a trained labeller"
+    whole = "got 'imagenet', a classifier of whole images, expected a trained segmentation network"
     for weights, message in (("imagenet", whole), (tmp_path / "resnet.pth", unknown)):
         told = CliRunner().invoke(main, ["evaluate", "--weights", str(weights)])
         assert told.exit_code == 1 and message in told.output, told.output

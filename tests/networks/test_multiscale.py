@@ -38,13 +38,13 @@ def test_adding_scores_is_one_classifier_over_joined_features(geometry: str) -> 
 
 
 def test_main_is_the_network_it_was() -> None:
-    labeller = create("deeplab-largefov", 5, width=1 / 16).eval()
+    plain = create("deeplab-largefov", 5, width=1 / 16).eval()
     net = create("deeplab-msc-largefov", 5, width=1 / 16).eval()
-    assert all(name.startswith(("branches.", "scores.")) for name in load_trunk(net, labeller).new)
+    assert all(name.startswith(("branches.", "scores.")) for name in load_trunk(net, plain).new)
     for head in net.scores.parameters():
         torch.nn.init.zeros_(head)
     image = torch.randn(1, 3, 50, 58)
-    assert torch.equal(net(image), labeller(image))
+    assert torch.equal(net(image), plain(image))
 
 
 def test_only_the_branches_learn() -> None:

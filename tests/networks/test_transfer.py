@@ -1,4 +1,4 @@
-"""Fully connected → convolution, decimation, and the paper's way from a classifier to a labeller."""
+"""Fully connected → convolution, decimation, and the paper's way from a classifier to a segmentation network."""
 
 from collections import OrderedDict
 
@@ -90,7 +90,7 @@ def test_which_taps_decimation_keeps(taps: int, kept: int, which: list[int]) -> 
 
 @pytest.mark.parametrize("kept", [0, 8])
 def test_more_than_there_are_cannot_be_kept(kept: int) -> None:
-    with pytest.raises(ValueError, match=f"can keep 1 to 7 of 7; got {kept}"):
+    with pytest.raises(ValueError, match=f"kept: got {kept}, expected a whole number from 1 to 7"):
         decimation(7, kept)
 
 
@@ -120,12 +120,12 @@ def test_decimation_keeps_every_fourth_channel() -> None:
 def test_the_papers_initialisation() -> None:
     """vgg16 → convolutions → 3×3×1024 → LargeFOV with 21 new classes, all but fc8 taken over."""
     conv = convolutionalize(create("vgg16", 1000, width=1 / 64))
-    labeller = create("deeplab-largefov", width=1 / 64)
-    before = labeller.fc8.weight.clone()
-    done = load_trunk(labeller, decimate(conv, 3, 16))
+    net = create("deeplab-largefov", width=1 / 64)
+    before = net.fc8.weight.clone()
+    done = load_trunk(net, decimate(conv, 3, 16))
     assert done.new == ("fc8",)
-    assert torch.equal(labeller.fc6.weight, conv.fc6.weight[::4, :, ::3, ::3])
-    assert torch.equal(labeller.fc8.weight, before)
+    assert torch.equal(net.fc6.weight, conv.fc6.weight[::4, :, ::3, ::3])
+    assert torch.equal(net.fc8.weight, before)
 
 
 def test_a_linear_layer_that_saw_no_square_map() -> None:

@@ -108,7 +108,7 @@ def test_only_the_exercises_say_not_attempted(executed: Ran) -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_cells_are_short_and_name_no_place(path: Path) -> None:
-    cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
     lengths = sorted(len(cell["source"]) for cell in cells)
     assert lengths[len(lengths) // 2] <= 12 and lengths[-1] <= 20
     text = "".join(line for cell in cells for line in cell["source"])
@@ -118,7 +118,7 @@ def test_cells_are_short_and_name_no_place(path: Path) -> None:
 @pytest.mark.parametrize("path", NOTEBOOKS[1:], ids=lambda path: path.stem)
 def test_a_lesson_has_all_its_parts(path: Path) -> None:
     """Opening, paper and release side by side, an explorer, what to remember, the standing, the way on."""
-    cells = json.loads(path.read_text())["cells"]
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     words = "".join(line for c in cells for line in c["source"] if c["cell_type"] == "markdown")
     code = "".join(line for c in cells for line in c["source"] if c["cell_type"] == "code")
     for part in ("**Paper says / release does.**", "## Remember", "section"):

@@ -43,7 +43,7 @@ def test_activations() -> None:
 
 def test_mistakes_are_named() -> None:
     net = create("deeplab-largefov", width=1 / 64)
-    with pytest.raises(ValueError, match=r"input_size must be \(height, width\) in pixels; got \(0, 9\)"):
+    with pytest.raises(ValueError, match=r"input_size: got \(0, 9\), expected \(height, width\) in pixels"):
         cost(net, (0, 9))
     with pytest.raises(ValueError, match="1×1 is too small"):
         cost(net, (1, 1))

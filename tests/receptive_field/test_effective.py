@@ -90,12 +90,12 @@ def test_modes_and_gradients_stay() -> None:
 
 @pytest.mark.parametrize("unit", [(99, 0), (0,), (9, 0, 0), (0, 0, 0, 0)])
 def test_units_outside_are_named(unit: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"unit must lie in the scores \(3, 9, 9\).*got"):
+    with pytest.raises(ValueError, match=r"unit: got .*, expected \(row, column\) or .* in the scores \(3, 9, 9\)"):
         effective_field(create("deeplab-largefov", 3, width=1 / 64), torch.ones(3, 66, 66), unit)
 
 
 def test_one_image_only() -> None:
-    with pytest.raises(ValueError, match=r"one image .* got \(2, 3, 9, 9\)"):
+    with pytest.raises(ValueError, match=r"image: got \(2, 3, 9, 9\), expected one image"):
         effective_field(create("deeplab-largefov", width=1 / 64), torch.ones(2, 3, 9, 9), (0, 0))
 
 

@@ -29,7 +29,7 @@ def layer(net: nn.Module, name: str) -> LayerField:
     ],
 )
 def test_the_papers_fields(name: str, geometry: str, size: int, centre: float) -> None:
-    """Every map of a labeller is centred where its grid says, but for half a pixel in the paper's geometry."""
+    """Every map is centred where its network's grid says, but for half a pixel in the paper's geometry."""
     net = create(name, width=1 / 64, geometry=geometry)
     fc8 = receptive_field(net)[-1]
     assert (fc8.name, fc8.size, fc8.stride, fc8.centre) == ("fc8", (size,) * 2, (8, 8), (centre,) * 2)
@@ -115,6 +115,13 @@ def test_dropout_identity_and_a_dilated_centre() -> None:
     assert fields["wide"].size == (27, 27)
 
 
+def test_beside_a_resized_map_lies_padding() -> None:
+    """The transposed convolution's first cell looks at the cell before the map too, which shows no pixel 0."""
+    net = nn.Sequential(nn.Upsample(size=(2, 17), mode="bilinear"), nn.ConvTranspose2d(1, 1, (2, 1)))
+    field = receptive_field(net, image=(12, 12))[-1]
+    assert (field.size[0], field.box(0, 0)[0], field.box(1, 0)) == (8, -4, (2, 0, 9, 0))
+
+
 def test_axes_are_told_apart() -> None:
     net = nn.Sequential(nn.Conv2d(1, 1, (3, 5), (2, 1), (0, 2)), nn.MaxPool2d((1, 2), (1, 3)))
     field = receptive_field(net)[-1]
@@ -183,7 +190,7 @@ def linear_chains(draw: st.DrawFn) -> nn.Sequential:
     return net
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(linear_chains(), st.tuples(st.integers(12, 40), st.integers(12, 40)), st.data())
 def test_gradients_lie_inside_and_reach_the_edges(
     net: nn.Sequential, size: tuple[int, int], data: st.DataObject

@@ -11,10 +11,9 @@ import torch
 from click.testing import CliRunner
 
 from dlseg.cli import main
-from dlseg.networks.saved import open_weights
+from dlseg.networks import open_weights
 from dlseg.training import Recipe
-from dlseg.training.ablation import Plan, Result, ablate
-from dlseg.training.ablation_table import table1
+from dlseg.training.ablation import Plan, Result, ablate, table1
 
 RECIPE = Recipe(crop=66, batch=2, iterations=2, lr=0.01, batch_norm=True)
 
@@ -81,11 +80,11 @@ def test_plan_json_both_ways() -> None:
     for one in (Plan(), Plan.small(), Plan(crf=None, seeds=(3, 4))):
         assert Plan.from_json(one.to_json()) == one
     for text, message in [
-        ('{"variant": ["deeplab"]}', "plan: unknown variant; .*; nearest: variants"),
+        ('{"variant": ["deeplab"]}', "plan: unknown variant, expected .*; nearest: variants"),
         ('{"variants": ["deeplab-8x8"]}', "variants: got 'deeplab-8x8', expected .*; nearest: deeplab-"),
-        ('{"variants": []}', "expected at least one"),
-        ('{"images": 0}', "images: got 0, expected 1 or more"),
-        ('{"pour": "fc"}', "pour: got 'fc'"),
+        ('{"variants": []}', "variants: got none, expected at least one"),
+        ('{"images": 0}', "images: got 0, expected a whole number >= 1"),
+        ('{"copy": "fc"}', "copy: got 'fc', expected 'conv' or 'all'"),
         ('{"recipe": {"lr": -1}}', "lr: got -1, expected more than 0; nearest: 1"),
     ]:
         with pytest.raises(ValueError, match=message):

@@ -7,15 +7,15 @@ import torch
 
 from dlseg.datasets.transforms import crop_and_mirror, pad_to, to_input
 from dlseg.training import Recipe
-from dlseg.training.batches import Samples, batches
-from dlseg.training.distributed import Team
+from dlseg.training.batches import TrainingSamples, batches
+from dlseg.training.distributed import Processes
 
 RECIPE = Recipe(crop=42, batch=4, iterations=30)
 
 
 def test_samples_can_be_taken_up_anywhere(colours: object) -> None:
     def some(first: int, count: int) -> list[torch.Tensor]:
-        samples = Samples(colours, RECIPE)
+        samples = TrainingSamples(colours, RECIPE)
         return [samples.make(k)[0] for k in range(first, first + count)]
 
     whole = some(0, 13)  # more than two rounds of the five images
@@ -26,7 +26,7 @@ def test_samples_can_be_taken_up_anywhere(colours: object) -> None:
 
 
 def test_each_image_comes_once_an_epoch(colours: object) -> None:
-    samples = Samples(colours, replace(RECIPE, mirror=False))
+    samples = TrainingSamples(colours, replace(RECIPE, mirror=False))
     darkest = [int((samples.make(k)[0][0].min() + 122.675).round()) for k in range(10)]
     assert sorted(darkest[:5]) == sorted(darkest[5:]) == [30, 35, 40, 45, 50]
 
@@ -36,7 +36,7 @@ def test_processes_share_every_batch_without_overlap(colours: object) -> None:
     alone = [images for images, _ in batches(colours, replace(RECIPE, batch=5, iterations=3))]
     for size in (2, 3, 5):
         shares = [
-            batches(colours, replace(RECIPE, batch=5, iterations=3), share=Team(rank, size).share(5))
+            batches(colours, replace(RECIPE, batch=5, iterations=3), share=Processes(rank, size).share(5))
             for rank in range(size)
         ]
         for whole, parts in zip(alone, zip(*shares, strict=True), strict=True):

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from dlseg.networks import create
-from dlseg.training import Recipe, Step, StopTraining, train
+from dlseg.training import Recipe, StopTraining, TrainingStep, train
 from dlseg.training.callbacks import EarlyStop, JsonLog, ProgressBar, read_log
 
 RECIPE = Recipe(crop=42, batch=4, iterations=30, lr=2e-3, schedule="poly")
 
 
-def step(iteration: int, loss: float = 1.0) -> Step:
-    return Step(iteration, 100, loss, 1.0)
+def step(iteration: int, loss: float = 1.0) -> TrainingStep:
+    return TrainingStep(iteration, 100, loss, 1.0)
 
 
 def net() -> torch.nn.Module:
@@ -25,7 +25,7 @@ def net() -> torch.nn.Module:
 
 
 def test_a_line_for_each_iteration(tmp_path: Path, colours: object) -> None:
-    steps: list[Step] = []
+    steps: list[TrainingStep] = []
     train(net(), colours, replace(RECIPE, iterations=3), [JsonLog(tmp_path / "new" / "log"), steps.append])
     lines = [json.loads(line) for line in (tmp_path / "new" / "log").read_text().splitlines()]
     assert [(e["iteration"], e["loss"], e["rate"]) for e in lines] == [(s.iteration, s.loss, s.rate) for s in steps]
@@ -65,7 +65,7 @@ def test_early_stop_waits_for_patience() -> None:
 def test_a_stopped_training_ends_in_good_order(tmp_path: Path, colours: object) -> None:
     seen: list[int] = []
 
-    def third(s: Step) -> None:
+    def third(s: TrainingStep) -> None:
         seen.append(s.iteration)
         if s.iteration == 3:
             raise StopTraining
@@ -83,7 +83,7 @@ def test_an_early_stop_comes_where_it_would_have_come(tmp_path: Path, colours: o
     class Killed(Exception):
         pass
 
-    def kill(s: Step) -> None:
+    def kill(s: TrainingStep) -> None:
         if s.iteration == whole[-1] - 2:
             raise Killed
 

@@ -13,9 +13,8 @@ import pytest
 import torch
 
 from dlseg.datasets import load
-from dlseg.networks import create
-from dlseg.networks.saved import open_weights
-from dlseg.training import Recipe, Step, train
+from dlseg.networks import create, open_weights
+from dlseg.training import Recipe, TrainingStep, train
 from dlseg.training.checkpoint import changes
 
 RECIPE = Recipe(crop=66, batch=2, iterations=8, lr=0.01, schedule="poly", dropout=0.5, batch_norm=True)
@@ -149,7 +148,7 @@ def test_a_run_is_extended(tmp_path: Path) -> None:
     whole = train(net(), data, constant).state_dict()
     train(net(), data, replace(constant, iterations=4), checkpoint=path, keep_checkpoint=True)
     assert changes(path, constant) == f"{path}: goes on after iteration 4 with iterations 4 → 8"
-    seen: list[Step] = []
+    seen: list[TrainingStep] = []
     extended = train(net(), data, constant, [seen.append], checkpoint=path, keep_checkpoint=True).state_dict()
     assert [step.iteration for step in seen] == [5, 6, 7, 8]
     assert all(torch.equal(whole[k], v) for k, v in extended.items())

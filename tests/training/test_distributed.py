@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlseg.networks.saved import open_weights
+from dlseg.networks import open_weights
 from dlseg.training import Recipe
 from dlseg.training.callbacks import read_log
-from dlseg.training.distributed import Team, joined, team
+from dlseg.training.distributed import Processes, joined, processes
 
 RECIPE = Recipe(crop=66, batch=3, iterations=40, lr=1e-3, schedule="poly", precision="float64", batch_norm=True)
 
@@ -105,12 +105,12 @@ def test_two_processes_learn_what_one_learns_though_one_is_killed(
 
 def test_alone_there_is_nobody_to_ask() -> None:
     with joined(torch.device("cpu")) as alone:
-        assert alone == team() == Team(0, 1)
+        assert alone == processes() == Processes(0, 1)
         assert list(alone.share(5)) == [0, 1, 2, 3, 4]
         assert torch.equal(alone.total(torch.tensor(3)), torch.tensor(3))
 
 
 def test_every_process_needs_an_image() -> None:
     with pytest.raises(ValueError, match=r"batch: got 2, expected at least one image for each of 3 .*: 3"):
-        Team(0, 3).share(2)
-    assert [list(Team(rank, 3).share(5)) for rank in range(3)] == [[0], [1, 2], [3, 4]]
+        Processes(0, 3).share(2)
+    assert [list(Processes(rank, 3).share(5)) for rank in range(3)] == [[0], [1, 2], [3, 4]]

@@ -9,9 +9,8 @@ import torch
 
 from dlseg.datasets import Dataset, Sample, load
 from dlseg.datasets.protocols import InMemory
-from dlseg.networks import create, load_trunk
-from dlseg.networks.saved import open_weights
-from dlseg.scoring import evaluate
+from dlseg.networks import create, load_trunk, open_weights
+from dlseg.predict.evaluate import evaluate
 from dlseg.training import Recipe, train
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from dlseg.networks import create
 from dlseg.networks.batch_norm import fold_batch_norm, insert_batch_norm
-from dlseg.training import Recipe, Step, loss_at_stride, train
+from dlseg.training import Recipe, TrainingStep, loss_at_stride, train
 from dlseg.training.dropout import SampleDropout
 from dlseg.training.pretraining import pretrain
 from dlseg.training.setup import parameter_groups, prepared
@@ -23,7 +23,7 @@ def tiny() -> nn.Module:
 
 
 def test_the_loss_falls_and_callbacks_see_it(colours: object) -> None:
-    steps: list[Step] = []
+    steps: list[TrainingStep] = []
     train(tiny(), colours, RECIPE, [steps.append])
     assert [s.iteration for s in steps] == list(range(1, 31))
     assert np.mean([s.loss for s in steps[-5:]]) < 0.6 * steps[0].loss
@@ -53,8 +53,8 @@ def test_the_sum_is_the_mean_times_the_valid_positions(colours: object) -> None:
     scores, labels = torch.randn(2, 3, 4, 4), torch.randint(0, 3, (2, 4, 4))
     labels[1, 0] = 255
     assert torch.allclose(loss_at_stride(scores, labels, "sum"), 28 * loss_at_stride(scores, labels))
-    sums: list[Step] = []
-    means: list[Step] = []
+    sums: list[TrainingStep] = []
+    means: list[TrainingStep] = []
     once = replace(RECIPE, iterations=1)
     train(tiny(), colours, replace(once, loss="sum"), [sums.append])
     train(tiny(), colours, once, [means.append])
@@ -90,7 +90,7 @@ def test_bgr_is_rgb_with_the_filters_turned_round(colours: object) -> None:
 
 
 def test_bfloat16_learns_and_leaves_float32(colours: object) -> None:
-    steps: list[Step] = []
+    steps: list[TrainingStep] = []
     net = train(tiny(), colours, replace(RECIPE, precision="bfloat16"), [steps.append])
     assert np.mean([s.loss for s in steps[-5:]]) < 0.6 * steps[0].loss
     assert all(p.dtype == torch.float32 for p in net.parameters())
@@ -124,7 +124,7 @@ def test_a_new_classifier_is_drawn(colours: object) -> None:
 
 
 def test_a_network_is_plain_again_whatever_happens(colours: object) -> None:
-    def stop(_: Step) -> None:
+    def stop(_: TrainingStep) -> None:
         raise KeyboardInterrupt
 
     net = tiny()
@@ -142,9 +142,9 @@ def test_what_the_data_raise_comes_through_as_it_is(broken_colours: object, work
 
 
 def test_what_cannot_be_trained(colours: object) -> None:
-    with pytest.raises(ValueError, match="expected a labeller"):
+    with pytest.raises(ValueError, match="expected a segmentation network"):
         train(create("vgg16-20m", 3, width=1 / 16), colours, RECIPE)
-    with pytest.raises(ValueError, match="net: has 5 classes, expected the data's 3"):
+    with pytest.raises(ValueError, match="net: got 5 classes, expected the data's 3"):
         train(create("deeplab-largefov", 5, width=1 / 16), colours, RECIPE)
     for change, message in [
         ({"crop": 40}, r"crop: got 40, expected 8k \+ 2, so that .* \[1::8\] .*; nearest: 42"),
@@ -206,7 +206,7 @@ def test_pretraining_tells_dark_from_light() -> None:
     classes = rng.integers(0, 2, 64)
     light = (150 * classes[:, None, None, None]).astype(np.uint8)
     images = rng.integers(0, 60, (64, 32, 32, 3), dtype=np.uint8) + light
-    steps: list[Step] = []
+    steps: list[TrainingStep] = []
     net = create("vgg16-20m", 2, width=1 / 16)
     pretrain(net, images, classes, epochs=6, batch=16, lr=0.05, callbacks=[steps.append])
     assert len(steps) == steps[-1].iterations == 24 and steps[-1].loss < 0.5 * steps[0].loss

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from dlseg.networks import create
 from dlseg.training import Recipe
-from dlseg.training.rules import check_crop
+from dlseg.training.recipe import check_crop
 
-LABELLERS = ["deeplab", "deeplab-7x7", "deeplab-4x4", "deeplab-largefov", "deeplab-msc", "deeplab-msc-largefov"]
+SEGMENTATION = ["deeplab", "deeplab-7x7", "deeplab-4x4", "deeplab-largefov", "deeplab-msc", "deeplab-msc-largefov"]
 
 
 def test_the_papers_solver() -> None:
@@ -30,7 +30,7 @@ def test_the_released_solvers_extras() -> None:
     assert Recipe.release("deeplab").batch == 20
 
 
-@pytest.mark.parametrize("variant", LABELLERS)
+@pytest.mark.parametrize("variant", SEGMENTATION)
 @pytest.mark.parametrize("geometry", ["paper", "release"])
 def test_a_recipe_fits_the_geometry_of_its_name(variant: str, geometry: str) -> None:
     net, recipe = create(variant, 21, 1 / 16, geometry), getattr(Recipe, geometry)(variant)
@@ -83,10 +83,10 @@ def test_what_is_wrong_is_named(change: dict[str, object], message: str) -> None
 
 def test_unknown_keys_and_what_is_no_recipe() -> None:
     for text, message in [
-        ('{"learning_rate": 1}', "unknown learning_rate; known are crop, batch"),
-        ('{"momentun": 0.9}', "unknown momentun; .*; nearest: momentum"),
-        ('{"weightdecay": 0.9, "batchnorm": 1}', "unknown batchnorm, weightdecay; .*batch_norm.*weight_decay"),
-        ("[1]", "recipe: got list, expected a JSON object"),
+        ('{"learning_rate": 1}', "recipe: unknown learning_rate, expected some of crop, batch.*; nearest: lr"),
+        ('{"momentun": 0.9}', "unknown momentun, .*; nearest: momentum"),
+        ('{"weightdecay": 0.9, "batchnorm": 1}', "unknown batchnorm, weightdecay, .*batch_norm.*weight_decay"),
+        ("[1]", "recipe: got a JSON list, expected an object of crop"),
         ("{", "recipe: not JSON"),
     ]:
         with pytest.raises(ValueError, match=message):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dlseg.datasets import load
 from dlseg.datasets.transforms import to_input
-from dlseg.networks.saved import open_weights
+from dlseg.networks import open_weights
 from dlseg.widgets import pooling_explorer
 from dlseg.widgets.pooling_explorer import SCENE, way
 from dlseg.widgets.pooling_model import VOID, best_labels, between, first_centre, moved, scores_at, spread

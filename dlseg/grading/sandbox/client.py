@@ -29,6 +29,10 @@ FIRST_UID, UIDS = 61000, 1000
 KEEP_OUTPUT = 20_000
 GRACE = 60.0
 START = 300.0
+NO_SANDBOX = (
+    "isolation: this system has no sandbox for other people's code, expected Linux or macOS: "
+    "grade in a Linux container or in WSL"
+)
 EXPOSED = "library-in-reach"
 TEMPLATE_SOURCE = ("__init__.py", "grading")  # all that a bubblewrap container holds of the library
 CONTAINED = ("namespaces", "bubblewrap")  # levels with a root folder and scratch memory of their own
@@ -72,6 +76,8 @@ class Sandbox:
 
     def start(self) -> None:
         """Start the template and wait until it is warm. Raises SandboxError where the level is refused."""
+        if not hasattr(os, "fork"):
+            raise SandboxError(NO_SANDBOX)
         if sys.platform == "linux":  # this process knows the answers: let nobody look into it
             kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
         scratch = leftovers.new_folder()
@@ -284,4 +290,4 @@ def open_best(hidden: list[Path] | None = None, threads: int = 1) -> Sandbox:
             f"isolation {level!r}: a job can read {sandbox.exposed[0]}, expected it out of reach: install "
             f"bubblewrap or use Linux 5.13 or newer with Landlock; to grade all the same: --isolation {level}"
         )
-    raise SandboxError("; ".join(refusals))
+    raise SandboxError("; ".join(dict.fromkeys(refusals)))

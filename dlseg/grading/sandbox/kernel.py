@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import platform
 import struct
@@ -22,7 +23,11 @@ MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_SECCOMP = 1, 4, 24, 22
 PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 36, 38
 MACHINES = {"x86_64": 0, "aarch64": 1}
-_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)  # when it is called for: Windows has none
 
 
 def _checked(result: int, what: str) -> int:
@@ -37,24 +42,24 @@ def syscall(name: str, *arguments: object) -> int:
     if platform.machine() not in MACHINES:
         raise OSError(38, f"{name}: not known on {platform.machine()}")
     number = _NUMBERS[name][MACHINES[platform.machine()]]
-    return _checked(_libc.syscall(ctypes.c_long(number), *arguments), name)
+    return _checked(_libc().syscall(ctypes.c_long(number), *arguments), name)
 
 
 def prctl(option: int, value: object = 0, more: object = 0) -> None:
     """prctl(2)."""
     second = value if isinstance(value, ctypes._Pointer | ctypes.Array) else ctypes.c_ulong(int(str(value)))
-    _checked(_libc.prctl(option, second, more, ctypes.c_ulong(0), ctypes.c_ulong(0)), "prctl")
+    _checked(_libc().prctl(option, second, more, ctypes.c_ulong(0), ctypes.c_ulong(0)), "prctl")
 
 
 def unshare(flags: int) -> None:
     """unshare(2)."""
-    _checked(_libc.unshare(ctypes.c_int(flags)), "unshare")
+    _checked(_libc().unshare(ctypes.c_int(flags)), "unshare")
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
     """mount(2)."""
     words = [w.encode() or None for w in (source, target, kind)]
-    _checked(_libc.mount(*words, ctypes.c_ulong(flags), data.encode() or None), f"mount {target}")
+    _checked(_libc().mount(*words, ctypes.c_ulong(flags), data.encode() or None), f"mount {target}")
 
 
 def read_only(target: str) -> None:
@@ -67,7 +72,7 @@ def change_root(new_root: str) -> None:
     """Make `new_root` (a mount) the root, and let go of the old one."""
     os.chdir(new_root)
     syscall("pivot_root", b".", b".")
-    _checked(_libc.umount2(b".", 2), "umount2")
+    _checked(_libc().umount2(b".", 2), "umount2")
     os.chdir("/")
 
 

@@ -7,8 +7,6 @@ import os
 import signal
 from pathlib import Path
 
-PAGE = os.sysconf("SC_PAGE_SIZE")
-
 
 def parents() -> dict[int, int]:
     """Every visible process and its parent (where /proc exists; else nothing)."""
@@ -47,10 +45,10 @@ def tasks(pid: int) -> int:
 def own_memory(pid: int) -> int:
     """Bytes that a process holds for itself (resident, not shared); 0 when it is gone."""
     try:
-        resident, shared = Path(f"/proc/{pid}/statm").read_text().split()[1:3]
+        resident, shared = Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1:3]
     except (OSError, ValueError):
         return 0
-    return (int(resident) - int(shared)) * PAGE
+    return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
 
 
 def same_user_tasks() -> int:

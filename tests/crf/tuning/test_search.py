@@ -103,7 +103,7 @@ def test_mistakes_are_named(scored, small, as_users_see_it):
         ([good[0], other], "3, 4"),
         ([good[0], nan], "probs: got NaN"),
         ([good[0][:3]], r"samples\[0\]"),
-        ([good[0]._replace(truth=np.full_like(good[0].truth, 7))], "truth: label 7"),
+        ([good[0]._replace(truth=np.full_like(good[0].truth, 7))], "truth: got label 7"),
         ([good[0]._replace(truth=good[0].truth.astype(float))], "truth of float64"),
     ]:
         with pytest.raises(ValueError, match=words):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,11 +12,13 @@ import numpy as np
 from jaxtyping import Integer
 from tqdm.auto import tqdm
 
+from dlseg.common.checks import message
+from dlseg.common.constants import VOID
 from dlseg.common.files import claim
 from dlseg.crf import CRFParams
 from dlseg.datasets import voc
 from dlseg.datasets.protocols import LabelledImages, names_of
-from dlseg.evaluation import CONVENTIONS, ConfusionMatrix, Trimap
+from dlseg.evaluation import CONVENTIONS, Around, ConfusionMatrix, Trimap
 from dlseg.networks import Network
 from dlseg.predict import predict
 from dlseg.predict.folder import digest
@@ -26,10 +29,10 @@ WIDTHS = (1, 3, 8)
 class Score:
     """The confusion matrix of all pixels, and those of the trimap bands, filled image by image."""
 
-    def __init__(self, classes: Sequence[str], widths: Sequence[int] = WIDTHS) -> None:
+    def __init__(self, classes: Sequence[str], widths: Sequence[int] = WIDTHS, around: Around = "void") -> None:
         self.classes = tuple(classes)
         self.whole = ConfusionMatrix(len(classes))
-        self.trimap = Trimap(len(classes), widths)
+        self.trimap = Trimap(len(classes), widths, around)
 
     def update(self, labels: Integer[np.ndarray, "H W"], truth: Integer[np.ndarray, "H W"]) -> None:
         """Add one image."""
@@ -37,20 +40,22 @@ class Score:
         self.trimap.update(labels, truth)
 
     def summary(self) -> dict[str, Any]:
-        """Plain numbers, shares in 0 … 1, ready for JSON; a class that never occurs is null."""
+        """Plain numbers, shares in 0 … 1, ready for JSON; null for a class or a band without pixels."""
         return {
             "mean_iou": self.whole.mean_iou(),
             "mean_iou_by_convention": {name: self.whole.mean_iou(name) for name in CONVENTIONS},
             "pixel_accuracy": self.whole.pixel_accuracy(),
             "mean_accuracy": self.whole.mean_accuracy(),
-            "trimap_mean_iou": {str(width): share for width, share in self.trimap.mean_iou().items()},
-            "trimap_pixel_accuracy": {str(width): share for width, share in self.trimap.pixel_accuracy().items()},
+            "trimap_mean_iou": {str(width): _known(share) for width, share in self.trimap.mean_iou().items()},
+            "trimap_pixel_accuracy": {
+                str(width): _known(share) for width, share in self.trimap.pixel_accuracy().items()
+            },
             "iou": self._by_class(self.whole.iou()),
             "accuracy": self._by_class(self.whole.accuracy()),
         }
 
     def _by_class(self, values: np.ndarray) -> dict[str, float | None]:
-        return {c: None if np.isnan(v) else float(v) for c, v in zip(self.classes, values, strict=True)}
+        return {name: _known(value) for name, value in zip(self.classes, values.tolist(), strict=True)}
 
     def measures(self) -> dict[str, float | None]:
         """The same as the lines of a table: measure → share."""
@@ -67,6 +72,11 @@ class Score:
         return lines | {f"  {name}": share for name, share in found["iou"].items()}
 
 
+def _known(share: float) -> float | None:
+    """None for NaN, which JSON has not."""
+    return None if math.isnan(share) else share
+
+
 def evaluate(
     net: Network,
     data: LabelledImages,
@@ -74,6 +84,7 @@ def evaluate(
     kernel: str | None = None,
     progress: bool = False,
     widths: Sequence[int] = WIDTHS,
+    around: Around = "void",
 ) -> dict[str, Score]:
     """Scores of the network alone, `"net"`, and with the CRF, `"crf"`, where parameters are given.
 
@@ -81,7 +92,7 @@ def evaluate(
         ValueError: a sample has no labels, or the network has another number of classes.
     """
     _check_classes(net, data)
-    scores = {name: Score(data.classes, widths) for name in (["net"] if crf is None else ["net", "crf"])}
+    scores = {name: Score(data.classes, widths, around) for name in (["net"] if crf is None else ["net", "crf"])}
     for i in tqdm(range(len(data)), unit="image", leave=False, disable=not progress):
         sample = data[i]
         if sample.label is None:
@@ -93,7 +104,9 @@ def evaluate(
     return scores
 
 
-def score_results(folder: str | Path, data: LabelledImages, widths: Sequence[int] = WIDTHS) -> Score:
+def score_results(
+    folder: str | Path, data: LabelledImages, widths: Sequence[int] = WIDTHS, around: Around = "void"
+) -> Score:
     """The score of result files, one NAME.png (palette or grey, class numbers) for each image of `data`.
 
     The authors' script skips results that are missing, and the mean is then over fewer images than it says; here
@@ -110,21 +123,19 @@ def score_results(folder: str | Path, data: LabelledImages, widths: Sequence[int
             f"results: {len(missing)} of {len(data)} are missing in {str(folder)!r}: "
             f"{', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}"
         )
-    score = Score(data.classes, widths)
+    score = Score(data.classes, widths, around)
     for i, path in enumerate(paths):
         truth, labels = data[i].label, voc.read_indices(path, modes=("P", "L"))
         if truth is None:
             raise ValueError(f"data: {path.stem} has no labels to compare with")
         if labels.shape != truth.shape:
-            turned = "; it seems to be turned" if labels.shape == truth.shape[::-1] else ""
-            raise ValueError(f"{path}: is {voc.size(labels)} pixels, should be {voc.size(truth)}{turned}")
-        wrong = np.unique(labels[(labels >= data.num_classes) & (truth != voc.VOID)]).tolist()
+            turned = "it seems to be turned" if labels.shape == truth.shape[::-1] else ""
+            raise ValueError(message(str(path), f"{voc.size(labels)} pixels", voc.size(truth), turned))
+        wrong = np.unique(labels[(labels >= data.num_classes) & (truth != VOID)]).tolist()
         if wrong:
-            void = f" ({voc.VOID}, void, is allowed in the truth only)" if voc.VOID in wrong else ""
-            raise ValueError(
-                f"{path}: got the values {wrong}, expected a class from 0 to {data.num_classes - 1} "
-                f"for every pixel{void}"
-            )
+            void = f" ({VOID}, void, is allowed in the truth only)" if VOID in wrong else ""
+            expected = f"a class from 0 to {data.num_classes - 1} for every pixel{void}"
+            raise ValueError(message(str(path), f"the values {wrong}", expected))
         score.update(labels, truth)
     return score
 
@@ -173,4 +184,4 @@ def export_results(
 
 def _check_classes(net: Network, data: LabelledImages) -> None:
     if net.spec.num_classes != data.num_classes:
-        raise ValueError(f"net: has {net.spec.num_classes} classes, expected the data's {data.num_classes}")
+        raise ValueError(message("net", f"{net.spec.num_classes} classes", f"the data's {data.num_classes}"))

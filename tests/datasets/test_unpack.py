@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dlseg.datasets import archives
-from dlseg.datasets.archives import unpack
+from dlseg.datasets import download
+from dlseg.datasets.download import unpack
 
 
 def make(path: Path, members: dict[str, bytes], *extra: tarfile.TarInfo, mode: str = "w") -> Path:
@@ -81,7 +81,7 @@ def test_what_else_can_be_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     archive = make(tmp_path / "a.tar", {"other/a": b"a"})
     with pytest.raises(ValueError, match=r"no folder 'kit' in it, but other"):
         unpack(archive, tmp_path / "out", "kit", "a")
-    monkeypatch.setattr(archives.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 0})())
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 0})())
     with pytest.raises(OSError, match=r"0\.0 GB free, the archive unpacks to"):
         unpack(make(tmp_path / "b.tar", {"kit/a": b"a"}), tmp_path / "out", "kit", "b")
     assert not (tmp_path / "out").exists()
