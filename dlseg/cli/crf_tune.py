@@ -62,7 +62,7 @@ def tune(
     """Find the CRF's settings for IMAGE with sliders, on a web page that only this computer can open."""
     try:
         from dlseg.widgets import standalone_page
-        from dlseg.widgets.subject import make_subject
+        from dlseg.widgets.studio.engine import make_subject
     except ImportError as error:
         raise click.ClickException(f"the page needs Voilà: pip install 'dlseg[lab]' ({error})") from error
     pixels = read_image(image)

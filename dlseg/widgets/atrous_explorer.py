@@ -30,8 +30,8 @@ from dlseg.widgets.atrous_model import (
     window,
 )
 from dlseg.widgets.display import shown
-from dlseg.widgets.drawing import Drawing
 from dlseg.widgets.explorer import Explorer, choice, whole_slider
+from dlseg.widgets.layers import Picture, heat_layer
 
 SIDE = 384  # pixels of a picture on the page
 STRIDE = 4  # of the map, in pixels of the image
@@ -130,12 +130,12 @@ class AtrousExplorer(Explorer[Filter, Filtered]):
     def _picked(self, index: int, row: float, column: float) -> dict[str, Any]:
         return {"row": row, "column": column}
 
-    def _drawings(self, answer: Filtered) -> Sequence[Drawing]:
+    def _draw(self, answer: Filtered) -> Sequence[Picture]:
         outputs = np.concatenate([form.output.ravel() for form in answer.forms])
         bar = Bar.over("output", outputs)
         return [self._map(answer), *(self._output(answer, form, bar) for form in answer.forms)]
 
-    def _map(self, answer: Filtered) -> Drawing:
+    def _map(self, answer: Filtered) -> Picture:
         (height, width), size = answer.map.shape, max(1, SIDE // max(answer.map.shape))
         marks = [
             Mark("hole", SKY, cell_marks(answer.map.shape, answer.holes, size, 0.36)),
@@ -147,32 +147,19 @@ class AtrousExplorer(Explorer[Filter, Filtered]):
         note = f" · {outside} of {len(answer.taps)} taps read zeros outside" if outside else ""
         kept = [mark for mark in marks if mark.mask.any()]
         title = "what pool5 reads" if answer.filter.layer == POOL5 else "taps on the map"
-        return Drawing(
-            title,
-            self._image,
-            kept,
-            f"{height} × {width} cells{note}",
-            values=enlarged(answer.map, size),
-            bar=Bar.over("feature", answer.map, "gray"),
-            **self._pointer(answer, ring=False),
-        )
+        layer = heat_layer(enlarged(answer.map, size), Bar.over("feature", answer.map, "gray")).marked(kept)
+        words = f"{height} × {width} cells{note}"
+        return Picture(title, self._image, layer, words, **self._pointer(answer, ring=False))
 
-    def _output(self, answer: Filtered, form: Form, bar: Bar) -> Drawing:
+    def _output(self, answer: Filtered, form: Form, bar: Bar) -> Picture:
         size = max(1, SIDE // max(form.output.shape))
         words = [form.note]
         if form.macs:
             words.append(f"{form.macs // form.output.size} multiply-adds an output, {form.macs:,} in all")
         if form is not answer.forms[0]:
             words.append(f"largest difference from {answer.forms[0].name}: {form.difference(answer.forms[0]):.2g}")
-        return Drawing(
-            form.name,
-            self._image,
-            (),
-            "\n".join(words),
-            values=enlarged(form.output, size),
-            bar=bar,
-            **self._pointer(answer),
-        )
+        layer = heat_layer(enlarged(form.output, size), bar)
+        return Picture(form.name, self._image, layer, "\n".join(words), **self._pointer(answer))
 
     def _pointer(self, answer: Filtered, ring: bool = True) -> dict[str, Any]:
         rows, columns = answer.forms[0].output.shape

@@ -1,7 +1,7 @@
 // The brush of the label canvas: paints labels into a map of one byte a pixel, at once in the page. The kernel gets
 // the newest map whenever it is ready for one, so that nothing queues and no stroke is lost.
 
-const UNSAID = 255;
+const NONE = 255; // no scribble
 
 async function deflate(values) {
   const stream = new Blob([values]).stream().pipeThrough(new CompressionStream("deflate"));
@@ -18,14 +18,16 @@ function makeBrush({ model, canvas, size, redraw }) {
     const wanted = brush.on() || drawn.byteLength > 0;
     if (wanted && drawn === mine && brush.map?.length === pixels) return;
     const map = drawn.byteLength ? await inflate(drawn) : null;
-    brush.map = map?.length === pixels ? map : wanted ? new Uint8Array(pixels).fill(UNSAID) : null;
+    brush.map = map?.length === pixels ? map : wanted ? new Uint8Array(pixels).fill(NONE) : null;
   };
 
+  // a disc as many pixels wide as the brush says; an even one has its middle between two pixels
   function stamp(row, column) {
-    const [height, width] = size(), [label, radius] = model.get("brush"), reach = Math.floor(radius);
-    for (let r = Math.max(0, row - reach); r <= Math.min(height - 1, row + reach); r++)
-      for (let c = Math.max(0, column - reach); c <= Math.min(width - 1, column + reach); c++)
-        if ((r - row) ** 2 + (c - column) ** 2 <= radius ** 2) brush.map[r * width + c] = label;
+    const [height, width] = size(), [label, wide] = model.get("brush");
+    const before = Math.floor((wide - 1) / 2), after = Math.floor(wide / 2), shift = (after - before) / 2;
+    for (let r = Math.max(0, row - before); r <= Math.min(height - 1, row + after); r++)
+      for (let c = Math.max(0, column - before); c <= Math.min(width - 1, column + after); c++)
+        if ((r - row - shift) ** 2 + (c - column - shift) ** 2 <= wide ** 2 / 4) brush.map[r * width + c] = label;
   }
 
   function line([row, column], [toRow, toColumn]) {

@@ -1,9 +1,9 @@
-// The label canvas: a photo, and over it one plane of bytes coloured by a table of 256 RGBA rows.
-// A new plane arrives deflated; opacity, the highlighted class and "photo only" need no kernel.
-// A table row with alpha 0 stands for the photo's own pale grey; with another alpha it is laid over the photo that
-// strongly. A plane smaller than the photo is stretched over it.
+// The label canvas: a photo, and over it one layer of bytes coloured by a table of 256 RGBA rows.
+// A new layer arrives deflated; opacity, the highlighted class and "photo only" need no kernel.
+// A table row with alpha 0 stands for the photo's own pale grey, with 1 for the photo as it is; with another alpha it
+// is laid over the photo that strongly. A layer smaller than the photo is stretched over it.
 
-const VOID = 255, HATCH_DARK = 96, HATCH_LIGHT = 208, HATCH_PERIOD = 8, FADE = 0.4, PALE = "#d8d8d8";
+const VOID = 255, CLEAR = 1, HATCH_DARK = 96, HATCH_LIGHT = 208, HATCH_PERIOD = 8, FADE = 0.4, PALE = "#d8d8d8";
 
 const bytes = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 
@@ -21,11 +21,11 @@ async function pixels(view, width, height) {
 
 const luma = (rgb, p) => 0.299 * rgb[p] + 0.587 * rgb[p + 1] + 0.114 * rgb[p + 2];
 
-// for each pixel of a side, the plane's cell it lies in
+// for each pixel along an axis, the layer's cell it lies in
 const cells = (pixelCount, cellCount) =>
   Int32Array.from({ length: pixelCount }, (_, i) => Math.floor(((i + 0.5) * cellCount) / pixelCount));
 
-function blend(out, photo, [height, width], { values, size, table, hatched }, highlighted, opacity) {
+function blend(out, photo, [height, width], { values, size, table, kind }, highlighted, opacity) {
   const rows = cells(height, size[0]), columns = cells(width, size[1]);
   for (let r = 0, p = 0; r < height; r++) {
     for (let c = 0; c < width; c++, p += 4) {
@@ -34,8 +34,8 @@ function blend(out, photo, [height, width], { values, size, table, hatched }, hi
       const faded = table[row + 3] === 0 || (highlighted >= 0 && value !== highlighted);
       const stripe = (r + c) % HATCH_PERIOD < HATCH_PERIOD / 2 ? HATCH_LIGHT : HATCH_DARK;
       for (let k = 0; k < 3; k++) {
-        const laid = photo[p + k] + ((table[row + k] - photo[p + k]) * table[row + 3]) / 255;
-        const colour = faded ? grey : hatched && value === VOID ? stripe : laid;
+        const laid = photo[p + k] + (table[row + 3] > CLEAR ? ((table[row + k] - photo[p + k]) * table[row + 3]) / 255 : 0);
+        const colour = faded ? grey : kind === "labels" && value === VOID ? stripe : laid;
         out[p + k] = Math.floor(photo[p + k] + (colour - photo[p + k]) * opacity + 0.5);
       }
       out[p + 3] = 255;
@@ -54,7 +54,7 @@ function element(tag, cls, parent, text = "") {
 const css = (table, value) => `rgba(${[0, 1, 2].map((k) => table[value * 4 + k])}, ${table[value * 4 + 3] / 255})`;
 
 function swatch(shown, value) {
-  if (shown.hatched && value === VOID) return "repeating-linear-gradient(135deg, #d0d0d0 0 3px, #606060 3px 6px)";
+  if (shown.kind === "labels" && value === VOID) return "repeating-linear-gradient(135deg, #d0d0d0 0 3px, #606060 3px 6px)";
   return shown.table[value * 4 + 3] === 0 ? PALE : css(shown.table, value);
 }
 
@@ -88,14 +88,14 @@ function render({ model, el }) {
 
   let photo = null, extent = [0, 0], shown = null, asked = 0, loading = 0, hovered = -1;
   const set = (key, value) => { model.set(key, value); model.save_changes(); };
-  const name = (value) => (shown.hatched && value === VOID ? "void" : shown.names[value] ?? (shown.bar ? "" : `${value}`));
+  const name = (value) => (shown.kind === "labels" && value === VOID ? "void" : shown.names[value] ?? (shown.kind === "numbers" ? "" : `${value}`));
 
   function draw() {
     if (!photo || !shown) return;
     const [height, width] = extent;
     const context = canvas.getContext("2d"), image = context.createImageData(width, height);
-    const opacity = model.get("photo_only") ? 0 : shown.bar ? 1 : model.get("opacity");
-    const over = brush.map && shown.scribbled ? { ...shown, values: brush.map, size: extent } : shown;
+    const opacity = model.get("photo_only") ? 0 : shown.kind === "numbers" ? 1 : model.get("opacity");
+    const over = brush.map && shown.kind === "scribbles" ? { ...shown, values: brush.map, size: extent } : shown;
     blend(image.data, photo, extent, over, hovered >= 0 ? hovered : model.get("highlighted"), opacity);
     if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
     context.putImageData(image, 0, 0);
@@ -147,12 +147,10 @@ function render({ model, el }) {
   }
 
   async function arrive() {
-    const mine = ++asked, bar = model.get("bar"), isBar = "label" in bar;
-    const fresh = { frame: mine, size: model.get("plane_size"), table: bytes(model.get("table")).slice(),
-      names: model.get("names"), bar: isBar ? bar : null };
-    fresh.scribbled = !isBar && fresh.table[4 * VOID + 3] < 255;
-    fresh.hatched = !isBar && !fresh.scribbled;
-    fresh.values = await inflate(model.get("plane"));
+    const mine = ++asked, bar = model.get("bar");
+    const fresh = { frame: mine, size: model.get("layer_size"), table: bytes(model.get("table")).slice(),
+      names: model.get("names"), kind: model.get("kind"), bar: "label" in bar ? bar : null };
+    fresh.values = await inflate(model.get("layer"));
     if (shown && mine < shown.frame) return; // a newer one was quicker
     shown = fresh;
     hovered = -1;
@@ -171,7 +169,9 @@ function render({ model, el }) {
   }
 
   function pick(row, column) {
-    set("picked", [inside(row), inside(column), model.get("picked")[2] + 1]);
+    const place = [inside(row), inside(column)];
+    if (model.get("mark").length) model.set("mark", place); // at once: the next key starts from here
+    set("picked", [...place, model.get("picked")[2] + 1]);
   }
 
   function pickable() {

@@ -29,6 +29,7 @@ class Seen:
     """What one unit sees of the image.
 
     Attributes:
+        net, geometry: the network's.
         layer: size, stride and centre of its field, in pixels.
         box: the field (top, left, bottom, right), all inside; beyond the image it is padding.
         taps: the middles (row, column), in pixels, of what its taps look at.
@@ -37,6 +38,8 @@ class Seen:
         cost: of this layer, and `parameters` and `macs` of the whole network, at full width, for this image.
     """
 
+    net: str
+    geometry: GeometryName
     layer: LayerField
     box: tuple[int, int, int, int]
     taps: tuple[tuple[float, float], ...]
@@ -114,6 +117,8 @@ def seen(
     previous = next((fields[n] for n in reversed(before) if n in fields), None)
     share = gradient / max(float(gradient.max()), 1e-30)
     return Seen(
+        name,
+        geometry,
         found,
         found.box(row, column),
         _taps(net.main.get_submodule(layer), previous, (row, column)),

@@ -26,7 +26,8 @@ PALE, CLEAR = 0, 1  # alpha of a table's row: the photo's pale grey; the photo a
 class Layer:
     """One byte a pixel (h, w), coloured by `table`: 256 rows of RGBA.
 
-    Alpha 0 stands for the photo's pale grey; another says how strongly the colour is laid over the photo.
+    Alpha 0 stands for the photo's pale grey, 1 for the photo as it is; another says how strongly the colour is laid
+    over the photo.
 
     Attributes:
         values: the bytes; a layer smaller than its photo is stretched over it.
@@ -56,7 +57,8 @@ class Layer:
         """The photo with the layer on it, as `canvas.js` blends them."""
         values = decimated(self.values, (image.shape[0], image.shape[1]))
         rows = self.table[values].astype(np.float64)
-        laid = image + (rows[..., :3] - image) * rows[..., 3:] / 255
+        strength = np.where(rows[..., 3:] == CLEAR, 0.0, rows[..., 3:] / 255)
+        laid = image + (rows[..., :3] - image) * strength
         pale = rows[..., 3] == PALE
         laid[pale] = faded(image)[pale]
         if self.kind == LABELS and (void := values == VOID).any():
@@ -72,7 +74,7 @@ class Picture:
     Attributes:
         ring: the place that is marked, as shares of height and width.
         steps: how far an arrow key moves the ring (down, right), in such shares; None where nothing can be clicked.
-        brush: the label that the mouse paints, and its radius in pixels; None where it paints nothing.
+        brush: the label that the mouse paints, and how many pixels wide; None where it paints nothing.
         settled: whether nothing better follows: False for a preview.
     """
 

@@ -10,7 +10,7 @@ import traitlets
 from jaxtyping import UInt8
 from PIL import Image
 
-from dlseg.widgets.refiner import WHOLE_PIXELS
+from dlseg.widgets.studio.engine import WHOLE_PIXELS
 
 
 class PhotoButton(anywidget.AnyWidget):  # type: ignore[misc]
@@ -40,25 +40,25 @@ class PhotoButton(anywidget.AnyWidget):  # type: ignore[misc]
       button.className = "jupyter-button widget-button";
       button.style.cssText = "width: calc(100% - 4px); margin: 2px";
       button.title = model.get("hint");
-      const say = (text) => { button.textContent = text; };
+      const show = (text) => { button.textContent = text; };
       Object.assign(input, { type: "file", accept: "image/*", hidden: true });
       button.onclick = () => input.click();
       input.onchange = async () => {
         const file = input.files[0];
         if (!file) return;
-        say("reading …");
+        show("reading …");
         try {
           const made = await reduced(file, model.get("most"));
           model.set({ ...made, name: file.name, count: model.get("count") + 1 });
           model.save_changes();
-          say(model.get("label"));
+          show(model.get("label"));
         } catch (error) {
-          say("not a picture");
-          setTimeout(() => say(model.get("label")), 3000);
+          show("not a picture");
+          setTimeout(() => show(model.get("label")), 3000);
         }
         input.value = "";  // the same file may be chosen again
       };
-      say(model.get("label"));
+      show(model.get("label"));
       el.append(button, input);
     } };
     """

@@ -17,8 +17,8 @@ from dlseg.figures.labels import check_labels
 from dlseg.figures.overlays import ORANGE, SKY
 from dlseg.images import as_rgb
 from dlseg.widgets.display import shown
-from dlseg.widgets.drawing import Drawing
 from dlseg.widgets.explorer import Explorer, choice, whole_slider
+from dlseg.widgets.layers import Picture, heat_layer, label_layer, photo_layer
 from dlseg.widgets.pooling_model import VOID, best_labels, classifier, first_centre, moved, scores_at, spread
 
 STRIDES = (32, 16, 8)
@@ -116,33 +116,30 @@ class PoolingExplorer(Explorer[Shift, Shifted]):
         chosen = state.index - 1
         return Shifted(state, image, label, scores[chosen], before[chosen], scores.mean((1, 2)), best)
 
-    def _drawings(self, answer: Shifted) -> Sequence[Drawing]:
+    def _draw(self, answer: Shifted) -> Sequence[Picture]:
         shift, name = answer.shift, self._names[answer.shift.index]
         image, cells = enlarged(answer.image, self._times), self._cells(answer)
         scores = spread(answer.scores, answer.label.shape, shift.stride, first_centre(shift.stride))
         winner = self._names[1 + int(answer.answer.argmax())]
         rows, columns = answer.scores.shape
         return [
-            Drawing(
+            Picture(
                 "The image",
                 image,
-                cells,
-                status=f"{way(shift.down, shift.right)}; taken as a whole it is a “{winner}”",
+                photo_layer(image.shape[:2]).marked(cells),
+                f"{way(shift.down, shift.right)}; taken as a whole it is a “{winner}”",
             ),
-            Drawing(
+            Picture(
                 f"{rows} × {columns} scores for “{name}”",
                 image,
-                cells[1:],
-                values=enlarged(scores, self._times),
-                bar=self._bars[shift.index - 1],
-                status=f"the highest score: {way(*answer.peak_moved)}",
+                heat_layer(enlarged(scores, self._times), self._bars[shift.index - 1]).marked(cells[1:]),
+                f"the highest score: {way(*answer.peak_moved)}",
             ),
-            Drawing(
+            Picture(
                 f"A perfect {rows} × {columns} map's cut",
                 image,
-                labels=enlarged(answer.best, self._times),
-                names=self._names,
-                status=f"mean IoU {100 * answer.best_iou:.1f} %, at best",
+                label_layer(enlarged(answer.best, self._times), self._names),
+                f"mean IoU {100 * answer.best_iou:.1f} %, at best",
             ),
         ]
 

@@ -18,12 +18,11 @@ from dlseg.figures import Chart, Still, panels
 from dlseg.figures.curves import SMOOTH, draw_loss, draw_score
 from dlseg.networks import Network, create, load_trunk, open_weights
 from dlseg.training import Recipe
-from dlseg.widgets.accessibility import explorer_box
 from dlseg.widgets.chart import Chart as Graph
 from dlseg.widgets.chart import Curves
 from dlseg.widgets.display import shown
-from dlseg.widgets.drawing import Drawing
-from dlseg.widgets.explorer import Explorer, choice
+from dlseg.widgets.explorer import ROW, Explorer, choice
+from dlseg.widgets.layers import Picture, label_layer
 from dlseg.widgets.training_run import FAILED, PAUSED, READY, RUNNING, STOPPED, Snapshot, Trainer
 
 HELD_OUT = 12  # validation images that the mean IoU is of
@@ -124,14 +123,12 @@ class TrainingExplorer(Explorer[Moment, Learned]):
             Chart("the loss", partial(draw_loss, losses=answer.losses)),
             Chart(f"{len(self._held_out)} held-out images", partial(draw_score, scores=answer.scores)),
         ]
-        return panels([*(drawing.panel() for drawing in self._drawings(answer)), *charts], self._names)
+        return panels([*(picture.panel() for picture in self._draw(answer)), *charts], self._names)
 
     def close(self) -> None:
         """End the run and the explorer's thread, and take its controls out of the page."""
         self.trainer.close()
         super().close()
-        for widget in (*self.charts, *self.buttons.values()):
-            widget.close()
 
     def _answer(self, state: Moment) -> Learned:
         steps, snapshots, recipe = self.trainer.steps, self.trainer.snapshots, self.recipe
@@ -147,34 +144,27 @@ class TrainingExplorer(Explorer[Moment, Learned]):
             {s.iteration: s.mean_iou for s in snapshots},
         )
 
-    def _drawings(self, answer: Learned) -> Sequence[Drawing]:
+    def _draw(self, answer: Learned) -> Sequence[Picture]:
         sample, snapshot = answer.sample, answer.snapshot
         title = f"After {snapshot.iteration} iterations" if snapshot.iteration else "Before training"
         words = f"mean IoU {100 * snapshot.mean_iou:.1f} % on {len(self._held_out)} held-out images"
-        drawings = [
-            Drawing(
-                title, sample.image, labels=snapshot.labels[answer.moment.image], names=self._names, status=words
-            )
-        ]
+        labels = label_layer(snapshot.labels[answer.moment.image], self._names)
+        pictures = [Picture(title, sample.image, labels, words)]
         if sample.label is not None:
-            drawings.insert(
-                0, Drawing("The truth", sample.image, labels=sample.label, names=self._names, status=answer.status)
-            )
-        return drawings
+            truth = label_layer(sample.label, self._names)
+            pictures.insert(0, Picture("The truth", sample.image, truth, answer.status))
+        return pictures
 
     def _fitted(self, state: Moment) -> Moment:
         newest = self.trainer.snapshots[-1].iteration
         return replace(state, iteration=min(state.iteration, newest))
 
-    def _boxed(self) -> Any:
-        row = {"flex_flow": "row wrap", "overflow": "hidden"}
+    def _rows(self) -> list[Any]:
         charts = ipywidgets.VBox(self.charts, layout={"flex": "1 1 230px", "min_width": "0", "max_width": "300px"})
-        return explorer_box(
-            [
-                ipywidgets.HBox([*self.buttons.values(), *self.controls.values()], layout=row),
-                ipywidgets.HBox([*self.pictures, charts], layout=row),
-            ]
-        )
+        return [
+            ipywidgets.HBox([*self.buttons.values(), *self.controls.values()], layout=ROW),
+            ipywidgets.HBox([*self.pictures, charts], layout=ROW),
+        ]
 
     def _pressed(self, act: Callable[[], None], button: Any) -> None:
         act()
@@ -184,12 +174,12 @@ class TrainingExplorer(Explorer[Moment, Learned]):
         """The run went on: whoever looked at its newest snapshot goes with it."""
         newest = self.trainer.snapshots[-1].iteration
         with self._lock:
-            before = max(self._answered[1].scores)
+            before = max(self._live.latest.scores) if self._live.latest else 0
             follows = self.state.iteration >= min(before, newest)
             self.state = replace(self.state, iteration=newest if follows else self.state.iteration)
 
-    def _beside(self) -> None:
-        answer, status = self._answered[1], self.trainer.status
+    def _beside(self, answer: Learned) -> None:
+        status = self.trainer.status
         self.buttons["train"].description = NEXT.get(status, "train")
         self.buttons["train"].disabled = status not in (READY, *NEXT)
         self.buttons["pause"].disabled = status != RUNNING

@@ -72,7 +72,7 @@ class Trainer:
             done = self.steps[-1].iteration if self.steps else 0
             self._until = self.recipe.iterations if iterations is None else done + iterations
             self._want(RUNNING)
-            self._say(RUNNING)
+            self._set_status(RUNNING)
             if self._thread is None:
                 self._start(self._run)
 
@@ -87,13 +87,13 @@ class Trainer:
         with self._change:
             if self._thread is not None:
                 self._want(STOPPED)
-                self._say(ENDING)
+                self._set_status(ENDING)
 
     def reset(self) -> None:
         """End the run, throw its checkpoint away, and be as new; soon, not at once."""
         with self._change:
             self._want(READY)
-            self._say(ENDING)
+            self._set_status(ENDING)
             if self._thread is None:
                 self._start(self._renew)
 
@@ -116,7 +116,7 @@ class Trainer:
         self._checkpoint.unlink(missing_ok=True)
         self.net = self._make()
         self.steps: tuple[TrainingStep, ...] = ()
-        self.snapshots: tuple[Snapshot, ...] = (self._look(0),)
+        self.snapshots: tuple[Snapshot, ...] = (self._snapshot(0),)
         self.status, self.error = READY, ""
 
     def _start(self, work: Callable[[], None]) -> None:
@@ -144,7 +144,7 @@ class Trainer:
     def _end(self, status: str) -> None:
         with self._change:
             self._thread = None
-            self._say(status)
+            self._set_status(status)
         self.changed()
 
     def _after(self, step: TrainingStep) -> None:
@@ -152,7 +152,7 @@ class Trainer:
         self.steps = (*(old for old in self.steps if old.iteration < step.iteration), step)
         if step.iteration % self.every == 0 or step.iteration == step.iterations:
             earlier = (old for old in self.snapshots if old.iteration < step.iteration)
-            self.snapshots = (*earlier, self._look(step.iteration))
+            self.snapshots = (*earlier, self._snapshot(step.iteration))
             self.net.train()
             self.changed()
         with self._change:
@@ -160,7 +160,7 @@ class Trainer:
                 self._wanted = PAUSED
             paused = self._wanted == PAUSED
             if paused:
-                self._say(PAUSED)
+                self._set_status(PAUSED)
         if paused:
             self.changed()
             with self._change:
@@ -172,11 +172,11 @@ class Trainer:
         self._wanted = status
         self._change.notify_all()
 
-    def _say(self, status: str) -> None:
+    def _set_status(self, status: str) -> None:
         self.status = status
         self._change.notify_all()
 
-    def _look(self, iteration: int) -> Snapshot:
+    def _snapshot(self, iteration: int) -> Snapshot:
         """Label the held-out images. The network is in evaluation mode afterwards."""
         matrix, labels = ConfusionMatrix(self._data.num_classes), []
         for sample in self._held_out:

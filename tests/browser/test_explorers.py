@@ -50,7 +50,7 @@ REACHED = (
 
 @pytest.fixture
 def explorers() -> Iterator[Callable[[Callable[[], Any]], Any]]:
-    """Makes the same explorer in this process: what the page shows is compared with its drawings."""
+    """Makes the same explorer in this process: what the page shows is compared with its own."""
     made: list[Any] = []
 
     def make(call: Callable[[], Any]) -> Any:
@@ -63,16 +63,16 @@ def explorers() -> Iterator[Callable[[Callable[[], Any]], Any]]:
 
 
 def same(picture: Picture, explorer: Any, index: int) -> None:
-    """The page's picture is that of the explorer's drawing, pixel for pixel.
+    """The page's picture is what the explorer drew, pixel for pixel.
 
     Two steps: the browser and numpy may round apart, and numbers at the very bottom of a scale give way to marks.
     """
-    drawing = replace(explorer._drawings(explorer.answer)[index], ring=None)  # the ring is no pixel of the canvas
+    wanted = replace(explorer._draw(explorer.answer)[index], ring=None)  # the ring is no pixel of the canvas
     picture.settled()
     data: str = picture.element.evaluate("(canvas) => canvas.toDataURL()")
     painted = np.asarray(Image.open(BytesIO(b64decode(data.partition(",")[2]))).convert("RGB")).astype(int)
-    off = np.abs(painted - drawing.panel().picture).max(-1)
-    assert np.percentile(off, 99) <= 2 and (off <= 12).all(), f"{(off > 2).sum()} pixels differ in {drawing.title}"
+    off = np.abs(painted - wanted.panel().picture).max(-1)
+    assert np.percentile(off, 99) <= 2 and (off <= 12).all(), f"{(off > 2).sum()} pixels differ in {wanted.title}"
 
 
 def fine(notebook: Notebook) -> None:

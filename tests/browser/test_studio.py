@@ -192,7 +192,7 @@ def test_its_cell_run_again_and_the_kernel_restarted(open_notebook: Callable[...
 DIRECT = """
 import zlib
 from dlseg.crf import DenseCRF
-shown = np.frombuffer(zlib.decompress(studio.after.plane), np.uint8).reshape(studio.after.plane_size)
+shown = np.frombuffer(zlib.decompress(studio.after.layer), np.uint8).reshape(studio.after.layer_size)
 direct = DenseCRF(image, probs=probs).infer(studio.params)
 np.save("labels.npy", direct.argmax(0))
 print(np.array_equal(studio.marginals, direct) and np.array_equal(shown, direct.argmax(0)))

@@ -12,7 +12,7 @@ from PIL import Image
 from dlseg.cli import main
 from dlseg.predict.score_files import read_scores
 from dlseg.widgets import standalone_page
-from dlseg.widgets.subject import SCRIBBLE_NAMES
+from dlseg.widgets.studio.engine import SCRIBBLE_NAMES
 
 LOGITS = np.random.default_rng(0).normal(size=(3, 5, 6)).astype(np.float16)
 LARGE = (

@@ -101,9 +101,9 @@ def test_after_any_events_the_answer_is_the_direct_one(name: str) -> None:
         if event == 100:
             memory = process.memory_info().rss  # by now every network is loaded
     shown, direct = explorer.answer, explorer._answer(explorer.state)
-    for wanted, picture in zip(explorer._drawings(direct), explorer.pictures, strict=True):
-        plane = np.frombuffer(zlib.decompress(picture.plane), np.uint8).reshape(picture.plane_size)
-        assert np.array_equal(plane, wanted.plane().values) and picture.title == wanted.title
+    for wanted, picture in zip(explorer._draw(direct), explorer.pictures, strict=True):
+        layer = np.frombuffer(zlib.decompress(picture.layer), np.uint8).reshape(picture.layer_size)
+        assert np.array_equal(layer, wanted.layer.values) and picture.title == wanted.title
     assert type(shown) is type(direct) and process.memory_info().rss - memory < 50e6
     explorer.close()
 

@@ -1,14 +1,31 @@
-"""The CRF's settings as sliders: one table says what each is called, its unit, its range, and its meaning."""
+"""What a user moves in the CRF studio: sliders by one table, lists and buttons, and what their options follow."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import ipywidgets
 
+from dlseg.common.constants import VOID
+from dlseg.crf import CRFParams
+from dlseg.widgets.copy_button import CopyButton
+from dlseg.widgets.explorer import ROW, put, put_options
+from dlseg.widgets.photo_upload import PhotoButton
+from dlseg.widgets.studio.engine import PROBABILITY, STEPS, TRUTH, VIEWS, Brush, StudioState, Subject
+
 LABEL_WIDTH = "205px"
+START = "start"
+NET, HAND = "the net's scores", "my scribbles"
+KERNELS = {
+    "lattice": "lattice (fast)",
+    "exact": "exact (small picture)",
+    "local": "local (touching pixels)",
+    "pydensecrf": "pydensecrf",
+}
 
 
 @dataclass(frozen=True)
@@ -72,6 +89,90 @@ CONTROLS = {
 }
 
 
+class StudioControls:
+    """Every control of the studio. `fields` are those that set a field of its state, by that field's name.
+
+    The others act: `preset` and `reset` set all settings, `pin` keeps an answer, `source` and `photo` bring another
+    unary or image, `clear` takes the scribbles away. `rows` are all but the sliders, as boxes.
+
+    Args:
+        state: where they start.
+        sliders: which settings get one.
+    """
+
+    def __init__(self, state: StudioState, sliders: Sequence[str]) -> None:
+        self.first = state
+        self.presets = {START: state.params, **CRFParams.presets()}
+        self.sliders = {name: slider(CONTROLS[name], getattr(state.params, name)) for name in sliders}
+        self.preset = _list("settings of", list(self.presets), "The authors' chosen settings, by model", 300, 75)
+        self.reset = _button("reset", "Back to how it began", 70)
+        self.pin = _toggle("pin as A", "Keep this answer on the left, to compare others with it", 85)
+        self.code = CopyButton(label="copy as code", layout={"width": "115px"})
+        self.json = CopyButton(label="copy as JSON", layout={"width": "115px"})
+        self.view = _list("view", VIEWS, "What the two pictures show", 300, 75)
+        self.index = _list("class", [("", 0)], "Whose probability", 200, 40)
+        self.step = _slider(0, 0, state.params.iterations, "iteration", "After which iteration", 270, 60)
+        self.play = ipywidgets.Play(0, 0, state.params.iterations, interval=700, layout={"width": "150px"})
+        ipywidgets.jslink((self.play, "value"), (self.step, "value"))
+        self.curves = _toggle("curves", "Free energy and mean IoU by iteration; takes a second more", 80)
+        self.has_net = state.subject.probs is not None
+        sources = [NET, HAND] if self.has_net else [HAND]
+        self.source = _list("start from", sources, "The unary: what the CRF is given for each pixel", 300, 75)
+        self.photo = PhotoButton(layout={"width": "110px"})
+        there = [
+            name for name in KERNELS if name != "pydensecrf" or find_spec("pydensecrf") or name == state.kernel
+        ]
+        kernels = [(KERNELS[name], name) for name in there]
+        self.kernel = _list("kernel", kernels, "How the pairwise terms are computed", 240, 50)
+        self.kernel.value = state.kernel
+        brush = state.brush or Brush()
+        self.label = _list("brush", [("", brush.label)], "The label that the mouse paints", 300, 75)
+        self.width = _slider(brush.width, 1, 20, "width (px)", "Of the brush, in pixels of the picture", 260, 75)
+        self.clear = _button("clear", "Take all scribbles away", 65)
+        self.slider_fields = {f"params.{name}": made for name, made in self.sliders.items()}
+        self.fields = {
+            **self.slider_fields,
+            "view.name": self.view,
+            "view.index": self.index,
+            "view.step": self.step,
+            "curves": self.curves,
+            "kernel": self.kernel,
+            "brush.label": self.label,
+            "brush.width": self.width,
+        }
+        self.rows = [
+            _row(self.preset, self.reset, self.pin, self.code, self.json),
+            _row(self.view, self.index, self.play, self.step, self.curves),
+            _row(self.source, self.photo, self.kernel),
+            _row(self.label, self.width, self.clear),
+        ]
+        self.offer(state)
+
+    def offer(self, state: StudioState) -> None:
+        """Fit options, ranges, and which controls are seen, to a state."""
+        subject = state.subject
+        put_options(self.view, views(subject))
+        put_options(self.index, [(name, number) for number, name in enumerate(subject.names)])
+        put_options(self.label, [*((name, number) for number, name in enumerate(subject.names)), ("eraser", VOID)])
+        if self.step.max != state.params.iterations:
+            self.step.max = self.play.max = state.params.iterations
+        self.source.value = NET if subject.scribbles is None else HAND
+        self.pin.value = state.pinned is not None
+        _reveal(state.view.name == PROBABILITY, self.index)
+        _reveal(state.view.name == STEPS, self.step, self.play)
+        _reveal(subject.scribbles is not None, self.label, self.width, self.clear)
+        _reveal(self.has_net, self.source)
+
+    def copied(self, params: CRFParams) -> None:
+        """Keep the texts to copy at the settings shown."""
+        self.code.text, self.json.text = f"from dlseg.crf import CRFParams\n\nparams = {params!r}", params.to_json()
+
+
+def views(subject: Subject) -> list[str]:
+    """What can be looked at; without a ground truth, not that."""
+    return [name for name in VIEWS if subject.truth is not None or name != TRUTH]
+
+
 def slider(control: Control, value: int | float) -> Any:
     """A labelled slider for one setting; a value outside the usual range widens the range."""
     unit = f" ({control.unit})" if control.unit else ""
@@ -102,17 +203,28 @@ def slider(control: Control, value: int | float) -> Any:
     return made
 
 
-def put(made: Any, value: int | float) -> None:
-    """Set a slider from code; a value outside its range widens the range.
+def _row(*widgets: Any) -> Any:
+    return ipywidgets.HBox(widgets, layout=ROW)
 
-    A logarithmic slider's steps are laid through the value: the page shows the nearest step, not the value itself.
-    All goes in one message: between a new range and a new value the page would snap the old one and send it back.
-    """
-    with made.hold_sync():
-        if isinstance(made, ipywidgets.FloatLogSlider):
-            position = math.log10(value)
-            steps = max(0, math.ceil((position - made.min) / made.step - 1e-6))
-            made.min, made.max = position - steps * made.step, max(made.max, position)
-        else:
-            made.min, made.max = min(made.min, value), max(made.max, value)
-        made.value = value
+
+def _list(label: str, options: Sequence[Any], meaning: str, width: int, label_width: int) -> Any:
+    look = {"layout": {"width": f"{width}px"}, "style": {"description_width": f"{label_width}px"}}
+    return ipywidgets.Dropdown(options=options, description=label, tooltip=meaning, **look)
+
+
+def _slider(value: int, low: int, high: int, label: str, meaning: str, width: int, label_width: int) -> Any:
+    look = {"layout": {"width": f"{width}px"}, "style": {"description_width": f"{label_width}px"}}
+    return ipywidgets.IntSlider(value, low, high, description=label, tooltip=meaning, **look)
+
+
+def _button(label: str, meaning: str, width: int) -> Any:
+    return ipywidgets.Button(description=label, tooltip=meaning, layout={"width": f"{width}px"})
+
+
+def _toggle(label: str, meaning: str, width: int) -> Any:
+    return ipywidgets.ToggleButton(description=label, tooltip=meaning, layout={"width": f"{width}px"})
+
+
+def _reveal(seen: bool, *widgets: Any) -> None:
+    for widget in widgets:
+        widget.layout.display = None if seen else "none"
