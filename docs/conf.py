@@ -9,7 +9,8 @@ extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx-ma
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = project
-html_static_path: list[str] = []
+html_static_path = ["_static"]
+html_css_files = ["book.css"]
 html_copy_source = False
 nb_execution_mode = "off"  # they are executed before: dlseg.course.book
 nb_merge_streams = True
@@ -28,6 +29,12 @@ def plain(app, what, name, obj, options, lines):
     lines[:] = [re.sub(r"(?<!\\)([|*])", r"\\\1", line) for line in lines]
 
 
+def skip(app, what, name, obj, skip, options):
+    """A named tuple's fields say nothing but "Alias for field number"; their words stand in its docstring."""
+    return True if (getattr(obj, "__doc__", None) or "").startswith("Alias for field number") else None
+
+
 def setup(app):
     """Called by Sphinx."""
+    app.connect("autodoc-skip-member", skip)
     app.connect("autodoc-process-docstring", plain)

@@ -1,4 +1,4 @@
-"""`dlseg data`: make, check, download and merge data sets."""
+"""`dlseg data`: make, check, describe, download and merge data sets."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from pathlib import Path
 
 import click
 
-from dlseg.common.files import tree_hash
+from dlseg.common.files import tree_hash, write_whole
 from dlseg.datasets import cache_folder, shapes
 from dlseg.datasets.check import Report
 from dlseg.datasets.check import check as check_folder
+from dlseg.datasets.custom_layout import FILE
 
 
 @click.group()
 def data() -> None:
-    """Make, check, download and merge data sets."""
+    """Make, check, describe, download and merge data sets."""
 
 
 @data.command()
@@ -50,6 +51,30 @@ def check(folder: Path, classes: int | None, as_json: bool) -> None:
     click.echo(_json(report) if as_json else _text(report))
     if report.faults:
         raise SystemExit(1)
+
+
+@data.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Write it there, usually FOLDER/dataset.json.")
+def describe(folder: Path, out: Path | None) -> None:
+    """Look at FOLDER and propose a `dataset.json` for it: splits, endings, classes and values.
+
+    The proposal is printed, with notes on what to look at; a file is written only to --out, and never overwritten.
+    """
+    from dlseg.datasets.describe import describe as look
+
+    if out is not None and out.exists():
+        raise FileExistsError(f"--out: {str(out)!r} is there already; name another file, or remove it first")
+    found = look(folder)
+    text = json.dumps(found.description, indent=1, ensure_ascii=False)
+    for note in found.notes:
+        click.echo(f"note: {note}", err=True)
+    if out is None:
+        click.echo(text)
+        click.echo(f"note: nothing was written; --out {folder / FILE} writes it", err=True)
+    else:
+        write_whole(out, text + "\n")
+        click.echo(f"{out}: written; `dlseg data check {folder}` reads every file by it")
 
 
 @data.command()

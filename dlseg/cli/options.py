@@ -75,17 +75,17 @@ def show_json(document: dict[str, Any]) -> None:
     click.echo(json.dumps(document, indent=2))
 
 
-def check_out(path: Path, overwrite: bool) -> None:
-    """Say now, not after minutes of work, that the result could not be written, or would overwrite another.
+def check_out(path: Path, overwrite: bool, checkpoint: Path | None = None) -> None:
+    """Fail now, not after minutes of work, where the result could not be written, or would overwrite another.
 
-    Weights with a checkpoint beside them are those of a run that goes on.
+    Weights of a run that has a checkpoint are those of a run that goes on.
     """
     if path.suffix != ".safetensors":
         raise ValueError(f"--out: got {path.name!r}, expected a name that ends in .safetensors")
     path.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(path.parent, os.W_OK):
         raise PermissionError(f"--out: the folder {str(path.parent)!r} cannot be written to")
-    if path.exists() and not overwrite and not path.with_suffix(".checkpoint").exists():
+    if path.exists() and not overwrite and (checkpoint is None or not checkpoint.exists()):
         raise FileExistsError(
             f"--out: {str(path)!r} holds the weights of a finished training; name another file, "
             "or --overwrite to replace them"

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dlseg.course.live import LiveExplorers, studio_of_the_course
 from dlseg.course.notebook_source import sources, student, text_of
 from dlseg.grading.result import write
 
@@ -25,11 +26,13 @@ def build_book(
     *,
     tell: Callable[[str], object] = print,
     only: tuple[str, ...] | None = None,
+    iterations: int | None = None,
 ) -> Path:
     """Build the site into `out`/html; returns its first page.
 
     Executed notebooks are kept in `out`/executed and not run again while they are the same. `only` names the ones
-    that are run (by their stems); the others stand in the book without results.
+    that are run (by their stems); the others stand in the book without results. Explorers move in the pages without
+    Python; the training explorer shows a run of so many `iterations` (default: its own recipe's).
 
     Raises:
         RuntimeError: a notebook raised an error, or Sphinx did; the message ends with what was said.
@@ -39,14 +42,19 @@ def build_book(
         shutil.rmtree(pages)
     shutil.copytree(docs, pages, ignore=shutil.ignore_patterns("_build"))
     (pages / "notebooks").mkdir()
+    live = LiveExplorers(out / "executed") if iterations is None else LiveExplorers(out / "executed", iterations)
     for path in sources(notebooks):
         notebook = student(path)
         if only is None or path.stem in only:
             tell(f"running {path.stem}")
             notebook = _executed(notebook, out / "executed")
-        write(pages / "notebooks" / f"{path.stem}.ipynb", _linked(text_of(still(notebook))))
-    for page in pages.glob("*.md"):
-        write(page, page.read_text(encoding="utf-8").replace("](../notebooks/", "](notebooks/"))
+            still(notebook)
+            tell(f"explorers of {path.stem}")
+            set_live(notebook, path.stem, live)
+        write(pages / "notebooks" / f"{path.stem}.ipynb", _linked(text_of(notebook)))
+    for page in pages.rglob("*.md"):
+        text = page.read_text(encoding="utf-8").replace("](../notebooks/", "](notebooks/")
+        write(page, live.of_comment(text))
     tell("writing pages")
     run = subprocess.run(
         [sys.executable, "-m", "sphinx", "-q", "-b", "html", str(pages), str(out / "html")],
@@ -58,21 +66,6 @@ def build_book(
         raise RuntimeError(f"Sphinx failed:\n{run.stdout[-2000:]}{run.stderr[-2000:]}")
     write(out / "html" / "studio.html", studio_of_the_course())
     return out / "html" / "index.html"
-
-
-def studio_of_the_course() -> str:
-    """The CRF studio of notebook 5, on its image, as an HTML page that runs by itself."""
-    from dlseg.datasets import load
-    from dlseg.networks import create
-    from dlseg.predict import predict
-    from dlseg.training.recipe import SHAPES_CRF
-    from dlseg.widgets.webpage import studio_page
-
-    val = load("shapes", "val")
-    net = create("deeplab-largefov", num_classes=val.num_classes, width=1 / 8, weights="shapes")
-    sample = val[32]
-    found = predict(net, sample.image)
-    return studio_page(sample.image, found.probs, list(val.classes), sample.label, SHAPES_CRF)
 
 
 def _linked(text: str) -> str:
@@ -112,6 +105,21 @@ def still(notebook: Any) -> Any:
             if output.output_type == "stream":
                 output["text"] = "\n".join(line.rpartition("\r")[2] for line in output["text"].split("\n"))
     return notebook
+
+
+def set_live(notebook: Any, stem: str, live: LiveExplorers) -> None:
+    """Put an explorer that moves in the page where a cell shows a still of one."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            data = output.get("data", {})
+            if "image/png" not in data:
+                continue
+            address = f"data:image/png;base64,{data['image/png'].strip()}"
+            image = f'<img alt="a still picture of the explorer" src="{address}">'
+            parts = live.of_cell(stem, cell.source, image)
+            if parts is not None:
+                output["data"] = {"text/html": parts}
+                break
 
 
 def _joined(outputs: list[Any]) -> list[Any]:

@@ -14,6 +14,7 @@ from typing import Any
 from dlseg.course.build import student_notebook
 from dlseg.course.catalogue import EXERCISES, of_notebook
 from dlseg.course.notebook_source import MARKERS, solutions, solved, sources, topic
+from dlseg.grading.draws import weak_tests
 from dlseg.grading.exercise import Exercise
 
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
@@ -148,5 +149,6 @@ def _exercises(cells: list[Any], known: list[Exercise]) -> Iterator[str]:
             yield f"exercise {found.id} has {len(found.hints)} hints, expected an idea, shapes and pseudo-code"
         if all(test.hidden for test in found.tests):
             yield f"exercise {found.id} has no open test: a student could check nothing"
+        yield from (f"exercise {weak}" for weak in weak_tests(found))
     strange = set(asked) - {found.slug for found in known}
     yield from (f"has a cell for {name}, an exercise of another notebook" for name in sorted(strange))

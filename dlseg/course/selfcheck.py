@@ -18,6 +18,7 @@ from dlseg.course.catalogue import find, of_notebook
 from dlseg.course.hints import price_paid, record
 from dlseg.course.verdict import Outcome, Standing, Verdict
 from dlseg.grading import frames, tolerance
+from dlseg.grading.draws import draw_cases
 from dlseg.grading.exercise import Exercise, Test
 from dlseg.grading.result import plain
 
@@ -66,8 +67,8 @@ def _outcome(found: Exercise, test: Test, names: dict[str, Any]) -> Outcome:
     if not callable(function):
         here = "is not defined here: run its cell first" if function is None else f"is {function!r}, no function"
         return Outcome(test, "missing", f"{name} {here}")
-    for run in range(test.runs):
-        call = Call(function, test.draw(SEED, found.id, run), SEED + run)
+    for case in draw_cases(found, test, SEED):
+        call = Call(function, case.arguments, case.seed)
         outcome = _try(found, test, call)
         if outcome.status != "passed":
             return outcome

@@ -10,13 +10,14 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
+from dlseg.common.constants import VOID
 from dlseg.crf import validation
 from dlseg.crf.exact import ExactKernel, ExactRun
 from dlseg.crf.features import Extra, checked_features
 from dlseg.crf.grid import GridKernel
-from dlseg.crf.labels import UNKNOWN, label_probabilities, refuse_mask
+from dlseg.crf.labels import label_probabilities, refuse_mask
 from dlseg.crf.lattice.inference import LatticeKernel
-from dlseg.crf.lattice.threads import Turn, checked_threads
+from dlseg.crf.lattice.threads import ForkSafeLock, checked_threads
 from dlseg.crf.mean_field import Kernel, Run, ask, free_energy
 from dlseg.crf.params import CRFParams, Number, Whole
 from dlseg.crf.pydensecrf_kernel import PydensecrfKernel
@@ -24,7 +25,7 @@ from dlseg.crf.shrink import averaged, enlarged
 from dlseg.crf.traced import Traced
 
 KERNELS = ("lattice", "exact", "local", "pydensecrf")
-KEPT = {"_kernel", "_turn", "_small"}  # what a DenseCRF keeps from call to call; all else is inputs
+KEPT = {"_kernel", "_lock", "_small"}  # what a DenseCRF keeps from call to call; all else is inputs
 
 
 class Step(NamedTuple):
@@ -85,7 +86,7 @@ class DenseCRF:
         kernel: str = "lattice",
         num_classes: Whole | None = None,
         confidence: Any = 0.7,
-        unknown: Whole | None = UNKNOWN,
+        unknown: Whole | None = VOID,
         compatibility: Any = None,
         self_term: bool = True,
         neighbours: int = 8,
@@ -102,7 +103,7 @@ class DenseCRF:
         name, unary = given[0], unaries[given[0]]
         size = (self.height, self.width)
         if labels is not None:
-            refuse_mask(labels, num_classes)
+            refuse_mask(labels, num_classes, unknown)
             self._probs = label_probabilities(labels, size, num_classes, confidence, unknown)
         else:
             self._probs = validation.clipped(name, validation.checked_scores(name, unary, size), self.threads)
@@ -118,7 +119,7 @@ class DenseCRF:
     def _begin(self) -> None:
         """Everything that is kept from call to call, none of it there yet."""
         self._kernel = _kernel(self.kernel, self._image, self._extra, **self._options)
-        self._turn = Turn()
+        self._lock = ForkSafeLock()
         self._small: tuple[int, DenseCRF] | None = None  # what preview works on
 
     def __getstate__(self) -> dict[str, Any]:
@@ -155,7 +156,7 @@ class DenseCRF:
         What the parameters left alone is kept: new weights only iterate; a new sigma_gamma, or sigma_alpha or
         sigma_beta, rebuilds one of the two lattices. It stops early where no marginal moves any more.
         """
-        with self._turn():
+        with self._lock():
             self._refresh()
             if self._traced is not None:
                 return self._infer_traced(self._traced, params, relax, cancel)
@@ -163,7 +164,7 @@ class DenseCRF:
 
     def label(self, params: CRFParams, *, cancel: Callable[[], bool] | None = None) -> Int64[np.ndarray, "H W"]:
         """The most probable label of every pixel, (H, W) int64: `infer` and argmax, a little faster."""
-        with self._turn():
+        with self._lock():
             self._refresh()
             if self._traced is not None:
                 with torch.no_grad():
@@ -172,7 +173,7 @@ class DenseCRF:
             return self._run(params, 1.0, cancel).labels().reshape(self.height, self.width)
 
     def _run(self, params: CRFParams, relax: Number, cancel: Callable[[], bool] | None) -> Run:
-        run = self._start(params, relax, thorough=False)
+        run = self._start(params, relax, shortcuts=True)
         for _ in range(params.iterations):
             ask(cancel, params.iterations)
             if run.advance(relax) == 0:
@@ -186,7 +187,7 @@ class DenseCRF:
         kernel = self._kernel
         if not isinstance(kernel, LatticeKernel):
             raise TypeError(f'kernel: got "{self.kernel}", expected "lattice"')
-        q = traced.infer(lambda: kernel.prepare(params), self.threads, params, self._compatibility, relax, cancel)
+        q = traced.infer(lambda: kernel.filters(params), self.threads, params, self._compatibility, relax, cancel)
         return q.reshape(-1, self.height, self.width)
 
     def _refresh(self) -> None:
@@ -218,9 +219,9 @@ class DenseCRF:
         if update not in ("parallel", "sequential"):
             raise ValueError(f'update: got {update!r}, expected "parallel" or "sequential"')
         self._refuse_gradient("steps")
-        with self._turn():
+        with self._lock():
             self._refresh()
-            run = self._start(params, relax, thorough=True)
+            run = self._start(params, relax, shortcuts=False)
         if update == "sequential" and not isinstance(run, ExactRun):
             raise ValueError('update: got "sequential", which only kernel="exact" offers')
         return self._steps(run, params.iterations, relax, update == "sequential")
@@ -228,7 +229,7 @@ class DenseCRF:
     def _steps(self, run: Run, iterations: int, relax: Number, sequential: bool) -> Iterator[Step]:
         change = 0.0
         for iteration in range(iterations + 1):
-            with self._turn():
+            with self._lock():
                 if iteration:
                     change = run.sweep() if isinstance(run, ExactRun) and sequential else run.advance(relax)
                 energy = free_energy(run.marginals(), -np.log(self._probs), run.pairwise_energy())
@@ -238,7 +239,7 @@ class DenseCRF:
     def preview(self, params: CRFParams, *, factor: int = 2, cancel: Callable[[], bool] | None = None) -> Any:
         """A quick look, (C, H, W): `infer` on an image `factor` times smaller, sigmas scaled, pixels repeated."""
         self._refuse_gradient("preview")
-        with self._turn():
+        with self._lock():
             self._refresh()
             if self._small is None or self._small[0] != factor:
                 self._small = (factor, self._shrunk(factor))
@@ -271,7 +272,7 @@ class DenseCRF:
         for name, value, size in (("row", row, self.height), ("col", col, self.width)):
             if not 0 <= value < size:
                 raise ValueError(f"{name}: got {value}, expected 0 to {size - 1}")
-        with self._turn():
+        with self._lock():
             rows = self._kernel.affinity(params, row * self.width + col)
         return Affinity(*(x.astype(np.float32).reshape(self.height, self.width) for x in rows))
 
@@ -280,9 +281,9 @@ class DenseCRF:
         if not 0 < relax <= 1:
             raise ValueError(f"relax: got {relax}, expected more than 0 and at most 1")
 
-    def _start(self, params: CRFParams, relax: Number, *, thorough: bool) -> Run:
+    def _start(self, params: CRFParams, relax: Number, *, shortcuts: bool) -> Run:
         self._check(params, relax)
-        return self._kernel.start(self._probs, params, self._compatibility, thorough=thorough)
+        return self._kernel.start(self._probs, params, self._compatibility, shortcuts=shortcuts)
 
     def _out(self, run: Run) -> Any:
         return self._given_back(run.marginals().astype(np.float32, copy=False))
@@ -302,7 +303,7 @@ def refine(
     params: CRFParams | None = None,
     kernel: str = "lattice",
     num_classes: Whole | None = None,
-    unknown: Whole | None = UNKNOWN,
+    unknown: Whole | None = VOID,
 ) -> Int64[np.ndarray, "H W"]:
     """Labels (H, W) int64 after the CRF, in one call; arguments as for DenseCRF, `params` as CRFParams()."""
     crf = DenseCRF(

@@ -86,7 +86,7 @@ class ExactKernel:
             self.kept = (params, keep)
 
     def start(
-        self, probs: Marginals, params: CRFParams, compatibility: Compatibility, *, thorough: bool
+        self, probs: Marginals, params: CRFParams, compatibility: Compatibility, *, shortcuts: bool
     ) -> ExactRun:
         return ExactRun(-np.log(probs.astype(np.float64)), self, params, compatibility)
 

@@ -56,7 +56,7 @@ class GridKernel:
         return k * np.array([params.w1, params.w2])[:, None, None, None]
 
     def start(
-        self, probs: Marginals, params: CRFParams, compatibility: Compatibility, *, thorough: bool
+        self, probs: Marginals, params: CRFParams, compatibility: Compatibility, *, shortcuts: bool
     ) -> ParallelRun:
         height, width, _ = self.image.shape
         both = self.weights(params).sum(axis=0)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
+from dlseg.common.constants import VOID
 from dlseg.crf.params import Whole
 from dlseg.crf.validation import CLIP, check_room, to_numpy
 
-UNKNOWN = 255
 NAMED = 5  # so many stray values are named in a message
 
 
 def label_probabilities(
-    labels: Any, size: tuple[int, int], num_classes: Whole | None, confidence: Any, unknown: Whole | None = UNKNOWN
+    labels: Any, size: tuple[int, int], num_classes: Whole | None, confidence: Any, unknown: Whole | None = VOID
 ) -> Float32[np.ndarray, "C N"]:
     """Labels or scribbles as probabilities: `confidence` for the given label, even odds where it is `unknown`.
 
@@ -66,18 +67,28 @@ def _checked_labels(labels: Any, size: tuple[int, int]) -> np.ndarray:
     return array
 
 
-def refuse_mask(labels: Any, num_classes: Whole | None) -> None:
-    """An error for labels that are 0 and 255 only: a mask's foreground would count as unknown, silently."""
+def refuse_mask(labels: Any, num_classes: Whole | None, unknown: Whole | None) -> None:
+    """An error for labels that are 0 and 255 only: a mask's foreground would count as unknown, silently.
+
+    With num_classes=2 they may as well be strokes on the background alone; that is accepted, with a warning.
+    """
     array = to_numpy("labels", labels)
     if array.dtype.kind not in "iu" or num_classes not in (None, 2):
         return
-    high = array == UNKNOWN
-    if high.any() and not high.all() and not array[~high].any():
+    high = array == VOID
+    if not high.any() or high.all() or array[~high].any():
+        return
+    mask = "labels=mask > 0 makes it background and foreground, probs=binary(mask / 255) takes it as probabilities"
+    if num_classes is None or unknown != VOID:
         raise ValueError(
-            "labels: got 0 and 255 only, as in a mask, expected labels 0, 1, …; labels=mask > 0 makes "
-            "it background and foreground, probs=binary(mask / 255) takes it as odds; if 255 does "
-            "mean unknown here, mark pixels of another label too, or say num_classes=3 or more"
+            f"labels: got 0 and 255 only, as in a mask, expected labels 0, 1, …; {mask}; if 255 does mean unknown "
+            "here, mark pixels of another label too, or say num_classes"
         )
+    warnings.warn(
+        f"labels: got 0 and 255 only with num_classes=2: 255 counts as unknown. If this is a mask, {mask}; if not, "
+        "labels=np.where(labels == 255, -1, 0) with unknown=-1 says so without this warning",
+        stacklevel=3,
+    )
 
 
 def _checked_unknown(unknown: Whole | None) -> int | None:
@@ -116,10 +127,10 @@ def _number_of_labels(given: np.ndarray, num_classes: Whole | None, unknown: int
         raise TypeError(f"num_classes: got {num_classes!r}, expected a whole number from {least}")
     if num_classes < least:
         raise ValueError(f"num_classes: got {num_classes}, expected {least} or more")
-    if num_classes > UNKNOWN == unknown:
+    if num_classes > VOID == unknown:
         raise ValueError(
-            f"num_classes: got {num_classes} where {UNKNOWN} means unknown, expected at most "
-            f"{UNKNOWN}; unknown=-1, or any value that is no label, makes room for more"
+            f"num_classes: got {num_classes} where {VOID} means unknown, expected at most "
+            f"{VOID}; unknown=-1, or any value that is no label, makes room for more"
         )
     if largest >= num_classes:
         raise ValueError(
@@ -131,12 +142,12 @@ def _number_of_labels(given: np.ndarray, num_classes: Whole | None, unknown: int
 
 def _refuse_strays(given: np.ndarray, largest: int, unknown: int | None) -> None:
     """An error for labels far beyond the others, each of which would take a map of the image's size."""
-    if largest <= UNKNOWN:
+    if largest <= VOID:
         return
-    if unknown == UNKNOWN:
+    if unknown == VOID:
         raise ValueError(
-            f"labels: got {_counted(given, UNKNOWN)} where {UNKNOWN} means unknown, expected labels "
-            f"below {UNKNOWN}; set stray ones to {UNKNOWN}; for more labels say unknown=-1, or any "
+            f"labels: got {_counted(given, VOID)} where {VOID} means unknown, expected labels "
+            f"below {VOID}; set stray ones to {VOID}; for more labels say unknown=-1, or any "
             "value that is no label, and num_classes="
         )
     values = np.unique(given)

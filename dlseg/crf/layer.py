@@ -16,10 +16,10 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
 from dlseg.crf.features import Extra, appearance_sigmas, checked_features, columns, smoothness_sigmas
-from dlseg.crf.lattice.filter import Side
+from dlseg.crf.lattice.filter import GaussianFilter
 from dlseg.crf.lattice.structure import Lattice
 from dlseg.crf.lattice.threads import checked_threads
-from dlseg.crf.lattice.unrolled import Filter, LatticePair, unrolled
+from dlseg.crf.lattice.unrolled import LatticePair, LinearMap, unrolled
 from dlseg.crf.params import CRFParams, Whole
 from dlseg.crf.torch_lattice import SparseKernel
 from dlseg.crf.validation import CLIP, checked_image, checked_params, to_numpy
@@ -43,8 +43,8 @@ class Kernels(Protocol):
 class FilterPair:
     """Kernels that are any two differentiable linear maps of a field (N, L)."""
 
-    def __init__(self, filters: list[Filter]) -> None:
-        self.filters = filters
+    def __init__(self, kernels: list[LinearMap]) -> None:
+        self.kernels = kernels
 
     def mean_field(
         self,
@@ -55,7 +55,7 @@ class FilterPair:
         iterations: int,
     ) -> Float[Tensor, "C N"]:
         """As `Kernels` says."""
-        return unrolled(scores.T, self.filters, (w1, w2), compatibility, iterations).T
+        return unrolled(scores.T, self.kernels, (w1, w2), compatibility, iterations).T
 
 
 class CRFLayer(nn.Module):
@@ -167,8 +167,8 @@ class CRFLayer(nn.Module):
         if scores.device.type == "cpu" and scores.dtype == torch.float32:
             both, (width, bands) = columns(picture, extra), picture.shape[1:]
             sigmas = appearance_sigmas(settings, bands, extra.shape[2])
-            far = self._kept.get(key, lambda: self._side(both, width, sigmas))
-            near = self._kept.get(picture.shape[:2], lambda: self._side(both, width, smoothness_sigmas(settings)))
+            far = self._kept.get(key, lambda: self._filter(both, width, sigmas))
+            near = self._kept.get(picture.shape[:2], lambda: self._filter(both, width, smoothness_sigmas(settings)))
             return LatticePair((far, near), self.threads)
         sparse = self._kept.get(
             (*key, scores.device, scores.dtype),
@@ -176,9 +176,9 @@ class CRFLayer(nn.Module):
         )
         return FilterPair(sparse.filters(settings))
 
-    def _side(self, colours: Float32[np.ndarray, "N c"], width: int, sigmas: tuple[float, ...]) -> Side:
+    def _filter(self, colours: Float32[np.ndarray, "N c"], width: int, sigmas: tuple[float, ...]) -> GaussianFilter:
         lattice = Lattice(colours[:, : len(sigmas) - 2], width, sigmas, self.threads)
-        return Side(lattice, self._settings.normalization)
+        return GaussianFilter(lattice, self._settings.normalization)
 
 
 def _pictures(images: Any, shape: torch.Size) -> list[Float32[np.ndarray, "H W c"]]:

@@ -48,8 +48,8 @@ class Run(Protocol):
 class Kernel(Protocol):
     """How pixels weigh each other: builds what the parameters need, keeps what they left alone."""
 
-    def start(self, probs: Marginals, params: CRFParams, compatibility: Compatibility, *, thorough: bool) -> Run:
-        """A run from probabilities, none of them 0; thorough: without shortcuts that cost accuracy."""
+    def start(self, probs: Marginals, params: CRFParams, compatibility: Compatibility, *, shortcuts: bool) -> Run:
+        """A run from probabilities, none of them 0; shortcuts: whether what hardly matters may be left out."""
 
     def affinity(self, params: CRFParams, pixel: int) -> tuple[np.ndarray, np.ndarray]:
         """This pixel's row of both weighted, normalised kernels: (N,) appearance, (N,) smoothness."""

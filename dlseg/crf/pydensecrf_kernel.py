@@ -39,7 +39,7 @@ class PydensecrfKernel:
         self.image: UInt8[np.ndarray, "H W c"] = np.ascontiguousarray(np.rint(image)).astype(np.uint8)
 
     def start(
-        self, probs: Marginals, params: CRFParams, compatibility: Compatibility, *, thorough: bool
+        self, probs: Marginals, params: CRFParams, compatibility: Compatibility, *, shortcuts: bool
     ) -> PydensecrfRun:
         return PydensecrfRun(self, -np.log(probs), params, compatibility)
 

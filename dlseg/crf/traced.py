@@ -12,14 +12,12 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from dlseg.crf.features import Extra
-from dlseg.crf.lattice.filter import Side
+from dlseg.crf.lattice.state import Filters
 from dlseg.crf.lattice.unrolled import LatticePair, unrolled
 from dlseg.crf.mean_field import Cancel
 from dlseg.crf.params import CRFParams, Number
 from dlseg.crf.torch_lattice import SparseKernel
 from dlseg.crf.validation import CLIP
-
-Sides = tuple[Side, Side]
 
 
 class Traced:
@@ -62,25 +60,25 @@ class Traced:
 
     def infer(
         self,
-        sides: Callable[[], Sides],
+        filters: Callable[[], Filters],
         threads: int,
         params: CRFParams,
         compatibility: np.ndarray | None,
         relax: Number,
         cancel: Cancel,
     ) -> Float[Tensor, "C N"]:
-        """Marginals after `params.iterations` updates. sides: the compiled lattices for these parameters."""
+        """Marginals after `params.iterations` updates. filters: the compiled lattices for these parameters."""
         with torch.autocast(self.unary.device.type, enabled=False):
             scores = self._scores()
             mu = None if compatibility is None else torch.from_numpy(compatibility).to(scores)
             if scores.device.type == "cpu" and scores.dtype == torch.float32:
                 w1, w2 = torch.tensor(params.w1), torch.tensor(params.w2)
-                pair = self._lattices(sides(), threads)
+                pair = self._lattices(filters(), threads)
                 return pair.mean_field(scores, w1, w2, mu, params.iterations, relax, cancel)
             if self._sparse is None:
                 self._sparse = SparseKernel(torch.from_numpy(self.image).to(scores), torch.from_numpy(self.extra))
-            filters = self._sparse.filters(params)
-            return unrolled(scores.T, filters, (1, 1), mu, params.iterations, relax, cancel).T.contiguous()
+            kernels = self._sparse.filters(params)
+            return unrolled(scores.T, kernels, (1, 1), mu, params.iterations, relax, cancel).T.contiguous()
 
     def _scores(self) -> Tensor:
         """Log probabilities (C, N); those below 1e-5 count as 1e-5."""
@@ -91,8 +89,8 @@ class Traced:
             return flat.log_softmax(0).clamp(min=log(CLIP))
         return flat.clamp(min=float(CLIP)).log()
 
-    def _lattices(self, sides: Any, threads: int) -> LatticePair:
+    def _lattices(self, filters: Filters, threads: int) -> LatticePair:
         kept = self._pair
-        if kept is None or any(a is not b for a, b in zip(kept.sides, sides, strict=True)):
-            kept = self._pair = LatticePair(sides, threads)
+        if kept is None or any(a is not b for a, b in zip(kept.filters, filters, strict=True)):
+            kept = self._pair = LatticePair(filters, threads)
         return kept

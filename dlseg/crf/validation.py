@@ -14,7 +14,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from dlseg.crf.lattice.jit import simplex
-from dlseg.crf.lattice.threads import parts, share
+from dlseg.crf.lattice.threads import parallel, parts
 from dlseg.crf.params import CRFParams
 
 MOST_PROBABILITIES = 2**31  # of one unary, 8 GiB
@@ -25,6 +25,7 @@ CLIP = np.float32(1e-5)  # probabilities below it count as it: -log 0 would rule
 
 def to_numpy(name: str, value: Any) -> np.ndarray:
     """Any array-like as a numpy array, without a copy where there is a choice."""
+    _refuse_turned_picture(name, value)
     if isinstance(value, Tensor):
         if value.is_meta:
             raise TypeError(f'{name}: got a tensor on "meta", a device without values, expected one with values')
@@ -44,6 +45,26 @@ def to_numpy(name: str, value: Any) -> np.ndarray:
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name}: got {type(value).__name__} of {array.dtype}, expected an array of numbers")
     return array
+
+
+def _picture_class() -> Any:
+    """Pillow's class of pictures; where it was not imported there is no picture of its."""
+    pillow = sys.modules.get("PIL.Image")
+    return () if pillow is None else pillow.Image
+
+
+def _refuse_turned_picture(name: str, value: Any) -> None:
+    """An error for a picture whose EXIF tag says to turn or mirror it: numpy would read it as it is stored.
+
+    Whether the scores belong to the stored or to the turned picture only the caller knows; half a turn would not
+    even show in the size.
+    """
+    if isinstance(value, _picture_class()) and (orientation := value.getexif().get(0x0112, 1)) not in (0, 1):
+        raise ValueError(
+            f"{name}: got a picture that its EXIF tag says to turn (orientation {orientation}), expected one as it "
+            "is to be seen, or an array; dlseg.images.read_image and PIL.ImageOps.exif_transpose(image) turn it, "
+            "np.asarray(image) takes it as it is stored: as the network saw it"
+        )
 
 
 def checked_image(image: Any) -> Float[np.ndarray, "H W c"]:
@@ -75,8 +96,7 @@ MODES = {
 
 def _check_mode(image: Any) -> None:
     """Refuses pictures of Pillow's whose numbers are no colours; as arrays some would pass for RGB or grey."""
-    pillow = sys.modules.get("PIL.Image")  # where it was not imported there is no picture of its
-    if pillow is not None and isinstance(image, pillow.Image) and image.mode in MODES:
+    if isinstance(image, _picture_class()) and image.mode in MODES:
         raise ValueError(
             f'image: got a picture of mode "{image.mode}" ({MODES[image.mode]}), expected mode "RGB": '
             'image.convert("RGB")'
@@ -176,7 +196,7 @@ def clipped(name: str, scores: Float[np.ndarray, "C H W"], threads: int) -> Floa
         return _clip_block(name, flat[:, start:stop], out[:, start:stop])
 
     with np.errstate(all="ignore"):  # what overflows or is no number is found by the checks
-        good = all(share(work, parts(flat.shape[1], size=BLOCK), threads))
+        good = all(parallel(work, parts(flat.shape[1], size=BLOCK), threads))
     if not good:
         _complain(name, flat, scores.shape[2])
     return out

@@ -88,7 +88,7 @@ def _described(root: Path, progress: bool) -> Report:
                 if label is not None:
                     counts[name].add(label)
                     file = data.label_file(i)
-                    if not data.values:
+                    if not data.values and not data.drawn:
                         colours[file] = voc.used_colours(file, voc.read_indices(file, ("P", "L")))
             except (ValueError, OSError) as error:
                 faults.append(_fault(root, data.images[i], error))

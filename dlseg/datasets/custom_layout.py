@@ -15,6 +15,9 @@ mean, and "*" what all others are:
 "_gtFine_labelIds.png". Folders inside `images` are searched too; a label is in the same folder inside `labels`.
 `images` may be a pattern with stars. Without `list` a split is all these images; a list is a file of names or
 paths, one a line, with the label's as a second column where it is called otherwise than its image.
+
+Labels drawn with labelme are `"label_ending": ".json"`: `classes` names the outlines, after "background".
+`dlseg data describe FOLDER` proposes a description.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ from jaxtyping import UInt8
 from dlseg.common.checks import message, nearest
 from dlseg.common.constants import VOID
 from dlseg.common.json_objects import read_object_file
-from dlseg.datasets import voc
+from dlseg.datasets import labelme, voc
 from dlseg.datasets.lists import ENDINGS, class_names, read_entries
 from dlseg.datasets.values import ValueMap
 from dlseg.datasets.voc import Dataset, Sample
@@ -44,10 +47,11 @@ SPLITS_EXPECTED = '{"train": {"images": …, "labels": …}, …}'
 class Described(Dataset):
     """A split of a data set that `dataset.json` describes."""
 
-    def __init__(self, root: str | Path, split: str) -> None:
+    def __init__(self, root: str | Path, split: str, description: dict[str, Any] | None = None) -> None:
+        """`description` is what `dataset.json` would hold, for a folder without one."""
         self.root, self.split = Path(root), split
         self._note = self.root / FILE
-        said = self._read()
+        said = self._checked(read_object_file(self._note, KEYS) if description is None else description)
         self.classes: tuple[str, ...] = tuple(said["classes"])
         self.void: list[int] = said.get("void", [])
         self.labels = said["splits"].get(split, {}).get("labels", "")
@@ -61,6 +65,7 @@ class Described(Dataset):
         self._labels = self._folder(parts, "labels") if "labels" in parts else None
         self._image_ending, self._ending = said.get("image_ending", ""), said.get("label_ending", ".png")
         self.labelled = self._labels is not None
+        self.drawn = self._ending.endswith(labelme.ENDING)  # outlines, not pixels
         self._listed_labels: dict[Path, str] = {}
         self._files = self._list(parts.get("list"))
         self.names = self._names()
@@ -121,6 +126,8 @@ class Described(Dataset):
         if self._labels is None:
             return None
         place = self._label_file(self._files[index])
+        if self.drawn:
+            return labelme.read_labelme(place, self.classes)
         if self._map is not None:
             return self._map.label(place)
         stored = voc.read_indices(place, modes=("P", "L"))
@@ -132,8 +139,7 @@ class Described(Dataset):
     def _with_void(self, label: UInt8[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W"]:
         return np.where(np.isin(label, self.void), VOID, label).astype(np.uint8)
 
-    def _read(self) -> dict[str, Any]:
-        said = read_object_file(self._note, KEYS)
+    def _checked(self, said: dict[str, Any]) -> dict[str, Any]:
         if missing := {"classes", "splits"} - set(said):
             raise ValueError(
                 message(str(self._note), f"no {' and no '.join(sorted(missing))}", "classes and splits")

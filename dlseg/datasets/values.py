@@ -57,8 +57,8 @@ class ValueMap:
 
         Raises FileNotFoundError, or ValueError for a file that is no image or holds values that are not named.
         """
-        stored = _stored(path, self.colours)
-        present, where = np.unique(stored, return_inverse=True)
+        pixels = stored(path, self.colours)
+        present, where = np.unique(pixels, return_inverse=True)
         unknown = [int(value) for value in present if int(value) not in self.numbers]
         if unknown and self.others is None:
             words = ", ".join(self._word(value) for value in unknown[:SHOWN])
@@ -68,7 +68,7 @@ class ValueMap:
                 f'name each, or give {{"{OTHERS}": "{VOID_NAME}"}} for all others'
             )
         table = np.array([self.numbers.get(int(value), self.others) for value in present], np.uint8)
-        return table[where].reshape(stored.shape)
+        return table[where].reshape(pixels.shape)
 
     def _word(self, value: int) -> str:
         return f"#{value:06x}" if self.colours else str(value)
@@ -90,7 +90,7 @@ def _value(key: str) -> tuple[bool, int]:
     )
 
 
-def _stored(path: Path, colours: bool) -> Int64[np.ndarray, "H W"]:
+def stored(path: Path, colours: bool) -> Int64[np.ndarray, "H W"]:
     """A file's values: grey levels, palette indices, bits, or colours."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: missing label; its image is there")

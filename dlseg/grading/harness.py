@@ -9,6 +9,7 @@ from typing import Any
 
 from dlseg.grading import judge, selection, submission
 from dlseg.grading.assignment import of_topic, topic_of
+from dlseg.grading.draws import Case, draw_cases
 from dlseg.grading.exercise import Exercise, Test
 from dlseg.grading.intake import Item
 from dlseg.grading.judge import Judged
@@ -43,6 +44,7 @@ class Harness:
     seed: int
     assignment: str = ""  # a topic that all are graded on; else each on the one that its file's name holds
     limits: Limits = field(default_factory=Limits)
+    cases: dict[tuple[str, str], list[Case]] = field(default_factory=dict, repr=False)
 
     def grade(self, item: Item, tell: Callable[[Result, Evidence], None] | None = None) -> Result:
         """The result of one file; `tell` gets the document after every exercise (the rest 'not graded yet').
@@ -130,8 +132,17 @@ class Harness:
         waiting, left = list(exercise.tests), float(exercise.seconds)
         while waiting:
             limits = replace(self.limits, seconds=left, threads=self.sandbox.threads)
-            calls = [self._call(exercise, test, run) for test in waiting for run in range(test.runs)]
-            request = _request(chosen, cells, calls, self.seed, limits)
+            calls = [case for test in waiting for case in self._cases(exercise, test)]
+            asked = [
+                {
+                    "function": test.function or exercise.function,
+                    "arguments": list(case.arguments),
+                    "seed": case.seed,
+                }
+                for test in waiting
+                for case in self._cases(exercise, test)
+            ]
+            request = _request(chosen, cells, asked, self.seed, limits)
             outcome = self.sandbox.run(request, limits)
             verdicts = list(judge.judge(Judged(exercise, limits, evidence.shown), waiting, calls, outcome))
             yield from verdicts
@@ -141,12 +152,12 @@ class Harness:
                 yield from (TestResult(t.name, 0, t.points, "timeout", _late(exercise)) for t in waiting)
                 return
 
-    def _call(self, exercise: Exercise, test: Test, run: int) -> dict[str, Any]:
-        return {
-            "function": test.function or exercise.function,
-            "arguments": list(test.draw(self.seed, exercise.id, run)),
-            "seed": (self.seed + run) % 2**31,
-        }
+    def _cases(self, exercise: Exercise, test: Test) -> list[Case]:
+        """The runs of a test: drawn once, as they are the same for every submission of a seed."""
+        key = (exercise.id, test.name)
+        if key not in self.cases:
+            self.cases[key] = draw_cases(exercise, test, self.seed)
+        return self.cases[key]
 
 
 def _used(outcome: Outcome) -> float:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 import os
-import random
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from dlseg.grading import tolerance
+from dlseg.grading.draws import Case
 from dlseg.grading.exercise import Exercise, Test
 from dlseg.grading.result import TestResult, plain
 from dlseg.grading.sandbox.client import Outcome
@@ -41,7 +39,7 @@ class Judged:
     shown: Shown
 
 
-def judge(case: Judged, tests: list[Test], calls: list[dict[str, Any]], outcome: Outcome) -> Iterator[TestResult]:
+def judge(case: Judged, tests: list[Test], calls: list[Case], outcome: Outcome) -> Iterator[TestResult]:
     """Verdicts of the leading tests, up to and with the one in which the worker ended early."""
     answers = list(outcome.frames)
     strange = not all(map(is_answer, answers))
@@ -72,7 +70,7 @@ def is_answer(frame: dict[str, Any]) -> bool:
     return whole and frame.get("loading", True) is True
 
 
-def _test(case: Judged, test: Test, calls: list[dict[str, Any]], answers: list[dict[str, Any]]) -> tuple[str, str]:
+def _test(case: Judged, test: Test, calls: list[Case], answers: list[dict[str, Any]]) -> tuple[str, str]:
     """The first wrong run's status and message; passed if there is none."""
     for call, answer in zip(calls, answers, strict=False):
         status, message = _verdict(case, test, call, answer)
@@ -81,7 +79,7 @@ def _test(case: Judged, test: Test, calls: list[dict[str, Any]], answers: list[d
     return "passed", ""
 
 
-def _verdict(case: Judged, test: Test, call: dict[str, Any], answer: dict[str, Any]) -> tuple[str, str]:
+def _verdict(case: Judged, test: Test, call: Case, answer: dict[str, Any]) -> tuple[str, str]:
     exercise = case.exercise
     if "raised" in answer:
         return _raised(exercise, answer)
@@ -89,8 +87,7 @@ def _verdict(case: Judged, test: Test, call: dict[str, Any], answer: dict[str, A
         return "limit", f"limit hit: {answer['too_large']}"
     if "unusable" in answer:
         return "failed", f"the result cannot be used: {answer['unusable']}"
-    seed_all(call["seed"])
-    reference = _numpy(exercise.answer(test, copy.deepcopy(tuple(call["arguments"]))))
+    reference = call.expected
     own = answer.get("value")
     try:
         wrong = tolerance.difference(own, reference, test.tolerance)
@@ -145,19 +142,3 @@ def ending(outcome: Outcome, exercise: Exercise, limits: Limits) -> tuple[str, s
     code = os.waitstatus_to_exitcode(status)
     how = f"by {signal.Signals(ended_by).name}" if ended_by else f"with exit code {code}"
     return "crashed", f"your code ended the process {how} before giving back a result"
-
-
-def _numpy(value: Any) -> Any:
-    """A reference's result as the comparison wants it: tensors as arrays, at any depth."""
-    if isinstance(value, torch.Tensor):
-        return value.detach().cpu().numpy()
-    if isinstance(value, list | tuple):
-        return [_numpy(item) for item in value]
-    return {k: _numpy(v) for k, v in value.items()} if isinstance(value, dict) else value
-
-
-def seed_all(seed: int) -> None:
-    """Seed Python's, numpy's and torch's generators as the worker does before the same call."""
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)

@@ -58,6 +58,19 @@ def difference(own: Any, reference: Any, tolerance: Tolerance, where: str = "the
     return _array_difference(own, np.asarray(reference), tolerance, where)
 
 
+def plain_values(value: Any) -> Any:
+    """A value as the comparison wants it: tensors as arrays and tuples as lists, at any depth.
+
+    >>> plain_values((1, [2.5]))
+    [1, [2.5]]
+    """
+    if hasattr(value, "detach"):
+        return value.detach().cpu().numpy()
+    if isinstance(value, list | tuple):
+        return [plain_values(item) for item in value]
+    return {k: plain_values(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
 def _dict_difference(own: Any, reference: dict[str, Any], tolerance: Tolerance, where: str) -> str | None:
     if not isinstance(own, dict) or own.keys() != reference.keys():
         came = f"keys {sorted(own)}" if isinstance(own, dict) else _show(own)

@@ -263,7 +263,10 @@ def _row(name: str, results: Sequence[Result], widths: Sequence[str], *, crf: bo
     return [method, spread([s["mean_iou"] for s in summaries]), *near, f"{results[0].parameters:,}", paper]
 
 
-def spread(shares: Sequence[float]) -> str:
-    """Mean, in per cent, ± standard deviation where there are several."""
-    text = f"{100 * mean(shares):.2f}"
-    return f"{text} ± {100 * stdev(shares):.2f}" if len(shares) > 1 else text
+def spread(shares: Sequence[float | None]) -> str:
+    """Mean, in per cent, ± standard deviation where there are several; "–" without one, as in an empty band."""
+    known = [share for share in shares if share is not None]
+    if not known:
+        return "–"
+    text = f"{100 * mean(known):.2f}"
+    return f"{text} ± {100 * stdev(known):.2f}" if len(known) > 1 else text

@@ -5,16 +5,25 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from io import TextIOBase
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import torch
 from tqdm.auto import tqdm
 
 from dlseg.common.checks import number, whole_number
 from dlseg.common.files import write_whole
+from dlseg.datasets.protocols import LabelledImages
+from dlseg.evaluation import ConfusionMatrix
+from dlseg.networks import Network, save_weights
+from dlseg.predict import predict
+from dlseg.training.distributed import processes
 from dlseg.training.loop import StopTraining, TrainingStep
+from dlseg.training.recipe import Recipe
+from dlseg.training.setup import plain_copy
 
 
 class ProgressBar:
@@ -90,6 +99,86 @@ def read_log(path: str | Path) -> list[dict[str, Any]]:
         except ValueError:
             continue
     return whole
+
+
+def duration(seconds: float) -> str:
+    """Hours and minutes, in words.
+
+    >>> duration(46_860), duration(400)
+    ('13 h 1 min', '7 min')
+    """
+    minutes = max(1, round(seconds / 60))
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+
+
+class Validation:
+    """Measures the mean IoU on other pictures every so many iterations, and after the last; keeps the best weights.
+
+    Under torchrun each process labels its share of the pictures.
+
+    Args:
+        net: the network that is trained.
+        data: the pictures to measure on.
+        recipe: what it is trained by.
+        every: iterations between two measurements.
+        best: the .safetensors file for the best weights so far, or None.
+        info: what to keep in the JSON file beside it.
+        show: called with the words after each measurement.
+
+    Attributes:
+        scores: iteration → mean IoU in 0 … 1, by VOC's convention.
+    """
+
+    def __init__(
+        self,
+        net: Network,
+        data: LabelledImages,
+        recipe: Recipe,
+        every: int,
+        best: Path | None = None,
+        info: dict[str, Any] | None = None,
+        show: Callable[[str], None] | None = None,
+    ) -> None:
+        self.net, self.data, self.recipe, self.every = net, data, recipe, whole_number("every", every, low=1)
+        self.best, self.info, self.show = best, info or {}, show
+        self.scores: dict[int, float] = {}
+        self.highest = -1.0
+
+    def __call__(self, step: TrainingStep) -> None:
+        if step.iteration % self.every and step.iteration != step.iterations:
+            return
+        copy = plain_copy(self.net, self.recipe)
+        score = self.scores[step.iteration] = self._mean_iou(copy)
+        better = score > self.highest
+        if better:
+            self.highest = score
+            if self.best is not None and processes().rank == 0:
+                noted = {"iterations_done": step.iteration, "mean_iou": round(score, 4)}
+                save_weights(copy, self.best, self.info | noted)
+        if self.show is not None:
+            best = " (the best so far)" if better else ""
+            self.show(f"after {step.iteration} iterations: mean IoU {100 * score:.2f} % on val{best}")
+
+    def _mean_iou(self, net: Network) -> float:
+        matrix, here = ConfusionMatrix(self.data.num_classes), processes()
+        for i in range(here.rank, len(self.data), here.size):
+            sample = self.data[i]
+            if sample.label is None:
+                raise ValueError(f"data: {sample.name} has no labels to compare with")
+            matrix.update(predict(net, sample.image).labels, sample.label)
+        place = next(net.parameters()).device
+        matrix.counts = here.total(torch.from_numpy(matrix.counts).to(place)).cpu().numpy()
+        return matrix.mean_iou()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"scores": dict(self.scores), "highest": self.highest}
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None:
+        """Go on from `state_dict`; where the best weights are gone, the next ones are the best."""
+        self.scores, self.highest = dict(state["scores"]), state["highest"]
+        if self.best is not None and not self.best.exists():
+            self.highest = -1.0
 
 
 class EarlyStop:

@@ -21,7 +21,18 @@ from dlseg.training.recipe import Recipe
 
 FORMAT = 2
 # what may differ when a run goes on: none of it changes which samples come, or what is trained
-SOLVER = ("iterations", "lr", "schedule", "step_size", "gamma", "power", "momentum", "dropout", "classifier_std")
+SOLVER = (
+    "iterations",
+    "lr",
+    "schedule",
+    "step_size",
+    "gamma",
+    "power",
+    "momentum",
+    "dropout",
+    "classifier_std",
+    "class_weights",
+)
 
 
 @runtime_checkable
@@ -54,6 +65,7 @@ class TrainingState:
     fingerprint: str
     callbacks: Sequence[object] = ()
     classes: Sequence[str] = ()
+    origin: str = ""
 
     def save(self, path: Path, iteration: int) -> None:
         """Write the state after `iteration` iterations, whole or not at all.
@@ -71,6 +83,7 @@ class TrainingState:
             "recipe": self.recipe.to_json(),
             "run": self.fingerprint,
             "classes": list(self.classes),
+            "origin": self.origin,
             "net": self.net.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "rng": torch.get_rng_state(),
@@ -91,20 +104,26 @@ class TrainingState:
         another rate. They are used from here on.
 
         Raises:
-            ValueError: the file is no checkpoint, or one of another recipe, network or data set, or has more
-                iterations than the recipe.
+            ValueError: the file is no checkpoint, or one of another recipe, network, origin or data set, or has
+                more iterations than the recipe.
         """
         if not path.exists():
             return 0
         state = _read(path)
-        recipe, wanted = json.loads(state["recipe"]), json.loads(self.recipe.to_json())
-        fixed = [{k: v for k, v in each.items() if k not in SOLVER} for each in (recipe, wanted)]
+        recipes = [dataclasses.asdict(each) for each in (Recipe.from_json(state["recipe"]), self.recipe)]
+        fixed = [{k: v for k, v in each.items() if k not in SOLVER} for each in recipes]
         for theirs, ours in (fixed, (json.loads(state["run"]), json.loads(self.fingerprint))):
             if theirs != ours:
                 raise ValueError(
                     f"checkpoint: {str(path)!r} belongs to another run "
                     f"({_differences(theirs, ours)}); name another file, or remove it to start afresh"
                 )
+        origin = state.get("origin") or self.origin  # files of version 0.1 have none
+        if self.origin and origin != self.origin:
+            raise ValueError(
+                f"init: got {self.origin!r}, expected {origin!r}, from which the run in {str(path)!r} began; "
+                "name another file, or remove it to start afresh"
+            )
         if state["iteration"] > self.recipe.iterations:
             raise ValueError(
                 f"iterations: got {self.recipe.iterations}, expected at least {state['iteration']}, "
@@ -152,8 +171,8 @@ def changes(path: Path, recipe: Recipe) -> str:
     if not path.exists():
         return ""
     state = _read(path)
-    there, here = json.loads(state["recipe"]), json.loads(recipe.to_json())
-    found = [f"{k} {there[k]} → {here[k]}" for k in SOLVER if k in there and there[k] != here[k]]
+    there, here = dataclasses.asdict(Recipe.from_json(state["recipe"])), dataclasses.asdict(recipe)
+    found = [f"{k} {there[k]} → {here[k]}" for k in SOLVER if there[k] != here[k]]
     return f"{path}: goes on after iteration {state['iteration']}" + (f" with {', '.join(found)}" if found else "")
 
 

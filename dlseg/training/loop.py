@@ -21,7 +21,16 @@ from dlseg.training.batches import batches
 from dlseg.training.checkpoint import TrainingState, fingerprint
 from dlseg.training.distributed import processes, without_exchange
 from dlseg.training.recipe import Recipe
-from dlseg.training.setup import check_fit, default_workers, number_type, parameter_groups, prepared, resolve
+from dlseg.training.setup import (
+    check_fit,
+    check_learnable,
+    default_workers,
+    number_type,
+    parameter_groups,
+    prepared,
+    resolve,
+    weights_of_classes,
+)
 
 
 @dataclass(frozen=True)
@@ -45,10 +54,36 @@ def loss_at_stride(
     scores: Float[Tensor, "B C h w"],
     labels: Integer[Tensor, "B h w"],
     reduction: Literal["mean", "sum"] = "mean",
+    weights: Float[Tensor, " C"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Cross-entropy over the positions of the score map that are not void, mean or sum; 0 where all are void."""
-    total = F.cross_entropy(scores, labels.long(), ignore_index=VOID, reduction="sum")
-    return total if reduction == "sum" else total / (labels != VOID).sum().clamp(min=1)
+    """Cross-entropy over the positions of the score map that are not void (section 3.1).
+
+    Args:
+        scores: raw scores (B, C, h, w).
+        labels: class numbers at the same positions, (B, h, w); 255 is void.
+        reduction: "mean" over the positions, by their weights, or "sum".
+        weights: what a position of each class weighs; None: all the same.
+
+    Returns:
+        One number, in nats; 0 where all is void.
+
+    >>> scores, labels = torch.zeros(1, 2, 3, 3), torch.zeros(1, 3, 3, dtype=torch.int64)
+    >>> round(float(loss_at_stride(scores, labels)), 4)    # two classes, and no idea: log 2
+    0.6931
+    """
+    total = F.cross_entropy(scores, labels.long(), weights, ignore_index=VOID, reduction="sum")
+    return total if reduction == "sum" else total / _not_zero(_weight(labels, weights))
+
+
+def _weight(labels: Tensor, weights: Tensor | None) -> Tensor:
+    """What all the positions that are not void weigh together: where all weigh the same, their number."""
+    valid = labels != VOID
+    return valid.sum() if weights is None else weights[labels[valid].long()].sum()
+
+
+def _not_zero(weight: Tensor) -> Tensor:
+    """1 for 0, so that a batch without any weight has a loss of 0, not of 0/0."""
+    return weight.where(weight != 0, 1)
 
 
 def train(
@@ -63,6 +98,7 @@ def train(
     workers: int | None = None,
     accumulate: int = 1,
     keep_checkpoint: bool = False,
+    origin: str = "",
 ) -> Network:
     """Train a segmentation network in place and return it; each callback is called after every iteration.
 
@@ -87,9 +123,12 @@ def train(
         accumulate: compute each batch in this many parts, one after the other: less memory, the same gradient up
             to rounding.
         keep_checkpoint: leave the state after the last iteration in `checkpoint`.
+        origin: what the network was initialised from, in words; a checkpoint keeps them, and only a run of the same
+            origin goes on from it.
 
     Raises:
-        ValueError: net, data and recipe do not go together, or the checkpoint belongs to another run.
+        ValueError: net, data and recipe do not go together, nothing can be learned from the labels (all are void,
+            or of one class), or the checkpoint belongs to another run.
         FloatingPointError: the loss is no longer finite (the learning rate is too high).
     """
     grid = check_fit(net, data, recipe, accumulate)
@@ -97,7 +136,9 @@ def train(
     torch.manual_seed(recipe.seed)
     with prepared(net, data, recipe, place) as set_numbers:
         optimiser = torch.optim.SGD(parameter_groups(net, recipe), lr=recipe.lr, momentum=recipe.momentum)
-        run = TrainingState(net, optimiser, recipe, fingerprint(net, data), callbacks, data.classes)
+        weights = weights_of_classes(data, recipe)
+        weights = None if weights is None else weights.to(place, dtype)
+        run = TrainingState(net, optimiser, recipe, fingerprint(net, data), callbacks, data.classes, origin)
         first = run.resume(checkpoint) if checkpoint else 0
         model = processes().wrap(net.train())
         stream = batches(data, recipe, first, default_workers(place, workers), mine, place.type == "cuda")
@@ -106,8 +147,12 @@ def train(
                 group["lr"] = group["base"] * recipe.rate(i)
             optimiser.zero_grad()
             targets = grid.decimate(labels, net.score_size((recipe.crop, recipe.crop))).to(place)
+            if i == first:
+                check_learnable(data, targets)
             numbers = [i * recipe.batch + j for j in mine]
-            loss = _add_gradients(model, images.to(place, dtype), targets, numbers, recipe, accumulate, set_numbers)
+            loss = _add_gradients(
+                model, images.to(place, dtype), targets, weights, numbers, recipe, accumulate, set_numbers
+            )
             step = TrainingStep(i + 1, recipe.iterations, _finite(loss, i), recipe.rate(i))
             optimiser.step()
             try:
@@ -127,15 +172,16 @@ def _add_gradients(
     model: nn.Module,
     images: Tensor,
     targets: Tensor,
+    weights: Tensor | None,
     numbers: Sequence[int],
     recipe: Recipe,
     parts: int,
     set_numbers: Callable[[Sequence[int]], None],
 ) -> float:
     """Forward and backward through each part of a batch; returns the loss over all parts and processes."""
-    count = (
-        targets.new_ones(()) if recipe.loss == "sum" else processes().total((targets != VOID).sum()).clamp(min=1)
-    )
+    count = targets.new_ones(())
+    if recipe.loss == "mean":
+        count = _not_zero(processes().total(_weight(targets, weights)))
     total, parts = images.new_zeros(()), min(parts, len(numbers))
     for k in range(parts):
         part = slice(len(numbers) * k // parts, len(numbers) * (k + 1) // parts)
@@ -143,7 +189,7 @@ def _add_gradients(
         with without_exchange(model) if k < parts - 1 else nullcontext():
             with torch.autocast(images.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
                 scores = model(images[part]).to(images.dtype)
-            loss = loss_at_stride(scores, targets[part], "sum") / count
+            loss = loss_at_stride(scores, targets[part], "sum", weights) / count
             (loss * processes().size).backward()  # the mean of the processes' gradients is then their sum
         total += loss.detach()
     return float(processes().total(total))

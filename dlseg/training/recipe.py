@@ -9,10 +9,10 @@ from numbers import Integral, Real
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from dlseg.common.checks import message, one_of
+from dlseg.common.checks import message, number, one_of
 from dlseg.common.json_objects import from_json, to_json
 from dlseg.crf import CRFParams
-from dlseg.networks.architectures import VARIANTS, Geometry, Variant
+from dlseg.networks.architectures import VARIANTS, Geometry, GeometryName, Variant
 
 POSITIVE = (
     "crop",
@@ -54,6 +54,9 @@ class Recipe:
             network is made.
         precision: "bfloat16" computes the network in it (autocast); weights and loss stay float32. "float64" is for
             comparisons: training amplifies rounding, and in float64 hardly any is there to be amplified.
+        class_weights: what a pixel of each class weighs in the loss, as torch.nn.CrossEntropyLoss has it;
+            "balanced" gives every class that occurs the same weight in all, by how many pixels hold it. None is
+            the paper's: all positions and labels alike.
         batch_norm: not the paper's: put in for the training and folded away at its end.
         seed: of crops, mirroring, order and dropout.
 
@@ -89,10 +92,14 @@ class Recipe:
     loss: Literal["mean", "sum"] = "mean"
     classifier_std: float | None = None
     precision: Literal["float32", "bfloat16", "float64"] = "float32"
+    class_weights: tuple[float, ...] | list[float] | Literal["balanced"] | None = None
 
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self))
         for field in dataclasses.fields(self):
+            if field.name == "class_weights":
+                object.__setattr__(self, field.name, _checked_weights(self.class_weights))
+                continue
             value = getattr(self, field.name)
             _check_kind(field.name, value, hints[field.name])
             if value is not None:
@@ -151,6 +158,26 @@ class Recipe:
         """For `data/shapes` (128 × 128 px): about two and a half minutes on two cores."""
         return dataclasses.replace(SHAPES, **changes)
 
+    @classmethod
+    def laptop(cls, size: tuple[int, int], geometry: GeometryName = "paper", **changes: Any) -> Recipe:
+        """A narrow network on a laptop, in some minutes: the solver of the shapes, its crop chosen by the pictures.
+
+        Crops are as large as the pictures, and of pictures over 256 px half as large, up to 258 px: 178 px for
+        CamVid's 360 × 480.
+
+        Args:
+            size: (height, width) of the pictures.
+            geometry: of the network, "paper" or "release".
+            changes: fields that are to be otherwise.
+
+        >>> Recipe.laptop((360, 480)).crop, Recipe.laptop((128, 128)) == Recipe.shapes()
+        (178, True)
+        """
+        offset = VARIANTS["deeplab-largefov"].geometry(geometry).offset
+        wanted = min(max(min(size) / 2, min(*size, 128)), 258)
+        crop = 8 * max(1, round((wanted - offset - 1) / 8)) + offset + 1
+        return dataclasses.replace(SHAPES, **({"crop": crop} | changes))
+
     def to_json(self) -> str:
         """One JSON object, one key a field; `from_json` reads it back."""
         return to_json(self, indent=2)
@@ -178,6 +205,18 @@ def _segmentation(name: str) -> Variant:
 
 def _offset(geometry: Geometry) -> Literal[0, 1]:
     return 1 if geometry.offset else 0
+
+
+def _checked_weights(weights: Any) -> Any:
+    """A tuple of numbers (JSON has lists), "balanced" or None."""
+    if weights is None or isinstance(weights, str):
+        return one_of("class_weights", weights, (None, "balanced"))
+    if not isinstance(weights, list | tuple):
+        raise TypeError(message("class_weights", repr(weights), "'balanced', or a number for each class"))
+    found = tuple(number(f"class_weights[{i}]", weight, low=0) for i, weight in enumerate(weights))
+    if not any(found):
+        raise ValueError(message("class_weights", found, "a number over 0 for one class or more"))
+    return found
 
 
 def _check_kind(name: str, value: Any, hint: Any) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 
 import torch
-from torch import nn
+from jaxtyping import Float, Integer
+from torch import Tensor, nn
 
 from dlseg.common.checks import message
+from dlseg.common.constants import VOID
+from dlseg.datasets.counts import count_labels
 from dlseg.datasets.protocols import LabelledImages
 from dlseg.networks import MultiScale, Network, ScoreGrid
 from dlseg.networks.batch_norm import fold_batch_norm, insert_batch_norm
@@ -50,6 +55,72 @@ def check_fit(net: Network, data: LabelledImages, recipe: Recipe, accumulate: in
             "switch one of them off"
         )
     return net.grid
+
+
+def check_learnable(data: LabelledImages, targets: Integer[Tensor, "B h w"]) -> None:
+    """Look at the targets of the first batch; where they hold less than two classes, count all labels of `data`.
+
+    Raises:
+        ValueError: nothing can be learned from them, for instance since all are void.
+    """
+    if len(targets[targets != VOID].unique()) < 2 and (fault := count_labels(data).fault()):
+        raise ValueError(f"data: {fault}")
+
+
+def weights_of_classes(data: LabelledImages, recipe: Recipe) -> Float[Tensor, " C"] | None:
+    """What a pixel of each class weighs in the loss; None where all weigh the same.
+
+    Raises:
+        ValueError: the recipe has weights of another number of classes. Also what counting the labels raises.
+    """
+    if recipe.class_weights is None:
+        return None
+    if recipe.class_weights == "balanced":
+        return torch.tensor(balanced(count_labels(data).pixels), dtype=torch.float64)
+    if len(recipe.class_weights) != data.num_classes:
+        expected = f"one for each of the data's {data.num_classes} classes"
+        raise ValueError(message("class_weights", f"{len(recipe.class_weights)} weights", expected))
+    return torch.tensor(recipe.class_weights, dtype=torch.float64)
+
+
+def balanced(pixels: Sequence[int]) -> list[float]:
+    """Weights by which every class that occurs has the same share of the loss, and a pixel weighs 1 on average.
+
+    A class that no pixel holds weighs 0.
+
+    >>> balanced([300, 100, 0])
+    [0.6666666666666666, 2.0, 0.0]
+    """
+    total, occurring = sum(pixels), sum(map(bool, pixels))
+    return [total / (occurring * count) if count else 0.0 for count in pixels]
+
+
+def plain_copy(net: Network, recipe: Recipe) -> Network:
+    """A copy of a network in training as training would leave it now: plain, in float32, for RGB images."""
+    copy = fold_batch_norm(deepcopy(net))
+    turn_channels(copy, recipe)
+    return copy.float().eval()
+
+
+def seconds_needed(net: Network, recipe: Recipe, device: torch.device, looked_at: int = 2) -> float:
+    """About how long a training will take, by one step of a copy of `net` on a few images; reading is not counted.
+
+    Args:
+        net: a segmentation network; it stays as it is.
+        recipe: what it will be trained by.
+        device: where.
+        looked_at: images of the step; a batch takes so many times longer as it is larger.
+    """
+    copy, share = deepcopy(net).to(device).train(), len(processes().share(recipe.batch))
+    images = torch.zeros(min(share, looked_at), 3, recipe.crop, recipe.crop, device=device)
+    begin = 0.0
+    for _ in range(2):  # the first one starts everything and does not count
+        begin = time.perf_counter()
+        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+            copy(images).float().square().sum().backward()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+    return (time.perf_counter() - begin) * share / len(images) * recipe.iterations
 
 
 def resolve(device: str | torch.device) -> torch.device:

@@ -34,7 +34,7 @@ class Quiet(SimpleHTTPRequestHandler):
 def site(tmp_path_factory: pytest.TempPathFactory, repo: Path) -> Iterator[str]:
     """The address of the book; two notebooks are run, the others stand in it as they are."""
     out = tmp_path_factory.mktemp("book")
-    build_book(repo / "notebooks", repo / "docs", out, only=("00_tour", "02_atrous"))
+    build_book(repo / "notebooks", repo / "docs", out, only=("00_tour", "02_atrous"), iterations=10)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(out / "html")))
     Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/"
@@ -96,6 +96,8 @@ def test_no_dead_link_and_no_missing_image(page: "Page", site: str) -> None:
         "teacher-guide.html",
         "paper-vs-release.html",
         "api.html",
+        "api/grading.html",
+        "tables.html",
         "notebooks/00_tour.html",
         "notebooks/06_capstone.html",
     } <= names
@@ -106,12 +108,32 @@ def test_no_dead_link_and_no_missing_image(page: "Page", site: str) -> None:
 def test_stills_formulas_and_answers(page: "Page", site: str) -> None:
     page.goto(f"{site}notebooks/02_atrous.html")
     expect(page.locator("mjx-container").first).to_be_attached()
-    assert page.locator(".cell_output img").count() == 4, "three figures and the explorer's still"
+    assert page.locator(".cell_output img").count() == 3
+    page.get_by_label("rate (cells)").press("End")
+    expect(page.locator(".dlseg table").last).to_contain_text("the map read every 6 cells")
     text = page.locator("article").inner_text()
     assert "not attempted yet" in text and "Traceback" not in text and "BEGIN SOLUTION" not in text
     folder = Path(__file__).parent / "output"
     folder.mkdir(exist_ok=True)
     page.screenshot(path=folder / "book-02_atrous.png", full_page=True)
+
+
+def test_the_studio_moves_in_the_page(page: "Page", site: str) -> None:
+    page.goto(f"{site}notebooks/00_tour.html")
+    page.wait_for_function("window.dlsegStudio?.result() && dlsegStudio.idle()")
+    before = page.evaluate("[...dlsegStudio.result().labels]")
+    page.get_by_label("w1: weight of appearance").press("Home")
+    page.wait_for_function("dlsegStudio.idle() && dlsegStudio.state.params.w1 === 0")
+    assert page.evaluate("[...dlsegStudio.result().labels]") != before
+
+
+@pytest.mark.parametrize(
+    "name", ["index.html", "notebooks/00_tour.html", "notebooks/02_atrous.html", "tables.html"]
+)
+def test_a_page_is_small(page: "Page", site: str, name: str) -> None:
+    """At most 1.5 MB beyond what every page of the theme loads."""
+    page.goto(f"{site}{name}")
+    assert page.evaluate("fetch(location.href).then((r) => r.text()).then((t) => t.length)") < 1_500_000
 
 
 def test_search(page: "Page", site: str) -> None:
@@ -122,6 +144,6 @@ def test_search(page: "Page", site: str) -> None:
 def test_the_reference_has_everything_public(page: "Page", site: str) -> None:
     import dlseg.crf
 
-    page.goto(f"{site}api.html")
+    page.goto(f"{site}api/crf.html")
     missing = [name for name in dlseg.crf.__all__ if not page.locator(f"[id='dlseg.crf.{name}']").count()]
     assert missing == []

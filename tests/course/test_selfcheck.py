@@ -38,7 +38,7 @@ def broken(weight: torch.Tensor, rate: int) -> torch.Tensor:
 
 CASES: dict[str, tuple[Callable[..., Any], str, float, str]] = {
     "right": (catalogue()[NAME].reference, "passed", 3, "all open tests right: 3 of 5 points; 2 more for hidden"),
-    "wrong": (unchanged, "failed", 1, "the result has shape (3, 1, 3, 3), expected (3, 1, 5, 5)"),
+    "wrong": (unchanged, "failed", 0, "the result has shape (3, 1, 3, 3), expected (3, 1, 5, 5)"),
     "raised": (broken, "raised", 0, "your code raised IndexError: index 99 is out of bounds"),
     "not attempted": (stub, "missing", 0, "not attempted yet (5 points)"),
 }
@@ -63,8 +63,8 @@ def test_the_notebooks_own_function_is_found(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_as_text_a_verdict_is_its_points() -> None:
     """nbgrader reads the plain text of a cell's result; more than a number would be full marks."""
-    bundle = check(NAME, unchanged)._repr_mimebundle_()
-    assert float(bundle["text/plain"]) == 1 and "<img" in bundle["text/html"]
+    bundle = check(NAME, lambda weight, rate: catalogue()[NAME].reference(weight, 2))._repr_mimebundle_()
+    assert float(bundle["text/plain"]) == 2 and "<img" in bundle["text/html"]
     assert check(NAME, stub)._repr_mimebundle_()["text/plain"] == "0"
     whole = check(NAME, catalogue()[NAME].reference, hidden=True)
     assert whole._repr_mimebundle_()["text/plain"] == "5" and "all open tests right: 5 of 5" in str(whole)

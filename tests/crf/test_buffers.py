@@ -5,7 +5,7 @@ import pytest
 
 from dlseg.crf import CRFParams, DenseCRF
 from dlseg.crf.lattice import buffers, state
-from dlseg.crf.lattice.buffers import Workspace, borrowed
+from dlseg.crf.lattice.buffers import Workspace, borrow_workspace
 
 P = CRFParams(5, 20, 15, 3, 3, 5)
 
@@ -21,32 +21,32 @@ def none_idle(monkeypatch):
 
 def test_it_comes_back_when_its_user_goes():
     user, other = User(), User()
-    mine, theirs = borrowed(user), borrowed(other)
+    mine, theirs = borrow_workspace(user), borrow_workspace(other)
     assert mine is not theirs
     del user
-    assert borrowed(User()) is mine
+    assert borrow_workspace(User()) is mine
 
 
 def test_the_same_memory_where_it_is_enough():
     kept = Workspace()
-    first = kept.room("q", 1000)
+    first = kept.array("q", 1000)
     assert first.ctypes.data % 64 == 0
-    assert np.shares_memory(first, kept.room("q", 900))
-    assert not np.shares_memory(first, kept.room("unary", 900))
-    assert not np.shares_memory(first, kept.room("q", 1001))
+    assert np.shares_memory(first, kept.array("q", 900))
+    assert not np.shares_memory(first, kept.array("unary", 900))
+    assert not np.shares_memory(first, kept.array("q", 1001))
 
 
 def test_neither_many_nor_large_ones_are_kept(monkeypatch):
-    users = [User() for _ in range(buffers.KEPT + 2)]
+    users = [User() for _ in range(buffers.MAX_IDLE + 2)]
     for user in users:
-        borrowed(user)
+        borrow_workspace(user)
     del user
     users.clear()
-    assert len(buffers._idle) == buffers.KEPT
+    assert len(buffers._idle) == buffers.MAX_IDLE
     buffers._idle.clear()
-    monkeypatch.setattr(buffers, "LARGEST", 4000)
+    monkeypatch.setattr(buffers, "MAX_BYTES", 4000)
     user = User()
-    borrowed(user).room("q", 1001)
+    borrow_workspace(user).array("q", 1001)
     del user
     assert not buffers._idle
 

@@ -1,10 +1,11 @@
 """An image that is not what it should be is told what it looks like, and what to do."""
 
 import re
+from io import BytesIO
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from dlseg.crf import CRFParams, DenseCRF
 
@@ -36,6 +37,31 @@ def refused(words, image, error=ValueError):
 )
 def test_arrays(image, words):
     refused(words, image)
+
+
+def turned(picture, orientation):
+    """The picture as Pillow opens a file whose EXIF tag says so."""
+    exif, file = Image.Exif(), BytesIO()
+    exif[ExifTags.Base.Orientation] = orientation
+    picture.save(file, "PNG", exif=exif)
+    return Image.open(file)
+
+
+def test_a_picture_that_its_exif_tag_says_to_turn():
+    """numpy reads pixels as they are stored; read_image turns them. Half a turn would not even show in the size."""
+    picture = Image.new("RGB", (W, H), (200, 100, 50))
+    refused("image: got a picture that its EXIF tag says to turn (orientation 3), expected", turned(picture, 3))
+    refused("ImageOps.exif_transpose(image)", turned(picture, 6))
+    upright = ImageOps.exif_transpose(turned(picture, 3))
+    for good in (turned(picture, 1), upright, np.asarray(turned(picture, 3))):
+        DenseCRF(good, probs=PROBS)
+
+
+@pytest.mark.parametrize("argument", ["labels", "confidence"])
+def test_other_pictures_are_not_to_be_turned_either(argument):
+    given = {"labels": np.zeros((H, W), np.uint8), "num_classes": 3, argument: turned(Image.new("L", (W, H)), 3)}
+    with pytest.raises(ValueError, match=f"{argument}: got a picture that its EXIF tag says to turn"):
+        DenseCRF(np.zeros((H, W, 3), np.uint8), **given)
 
 
 @pytest.mark.parametrize("mode", ["P", "1", "LA", "RGBA", "CMYK", "YCbCr", "HSV"])

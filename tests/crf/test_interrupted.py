@@ -12,8 +12,8 @@ import pytest
 
 from dlseg.crf import CRFParams, DenseCRF
 from dlseg.crf.lattice import buffers
-from dlseg.crf.lattice.buffers import borrowed
-from dlseg.crf.lattice.threads import share
+from dlseg.crf.lattice.buffers import borrow_workspace
+from dlseg.crf.lattice.threads import parallel
 
 # Interrupted at random moments of an inference, the same object then answers at once as a fresh one does. Moments
 # are drawn over the time that one inference takes; a call that ends before its interrupt comes does not count.
@@ -76,11 +76,11 @@ def raise_in(thread):
 
 
 @pytest.mark.parametrize("delay", [0, 1e-5, 1e-4, 1e-3, 5e-3])
-def test_no_helper_works_on_when_share_has_been_left(delay):
+def test_no_helper_works_on_when_parallel_has_been_left(delay):
     ended = set()
     # All helpers run from here on: an exception sent while one is being started may go to that one instead, since
     # until it runs the interpreter knows it by the number of the thread that starts it.
-    share(threading.Barrier(4, timeout=60).wait, [()] * 4, 4)
+    parallel(threading.Barrier(4, timeout=60).wait, [()] * 4, 4)
     for turn in range(40):
         at_work, left, caller = [], threading.Event(), []
 
@@ -94,7 +94,7 @@ def test_no_helper_works_on_when_share_has_been_left(delay):
         def call(work=work, at_work=at_work, left=left, caller=caller):
             try:
                 caller.append(threading.get_ident())
-                share(work, [(task,) for task in range(40)], 4)
+                parallel(work, [(task,) for task in range(40)], 4)
                 ended.add("whole")
                 while True:  # its number must not become another thread's before the exception is sent
                     time.sleep(1e-3)
@@ -132,9 +132,9 @@ def test_a_helpers_exception_stops_the_others_and_is_raised_once(error):
             at_work.remove(task)
 
     with pytest.raises(error, match="from a helper"):
-        share(work, [(task,) for task in range(400)], 2)
+        parallel(work, [(task,) for task in range(400)], 2)
     assert not at_work and len(done) < 399
-    assert share(lambda task: task + 1, [(task,) for task in range(50)], 2) == list(range(1, 51))
+    assert parallel(lambda task: task + 1, [(task,) for task in range(50)], 2) == list(range(1, 51))
 
 
 def test_a_callers_exception_stops_the_helpers():
@@ -151,7 +151,7 @@ def test_a_callers_exception_stops_the_helpers():
             at_work.remove(task)
 
     with pytest.raises(OSError, match="from the caller"):
-        share(work, [(task,) for task in range(500)], 3)
+        parallel(work, [(task,) for task in range(500)], 3)
     assert not at_work and len(done) < 499
 
 
@@ -162,9 +162,9 @@ def test_memory_that_somebody_still_holds_is_not_lent_again(monkeypatch):
         pass
 
     user = User()
-    held = borrowed(user).room("q", 100)
+    held = borrow_workspace(user).array("q", 100)
     del user
-    assert not np.shares_memory(borrowed(User()).room("q", 100), held)
+    assert not np.shares_memory(borrow_workspace(User()).array("q", 100), held)
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, GeneratorExit, StopIteration])

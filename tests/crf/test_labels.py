@@ -105,15 +105,24 @@ def test_a_mask_of_255_is_not_taken_for_unknown(given):
     refused(
         r"labels: got 0 and 255 only, as in a mask, expected .*labels=mask > 0.*binary\(mask / 255\)",
         labels=mask,
-        num_classes=given,
     )
-    refused("as in a mask", labels=mask, num_classes=given, unknown=None)
+    for unknown in (None, -1, 7):
+        refused("as in a mask", labels=mask, num_classes=given, unknown=unknown)
     assert DenseCRF(IMAGE, labels=mask, num_classes=3).num_classes == 3  # strokes on the background alone
     q = DenseCRF(IMAGE, labels=mask > 0, num_classes=given, confidence=0.8).infer(P)
     np.testing.assert_array_equal(q, DenseCRF(IMAGE, labels=(mask > 0).astype(int), confidence=0.8).infer(P))
     tensor = DenseCRF(IMAGE, labels=torch.from_numpy(mask > 0), confidence=0.8).infer(P)
     assert torch.equal(torch.as_tensor(q), tensor)
     assert DenseCRF(IMAGE, labels=np.zeros((H, W), bool)).num_classes == 2
+
+
+def test_strokes_on_the_background_alone_of_two_labels():
+    """255 counts as unknown there, as documented; a mask would look the same, so there is a warning."""
+    strokes = labels(0, 255, 255, dtype=np.uint8)
+    with pytest.warns(UserWarning, match=r"labels: got 0 and 255 only.*255 counts as unknown.*labels=mask > 0"):
+        q = DenseCRF(IMAGE, labels=strokes, num_classes=2).infer(P)
+    marked = np.where(strokes == 255, -1, 0)
+    np.testing.assert_array_equal(q, DenseCRF(IMAGE, labels=marked, num_classes=2, unknown=-1).infer(P))
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from dlseg.crf.lattice.jit import passes, simplex
-from dlseg.crf.lattice.jit.elementary import exp, log
-from dlseg.crf.lattice.jit.lanes import load, store
+from dlseg.crf.lattice.jit.lanes import exp, load, log, store
 from dlseg.crf.lattice.structure import Lattice
 
 

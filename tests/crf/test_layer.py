@@ -41,7 +41,7 @@ def batch(scene, count=2, height=24, width=30, classes=4):
 
 
 def lattices(image, p):
-    return LatticePair(LatticeKernel(image.astype(np.float32), 2).prepare(p), 2)
+    return LatticePair(LatticeKernel(image.astype(np.float32), 2).filters(p), 2)
 
 
 def gradients(layer, images, logits, towards):
@@ -127,7 +127,7 @@ def test_the_compiled_loops_are_the_unrolled_iterations(normalization, classes, 
     mu = None if potts else direction((classes, classes), 4).requires_grad_()
     inputs, towards = [scores, *weights, *([] if potts else [mu])], direction((classes, 23 * 31), 5)
     fast = pair.mean_field(scores, *weights, mu, 4)
-    slow = unrolled(scores.T, pair.filters(), weights, mu, 4).T
+    slow = unrolled(scores.T, pair.kernels(), weights, mu, 4).T
     torch.testing.assert_close(fast, slow, atol=1e-6, rtol=1e-5)
     # sums over all pixels in single precision, of numbers of both signs
     for a, b in zip(

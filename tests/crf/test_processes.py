@@ -82,7 +82,7 @@ def test_where_no_thread_can_be_started_one_is_enough(scene, monkeypatch):
         asked.append(1)
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threads, "_crew", threads._Crew())
+    monkeypatch.setattr(threads, "_pool", threads._Pool())
     monkeypatch.setattr(threads, "start_new_thread", refuse)
     np.testing.assert_array_equal(DenseCRF(image, probs=probs, threads=4).infer(P), expected)
     assert asked
@@ -118,6 +118,39 @@ worker.join()
 print(good)
 """,
     ) == ["10"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
+@pytest.mark.parametrize(
+    ("module", "lock"),
+    [("numba.core.compiler_lock", "global_compiler_lock"), ("llvmlite.binding.ffi", "lib._lock")],
+)
+def test_a_process_forked_while_another_thread_compiles_can_compile(repo, module, lock):
+    """The thread that holds the lock does not exist in the child, where nobody would ever release it."""
+    assert run(
+        repo,
+        f"""
+import signal, warnings, {module}, numba
+warnings.simplefilter("ignore")
+compiling = {module}.{lock}
+inside = threading.Event()
+def compile():
+    with compiling:
+        inside.set()
+        time.sleep(0.5)
+worker = threading.Thread(target=compile)
+worker.start()
+inside.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(60)  # where it hangs
+    compiled = numba.njit(lambda x: x + 1)(1)
+    mine = DenseCRF(image, probs=probs, threads=3).infer(P)
+    os._exit(0 if compiled == 2 and np.array_equal(mine, expected) else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), numba.njit(lambda x: x + 1)(1))
+worker.join()
+""",
+    ) == ["0 2"]
 
 
 def test_importing_needs_nothing_that_only_unix_has(repo):

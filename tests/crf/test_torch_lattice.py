@@ -28,12 +28,14 @@ def test_the_same_lattice(scene):
     kernel = torch_lattice.SparseKernel(torch.from_numpy(image.astype(np.float32)))
     kernel.filters(CRFParams(5, 20, 15))
     crf = DenseCRF(image, probs=np.full((2, 40, 50), 0.5, np.float32))
-    compiled = crf._kernel.prepare(CRFParams(5, 20, 15))
+    compiled = crf._kernel.filters(CRFParams(5, 20, 15))
     field = np.random.default_rng(0).random(2000).astype(np.float32)
-    for (_, lattice), side in zip(kernel.kept.values(), compiled, strict=True):
-        assert lattice.count == side.lattice.points
+    for (_, lattice), compiled_filter in zip(kernel.kept.values(), compiled, strict=True):
+        assert lattice.count == compiled_filter.lattice.points
         got = lattice.filter(torch.from_numpy(field)[:, None])[:, 0]
-        np.testing.assert_allclose(got, side.lattice.filter(field), rtol=1e-3)  # same keys, other rounding
+        np.testing.assert_allclose(
+            got, compiled_filter.lattice.filter(field), rtol=1e-3
+        )  # same keys, other rounding
 
 
 @pytest.mark.parametrize("name", ["probs", "logits"])

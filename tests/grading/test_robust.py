@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from dlseg.cli import main
 from dlseg.grading import batch, frames, harness, judge, parsing, reports, tolerance
+from dlseg.grading.draws import Case
 from dlseg.grading.exercise import Exercise, Test
 from dlseg.grading.harness import Harness
 from dlseg.grading.intake import Item, collect, safe_name
@@ -25,7 +26,7 @@ from dlseg.grading.result import Result, file_stem
 from dlseg.grading.sandbox.client import Outcome, Sandbox
 from dlseg.grading.sandbox.job import Ended, Limits
 from dlseg.grading.submission import read
-from dlseg.grading.tolerance import exact
+from dlseg.grading.tolerance import exact, plain_values
 
 EXERCISES = """
 from dlseg.grading.exercise import Exercise, Test
@@ -309,7 +310,7 @@ STRANGE = [
 def test_a_strange_frame_costs_the_student(frame: dict[str, object]) -> None:
     tests = (Test("t", 1, lambda rng: (1,), exact("whole"), runs=1),)
     exercise = Exercise("a.b", "f", lambda n: n, tests)
-    calls = [{"function": "f", "arguments": [1], "seed": 0}]
+    calls = [Case((1,), 0, 1)]
     outcome = Outcome(Ended("exited"), [frame])
     (verdict,) = judge.judge(judge.Judged(exercise, Limits(), {}), list(tests), calls, outcome)
     assert (verdict.points, verdict.status) == (0, "crashed") and "no answer looks like" in verdict.message
@@ -337,7 +338,7 @@ VALUES = [
 )
 def test_no_value_is_the_graders_fault(value: object, reference: object) -> None:
     exercise = Exercise("a.b", "f", lambda n: reference, (Test("t", 1, lambda rng: (1,), exact("w"), runs=1),))
-    calls = [{"function": "f", "arguments": [1], "seed": 0}]
+    calls = [Case((1,), 0, plain_values(reference))]
     outcome = Outcome(Ended("exited"), [{"value": value}])
     (verdict,) = judge.judge(judge.Judged(exercise, Limits(), {}), list(exercise.tests), calls, outcome)
     assert verdict.status == "failed" and verdict.message, verdict
@@ -462,7 +463,7 @@ def test_wrong_arrays_are_not_kept() -> None:
         (Test("t", 1, lambda rng: (1,), exact("w"), runs=1),),
     )
     outcome = Outcome(Ended("exited"), [{"value": np.ones((3, 2000, 2000), np.uint8)}])
-    calls = [{"function": "f", "arguments": [1], "seed": 0}]
+    calls = [Case((1,), 0, np.zeros((3, 2000, 2000), np.uint8))]
     list(judge.judge(judge.Judged(exercise, Limits(), shown), list(exercise.tests), calls, outcome))
     own, reference = shown["a.b", "t"]
     assert own.shape == reference.shape == (256, 256) and own.base is None

@@ -104,6 +104,15 @@ def test_table_1s_shape() -> None:
     ]
 
 
+def test_a_band_without_pixels_is_a_dash() -> None:
+    summary = {"mean_iou": 0.5, "trimap_mean_iou": {"1": None, "3": 0.25}}
+    assert table1([Result("deeplab", 0, 1000, summary, summary)]).splitlines()[2].split(" | ")[1:4] == [
+        "50.00",
+        "–",
+        "25.00",
+    ]
+
+
 def test_the_command(plan: Plan, tmp_path: Path) -> None:
     def run(*args: object) -> str:
         result = CliRunner().invoke(main, ["ablate", *map(str, args)])

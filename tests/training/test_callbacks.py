@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlseg.networks import create
+from dlseg.networks import create, open_weights
+from dlseg.predict.evaluate import evaluate
 from dlseg.training import Recipe, StopTraining, TrainingStep, train
-from dlseg.training.callbacks import EarlyStop, JsonLog, ProgressBar, read_log
+from dlseg.training.callbacks import EarlyStop, JsonLog, ProgressBar, Validation, duration, read_log
 
 RECIPE = Recipe(crop=42, batch=4, iterations=30, lr=2e-3, schedule="poly")
 
@@ -104,3 +105,50 @@ def test_the_bar_shows_where_a_run_goes_on() -> None:
         bar(step(51, 0.25))
         assert bar.bar.n == 51
     assert "51/100" in out.getvalue() and "loss=0.250" in out.getvalue()
+
+
+def test_validation_measures_the_network_as_it_would_be_left(tmp_path: Path, colours: object) -> None:
+    """Batch normalisation and BGR included: its score is that of a run that ends there; the best one is kept."""
+    recipe = replace(RECIPE, iterations=6, batch_norm=True, channels="bgr", schedule="step")
+    one, best = net(), tmp_path / "best.safetensors"
+    shown: list[str] = []
+    validation = Validation(one, colours, recipe, 4, best, {"classes": colours.classes}, shown.append)
+    train(one, colours, recipe, [validation])
+    assert list(validation.scores) == [4, 6] and len(shown) == 2  # and after the last
+    for iterations, score in validation.scores.items():
+        ended = train(net(), colours, replace(recipe, iterations=iterations))
+        assert evaluate(ended, colours)["net"].whole.mean_iou() == pytest.approx(score, abs=0.01)
+    kept, info = open_weights(best)
+    assert info["iterations_done"] == max(validation.scores, key=lambda i: validation.scores[i])
+    assert evaluate(kept, colours)["net"].whole.mean_iou() == pytest.approx(validation.highest, abs=1e-9)
+    assert f"mean IoU {100 * validation.scores[4]:.2f} % on val (the best so far)" in shown[0]
+
+
+def test_the_best_weights_stay_the_best_after_a_kill(tmp_path: Path, colours: object) -> None:
+    recipe, best = replace(RECIPE, iterations=4), tmp_path / "best.safetensors"
+
+    def kill(s: TrainingStep) -> None:
+        raise KeyboardInterrupt
+
+    first = net()
+    with pytest.raises(KeyboardInterrupt):
+        train(first, colours, recipe, [Validation(first, colours, recipe, 1, best), kill], tmp_path / "c", every=1)
+    killed = Validation(again := net(), colours, recipe, 1, best)
+    train(again, colours, recipe, [killed], tmp_path / "c", every=1)
+    whole = Validation(undisturbed := net(), colours, recipe, 1, None)
+    train(undisturbed, colours, recipe, [whole])
+    assert killed.scores == whole.scores and killed.highest == whole.highest
+    best.unlink()
+    gone = Validation(net(), colours, recipe, 1, best)
+    gone.load_state_dict(killed.state_dict())
+    assert gone.highest < 0  # the next ones are the best, since there are none
+
+
+def test_durations_in_words() -> None:
+    assert [duration(float(s)) for s in (1, 90, 3540, 3600, 46_860)] == [
+        "1 min",
+        "2 min",
+        "59 min",
+        "1 h 0 min",
+        "13 h 1 min",
+    ]

@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from dlseg.networks import create
@@ -12,7 +14,7 @@ from dlseg.networks.batch_norm import fold_batch_norm, insert_batch_norm
 from dlseg.training import Recipe, TrainingStep, loss_at_stride, train
 from dlseg.training.dropout import SampleDropout
 from dlseg.training.pretraining import pretrain
-from dlseg.training.setup import parameter_groups, prepared
+from dlseg.training.setup import balanced, parameter_groups, prepared, seconds_needed, weights_of_classes
 
 RECIPE = Recipe(crop=42, batch=4, iterations=30, lr=2e-3, classifier_lr_factor=2.0, schedule="poly")
 
@@ -47,6 +49,85 @@ def test_loss_ignores_void_and_survives_nothing_else() -> None:
     nothing = loss_at_stride(scores, torch.full((2, 4, 4), 255))
     nothing.backward()
     assert nothing == 0 and torch.equal(scores.grad, torch.zeros_like(scores))
+
+
+@given(seed=st.integers(0, 2**32 - 1), classes=st.integers(2, 6), void=st.floats(0, 1))
+def test_weighted_loss_is_torchs(seed: int, classes: int, void: float) -> None:
+    g = torch.Generator().manual_seed(seed)
+    scores, labels = torch.randn(2, classes, 3, 5, generator=g), torch.randint(0, classes, (2, 3, 5), generator=g)
+    labels[torch.rand(labels.shape, generator=g) < void] = 255
+    weights = torch.rand(classes, generator=g)
+    weights[torch.rand(classes, generator=g) < 0.3] = 0
+    found = loss_at_stride(scores, labels, weights=weights)
+    expected = nn.functional.cross_entropy(scores, labels, weights, ignore_index=255)
+    torch.testing.assert_close(found, expected.nan_to_num(0.0))  # torch gives 0/0 where nothing has a weight
+    torch.testing.assert_close(
+        loss_at_stride(scores, labels, "sum", weights),
+        nn.functional.cross_entropy(scores, labels, weights, ignore_index=255, reduction="sum"),
+    )
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=1, max_size=30).filter(any))
+def test_balanced_weights_share_the_loss_out(pixels: list[int]) -> None:
+    weights, occurring = balanced(pixels), [count for count in pixels if count]
+    shares = [weight * count for weight, count in zip(weights, pixels, strict=True)]
+    assert [share > 0 for share in shares] == [count > 0 for count in pixels]
+    assert [share for share in shares if share] == pytest.approx([sum(pixels) / len(occurring)] * len(occurring))
+
+
+def test_the_weights_of_classes_reach_the_loss(colours: object) -> None:
+    """A class of weight 0 is never learned; balanced weights come from the labels; parts change nothing."""
+    recipe = replace(RECIPE, class_weights=(1.0, 0.0, 1.0))
+    image = torch.full((1, 3, 42, 42), 30.0) - 115
+    net = train(tiny(), colours, recipe)
+    assert 1 not in net(image).argmax(1)  # dark, which would be class 1
+    counted = weights_of_classes(colours, replace(RECIPE, class_weights="balanced"))
+    dark, light = (sum(int((colours[i].label == c).sum()) for i in range(5)) for c in (1, 2))
+    assert counted.tolist() == pytest.approx([0, (dark + light) / (2 * dark), (dark + light) / (2 * light)])
+    assert weights_of_classes(colours, RECIPE) is None
+    losses: list[TrainingStep] = []
+    once = replace(recipe, iterations=1, precision="float64")
+    for parts in (1, 2):
+        train(tiny(), colours, once, [losses.append], accumulate=parts)
+    assert losses[0].loss == pytest.approx(losses[1].loss, rel=1e-9)
+    with pytest.raises(
+        ValueError, match="class_weights: got 2 weights, expected one for each of the data's 3 classes"
+    ):
+        train(tiny(), colours, replace(recipe, class_weights=(1.0, 2.0)))
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"), [(255, "labels that are void everywhere"), (1, "a single class, 'dark'")]
+)
+def test_labels_that_teach_nothing_are_refused(colours: object, value: int, fault: str) -> None:
+    """A picture without labels, or all of one class, may come: not a data set of them."""
+    everything = colours.__class__.__getitem__
+
+    class Blank(type(colours)):
+        but: int | None = None
+
+        def __getitem__(self, i: int) -> object:
+            sample = everything(self, i)
+            return sample if i == self.but else replace(sample, label=np.full_like(sample.label, value))
+
+    net, seen = tiny(), []
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    with pytest.raises(ValueError, match=f"data: got .*{fault}"):
+        train(net, Blank(), RECIPE, [seen.append])
+    assert not seen and all(torch.equal(before[k], v) for k, v in net.state_dict().items())
+    some = Blank()
+    some.but = 3
+    train(tiny(), some, replace(RECIPE, iterations=2), [seen.append])
+    assert len(seen) == 2
+
+
+def test_a_training_is_estimated_before_it_begins(colours: object) -> None:
+    net = tiny()
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    short, long = (seconds_needed(net, replace(RECIPE, iterations=n), torch.device("cpu")) for n in (1, 10_000))
+    assert 0 < short < 60 < long  # one takes a few milliseconds
+    assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
+    assert all(p.grad is None for p in net.parameters())
 
 
 def test_the_sum_is_the_mean_times_the_valid_positions(colours: object) -> None:

@@ -43,8 +43,19 @@ def test_poly() -> None:
     assert recipe.rate(0) == 1 and recipe.rate(75) == pytest.approx(0.25**0.9)
 
 
+@given(height=st.integers(1, 5000), width=st.integers(1, 5000), geometry=st.sampled_from(["paper", "release"]))
+def test_a_laptops_crop_fits_network_and_pictures(height: int, width: int, geometry: str) -> None:
+    recipe = Recipe.laptop((height, width), geometry, iterations=7)
+    check_crop(recipe.crop, 8, 1 if geometry == "paper" else 0)
+    assert recipe == Recipe.shapes(crop=recipe.crop, iterations=7)
+    side = min(height, width)
+    low, high = (side / 2, side) if side >= 128 else (side, side)
+    assert min(low, 258) - 4 <= recipe.crop <= min(max(high, 8), 258) + 6
+
+
 def test_json_both_ways() -> None:
-    for recipe in (Recipe(), Recipe.paper(), Recipe.release(stage=2), Recipe.shapes(seed=3)):
+    weighted = [Recipe(class_weights="balanced"), Recipe(class_weights=(1.0, 0.5, 0.0))]
+    for recipe in (Recipe(), Recipe.paper(), Recipe.release(stage=2), Recipe.shapes(seed=3), *weighted):
         assert Recipe.from_json(recipe.to_json()) == recipe
     assert Recipe.from_json("{}") == Recipe()
 
@@ -55,6 +66,11 @@ def test_json_both_ways() -> None:
         ({"lr": -0.001}, r"lr: got -0.001, expected more than 0; nearest: 0.001"),
         ({"lr": float("nan")}, "lr: got nan, expected more than 0; nearest: 0.001"),
         ({"lr": "fast"}, "lr: got 'fast', expected a number"),
+        ({"class_weights": "even"}, "class_weights: got 'even', expected None or 'balanced'"),
+        ({"class_weights": {"sky": 1}}, "class_weights: got {'sky': 1}, expected 'balanced', or a number for each"),
+        ({"class_weights": [1, -1]}, r"class_weights\[1\]: got -1"),
+        ({"class_weights": [1, "a"]}, r"class_weights\[1\]: got 'a'"),
+        ({"class_weights": [0, 0]}, r"class_weights: got \(0.*, expected a number over 0 for one class"),
         ({"crop": 0}, "crop: got 0, expected more than 0; nearest: 321"),
         ({"crop": 321.0}, "crop: got 321.0, expected a whole number"),
         ({"batch": True}, "batch: got True, expected a whole number"),

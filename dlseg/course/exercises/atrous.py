@@ -116,7 +116,7 @@ EXERCISES = [
         title="Open a filter",
         difficulty="easy",
         tests=(
-            Test("rate 1 changes nothing", 1, _filters(3, 1), exact(COPIES)),
+            Test("rates 1 and 2", 1, _filters(3, 1, 2), exact(COPIES)),
             Test("3×3 at rate 2", 2, _filters(3, 2), exact(COPIES)),
             Test("other sizes and rates", 2, _filters(5, 3, 4, 5), exact(COPIES), hidden=True),
         ),

@@ -1,92 +1,100 @@
-"""What a run on the lattice starts from: the live labels of the unary, pixel by pixel."""
+"""What an inference on the lattice starts from: the active labels of the unary, pixel by pixel.
+
+Runs on the same unary share it: with new weights or sigmas only the iterations are new.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Int64
 
-from dlseg.crf.lattice.buffers import borrowed, room
-from dlseg.crf.lattice.filter import Side
-from dlseg.crf.lattice.jit import update
-from dlseg.crf.lattice.threads import parts, share
+from dlseg.crf.lattice.buffers import aligned, borrow_workspace
+from dlseg.crf.lattice.filter import GaussianFilter, row_width, splat_and_blur
+from dlseg.crf.lattice.jit import rows
+from dlseg.crf.lattice.threads import parallel, parts
 from dlseg.crf.mean_field import Marginals
 
-ROW = 8  # labels worked on together
-SMALL = 2**26  # bytes
-Sides = tuple[Side, Side]
+SMALL = 2**26  # bytes of lattice values that are worth keeping
+Filters = tuple[GaussianFilter, GaussianFilter]  # the appearance and the smoothness kernel
 
 
 class Unary:
-    """Probabilities (C, N), and where the last run on them started."""
+    """Probabilities (C, N), and the initial state of the last run on them.
+
+    peaks, means: (C,) each label's largest and mean probability.
+    """
 
     def __init__(self, probs: Marginals, threads: int = 1) -> None:
         self.probs, self.threads = probs, threads
         self.parts = parts(probs.shape[1], threads)
-        peaks, sums = zip(*share(_peaks_and_sums, [(probs, *part) for part in self.parts], threads), strict=True)
+        tasks = [(probs, *part) for part in self.parts]
+        peaks, sums = zip(*parallel(_peaks_and_sums, tasks, threads), strict=True)
         self.peaks, self.means = np.max(peaks, axis=0), np.sum(sums, axis=0) / probs.shape[1]
-        self.kept: Start | None = None
+        self._last: InitialState | None = None
 
-    def start(self, live: Int64[np.ndarray, " a"], folded: Int64[np.ndarray, " b"]) -> Start:
-        """The start with these labels, kept for the next run."""
-        if self.kept is None or self.kept.live.tolist() != live.tolist():
-            self.kept = None  # gone before the new one takes its room
-            self.kept = Start(self, live, folded)
-        return self.kept
+    def initial_state(self, active: Int64[np.ndarray, " a"], pruned: Int64[np.ndarray, " b"]) -> InitialState:
+        """The initial state with these active labels; that of the last run where it has the same ones."""
+        if self._last is None or self._last.active.tolist() != active.tolist():
+            self._last = None  # its memory is free before the new one is made
+            self._last = InitialState(self, active, pruned)
+        return self._last
 
-    def forget_values(self) -> None:
-        """Lets go of the lattices that the last run's values belong to."""
-        if self.kept is not None:
-            self.kept.first = None
+    def release_values(self) -> None:
+        """Frees the lattice values that were kept, and with them the lattices."""
+        if self._last is not None:
+            self._last.values = None
 
 
 def _peaks_and_sums(probs: Marginals, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
     return probs[:, start:stop].max(axis=1), probs[:, start:stop].sum(axis=1, dtype=np.float64)
 
 
-class Start:
+class InitialState:
     """Read by many runs, changed by none.
 
-    width: how many labels a pixel's row holds, the live ones and what fills it up to a multiple of ROW. unary: log
-    probabilities, flat, row by row. holds: 1 where a row holds a label, else 0. rest: what the folded labels have
-    together; apart: its logarithm, empty where the unary's rows hold it. first: both lattices' values of the
-    probabilities, for the last pair of kernels.
+    Attributes:
+        active, pruned: label numbers, ascending.
+        width: L, how long a pixel's row is: the active labels, filled up to a multiple of ROW.
+        unary: (N L) log probabilities of the active labels, flat.
+        mask: (L,) 1 where a row holds a label, else 0.
+        mass: (N,) the pruned labels' probabilities, summed.
+        log_pruned: (N,) the logarithm of that; empty where a lane of `unary` holds it.
+        values: both lattices' values of the probabilities, for the last pair of kernels.
     """
 
-    def __init__(self, unary: Unary, live: Int64[np.ndarray, " a"], folded: Int64[np.ndarray, " b"]) -> None:
-        self.live, self.folded = live, folded
-        self.width = -(-len(live) // ROW) * ROW
-        self.holds = (np.arange(self.width) < len(live)).astype(np.float32)
+    def __init__(self, unary: Unary, active: Int64[np.ndarray, " a"], pruned: Int64[np.ndarray, " b"]) -> None:
+        self.active, self.pruned = active, pruned
+        self.width = row_width(len(active))
+        self.mask = (np.arange(self.width) < len(active)).astype(np.float32)
         pixels, flat = unary.probs.shape[1], unary.probs.ravel()
-        self.rest, log_rest = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
-        share(
-            update.sum_folded,
-            [(flat, folded, self.rest, log_rest, pixels, *part) for part in unary.parts],
-            unary.threads,
-        )
-        self.unary = room(pixels * self.width)
-        share(
-            update.pack,
-            [(flat, live, log_rest, self.unary, pixels, self.width, *part) for part in unary.parts],
-            unary.threads,
-        )
-        self.apart = np.empty(0, np.float32) if len(live) < self.width else log_rest
-        self.first: First | None = None
+        self.mass, log_mass = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
+        self.unary = aligned(pixels * self.width)
+        for work, arguments in (
+            (rows.sum_pruned, (flat, pruned, self.mass, log_mass, pixels)),
+            (rows.pack_logs, (flat, active, log_mass, self.unary, pixels, self.width)),
+        ):
+            parallel(work, [(*arguments, *part) for part in unary.parts], unary.threads)
+        self.log_pruned = np.empty(0, np.float32) if len(active) < self.width else log_mass
+        self.values: InitialValues | None = None
+
+    def lattice_values(self, filters: Filters, q: np.ndarray, threads: int) -> InitialValues | None:
+        """The lattices' values of q (N L), the initial marginals: kept ones where they are these lattices'.
+
+        None where they are too large to be kept.
+        """
+        if 4 * self.width * sum(f.lattice.points for f in filters) > SMALL:
+            return None
+        kept = self.values
+        if kept is None or not all(mine is given for mine, given in zip(kept.filters, filters, strict=True)):
+            self.values = None  # its memory is free before the new one is made
+            kept = self.values = InitialValues(filters, self.width, q, threads)
+        return kept
 
 
-class First:
-    """The values that both lattices have of the probabilities that a start holds."""
+class InitialValues:
+    """The values (M L) that both lattices have of the initial marginals."""
 
-    def __init__(self, sides: Sides, width: int) -> None:
-        self.sides, memory = sides, borrowed(self)
-        self.values = [
-            memory.room(f"values {which}", side.lattice.points * width) for which, side in enumerate(sides)
-        ]
-
-    @staticmethod
-    def is_small(sides: Sides, width: int) -> bool:
-        """Whether they are worth their memory."""
-        return 4 * width * sum(side.lattice.points for side in sides) <= SMALL
-
-    def belongs_to(self, sides: Sides) -> bool:
-        """Whether they are values on these very lattices."""
-        return all(mine is theirs for mine, theirs in zip(self.sides, sides, strict=True))
+    def __init__(self, filters: Filters, width: int, q: np.ndarray, threads: int) -> None:
+        self.filters, memory = filters, borrow_workspace(self)
+        self.arrays = [memory.array(f"values {i}", f.lattice.points * width) for i, f in enumerate(filters)]
+        splat_and_blur(filters, q, self.arrays, width, threads)

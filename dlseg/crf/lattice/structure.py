@@ -1,6 +1,6 @@
 """The permutohedral lattice as three sparse linear maps: K = slice . blur . splat (Adams, Baek, Davis 2010).
 
-Each pixel lies in a simplex whose d + 1 corners it is a mixture of. Splatting spreads its labels onto them with
+Each pixel lies in a simplex whose d + 1 corners it is a mixture of. Splatting distributes its labels to them with
 the mixture's weights, blurring lets every lattice point gain half of its two neighbours along each of d + 1 axes,
 slicing reads the pixels back with the same weights, times 1 / (1 + 2^-d). The result approximates a Gaussian of
 deviation one.
@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float32, Int, Int32, Int64
 
 from dlseg.crf.lattice.jit import passes, simplex, vertices
-from dlseg.crf.lattice.threads import parts, share
+from dlseg.crf.lattice.threads import parallel, parts
 
 FIRST_SLOTS = 1 << 14
 PIECES = 2  # parts for each thread
@@ -47,8 +47,8 @@ class Lattice:
         self._list_pixels()
         self._list_runs(table, strides)
 
-    def _share(self, work: Callable[..., Any], tasks: list[tuple]) -> list[Any]:
-        return share(work, tasks, self.threads)
+    def _parallel(self, work: Callable[..., Any], tasks: list[tuple]) -> list[Any]:
+        return parallel(work, tasks, self.threads)
 
     def _locate(
         self, colours: Float32[np.ndarray, "N c"], width: int, sigmas: tuple[float, ...]
@@ -61,7 +61,7 @@ class Lattice:
         strides = simplex.key_strides(low / widths * scales, high / widths * scales)
         packed = np.int32 if simplex.BITS * len(strides) < 32 else np.int64
         base, order = np.empty(self.pixels, np.int64), np.empty(self.pixels, packed)
-        self._share(
+        self._parallel(
             simplex.locator(self.dimensions),
             [
                 (colours.ravel(), width, widths, scales, strides, base, order, self.weights.ravel(), *part)
@@ -72,17 +72,19 @@ class Lattice:
 
     def _number(self, base: np.ndarray, order: np.ndarray, strides: np.ndarray) -> _Table:
         shares = parts(self.pixels, self.threads, max(self.pixels // self.threads, 32768))
-        table, *others = self._share(_Table, [(base, order, strides, self.ids, *part) for part in shares])
+        table, *others = self._parallel(_Table, [(base, order, strides, self.ids, *part) for part in shares])
         for other, (start, stop) in zip(others, shares[1:], strict=True):
             numbers = table.merge(other)
-            self._share(vertices.renumber, [(self.ids[start:stop], numbers, *part) for part in parts(stop - start)])
+            self._parallel(
+                vertices.renumber, [(self.ids[start:stop], numbers, *part) for part in parts(stop - start)]
+            )
         self.points: int = table.count
         return table
 
     def _list_runs(self, table: _Table, strides: Int64[np.ndarray, " e"]) -> None:
         across = len(strides) * strides - strides.sum()
         bounds = np.array([start for start, _ in self.point_parts] + [self.points], np.int32)
-        lists = self._share(_runs, [(table.key_of, table.slots, step, bounds) for step in across])
+        lists = self._parallel(_runs, [(table.key_of, table.slots, step, bounds) for step in across])
         self.runs: list[Int32[np.ndarray, " r"]] = [runs for runs, _ in lists]
         self.run_parts: list[list[tuple[int, int]]] = [divided for _, divided in lists]
 
@@ -90,14 +92,14 @@ class Lattice:
         corners, ids, weights = self.dimensions + 1, self.ids.ravel(), self.weights.ravel()
         shares = parts(self.pixels, self.threads, max(self.pixels // self.threads, 32768))
         counts = np.zeros((len(shares), self.points), np.int32)
-        self._share(
+        self._parallel(
             vertices.count_corners, [(ids, mine, corners, *part) for mine, part in zip(counts, shares, strict=True)]
         )
         self.start_of = np.empty(self.points + 1, np.int32)
         vertices.first_places(counts, self.start_of)
         self.pixel_of = np.empty(self.ids.size, np.int32)
         self.weight_of = np.empty(self.ids.size, np.float32)
-        self._share(
+        self._parallel(
             vertices.list_pixels,
             [
                 (ids, weights, mine, self.pixel_of, self.weight_of, corners, *part)
@@ -120,24 +122,26 @@ class Lattice:
 
     def filter(self, field: Float32[np.ndarray, " N"], *, transpose: bool = False) -> Float32[np.ndarray, " N"]:
         """K times one number per pixel; transposed, the axes are blurred in the opposite order."""
-        return self.slice(self.spread(field, transpose=transpose))
+        return self.slice(self.splat_and_blur(field, transpose=transpose))
 
-    def spread(self, field: Float32[np.ndarray, " N"], *, transpose: bool = False) -> Float32[np.ndarray, " M"]:
+    def splat_and_blur(
+        self, field: Float32[np.ndarray, " N"], *, transpose: bool = False
+    ) -> Float32[np.ndarray, " M"]:
         """Splats and blurs one number per pixel."""
         values = np.empty(self.points, np.float32)
-        self._share(
+        self._parallel(
             passes.splat_one,
             [(field, self.start_of, self.pixel_of, self.weight_of, values, *part) for part in self.point_parts],
         )
         for axis in range(self.dimensions, -1, -1) if transpose else range(self.dimensions + 1):
-            self._share(passes.blur_one, [(values, self.runs[axis], *part) for part in self.run_parts[axis]])
+            self._parallel(passes.blur_one, [(values, self.runs[axis], *part) for part in self.run_parts[axis]])
         return values
 
     def slice(self, values: Float32[np.ndarray, " M"]) -> Float32[np.ndarray, " N"]:
         """Reads every pixel back from the lattice."""
         out = np.empty(self.pixels, np.float32)
-        self._share(
-            passes.gather_one,
+        self._parallel(
+            passes.slice_one,
             [(values, self.ids, self.weights, self.gain, out, *part) for part in self.pixel_parts],
         )
         return out

@@ -21,11 +21,11 @@ MOST = 8  # a pass takes a few milliseconds; more threads than this wait for eac
 
 
 class _Job:
-    """One call of `share`.
+    """One call of `parallel`.
 
-    turns: a lock for each helper, which it holds while it works for this job. Whoever holds them all knows that no
-    helper is at work, nor will be. Locks that a thread can take twice: the caller may have been interrupted after
-    it took one and before it could note that.
+    locks: one for each helper thread, which holds it while it works for this job. Whoever holds them all knows that
+    no helper is at work, nor will be. The same thread can take a lock twice: the caller may have been interrupted
+    after it took one and before it could note that.
     """
 
     def __init__(self, work: Callable[..., Any], tasks: Sequence[tuple], helpers: int) -> None:
@@ -33,9 +33,9 @@ class _Job:
         self.results: list[Any] = [None] * len(tasks)
         self.waiting = deque(range(len(tasks)))
         self.failures: list[BaseException] = []
-        self.turns = [RLock() for _ in range(helpers)]
+        self.locks = [RLock() for _ in range(helpers)]
 
-    def drain(self, take: Callable[[], int]) -> None:
+    def do_tasks(self, take: Callable[[], int]) -> None:
         """Does what is waiting, one task after another."""
         work, tasks, results = self.work, self.tasks, self.results
         while True:
@@ -47,24 +47,24 @@ class _Job:
 
     def help(self, helper: int) -> None:
         """A helper's part, where the caller has not left yet."""
-        turn = self.turns[helper]
-        if not turn.acquire(blocking=False):
+        lock = self.locks[helper]
+        if not lock.acquire(blocking=False):
             return
         try:
-            self.drain(self.waiting.popleft if helper % 2 else self.waiting.pop)
+            self.do_tasks(self.waiting.popleft if helper % 2 else self.waiting.pop)
         except BaseException as error:  # the caller raises it
             self.waiting.clear()
             self.failures.append(error)
         finally:
-            turn.release()
+            lock.release()
 
-    def forget(self) -> None:
-        """Lets go of the arrays: helpers may come to see this job much later."""
+    def release_arrays(self) -> None:
+        """Helpers may come to see this job much later."""
         self.tasks, self.failures = (), []
 
 
-class _Crew:
-    """This process's helpers.
+class _Pool:
+    """This process's helper threads.
 
     They are no `threading.Thread`s: the interpreter does not wait for them at its end, and starting one takes no
     lock that an exception could leave locked.
@@ -74,26 +74,26 @@ class _Crew:
         self.jobs: SimpleQueue[tuple[_Job, int]] = SimpleQueue()
         self.size = self.forks = 0
 
-    def call(self, job: _Job) -> None:
+    def submit(self, job: _Job) -> None:
         """Asks for as many helpers as the job takes; there may be fewer, or none, and none is waited for."""
-        while self.size < len(job.turns):
+        while self.size < len(job.locks):
             try:
                 start_new_thread(_serve, (self.jobs,))
             except RuntimeError:  # too many threads, or the interpreter is about to end
                 break
             self.size += 1
-        for helper in range(min(self.size, len(job.turns))):
+        for helper in range(min(self.size, len(job.locks))):
             self.jobs.put((job, helper))
 
-    def start_afresh(self) -> None:
-        """In a forked process: none of the threads is there any more, and what they locked stays locked."""
+    def reset(self) -> None:
+        """In a forked process: none of the threads exists any more, and what they locked stays locked."""
         self.jobs, self.size = SimpleQueue(), 0
         self.forks += 1
 
 
-_crew = _Crew()
+_pool = _Pool()
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_crew.start_afresh)
+    os.register_at_fork(after_in_child=_pool.reset)
 
 
 def _serve(jobs: SimpleQueue[tuple[_Job, int]]) -> None:
@@ -103,8 +103,8 @@ def _serve(jobs: SimpleQueue[tuple[_Job, int]]) -> None:
         del job  # holds nothing while it waits for the next one
 
 
-class Turn:
-    """A lock that the same thread may take again: ``with turn():``. A forked process, or a copy, has its own.
+class ForkSafeLock:
+    """A lock that the same thread may take again: ``with lock():``. A forked process, or a copy, has its own.
 
     It is called because a `with` statement takes a lock of C at once: an __enter__ of Python's could be
     interrupted when the lock was taken already.
@@ -114,10 +114,10 @@ class Turn:
         self._locks: dict[int, Any] = {}
 
     def __call__(self) -> Any:
-        return self._locks.setdefault(_crew.forks, RLock())  # atomic
+        return self._locks.setdefault(_pool.forks, RLock())  # atomic
 
-    def __reduce__(self) -> tuple[type[Turn], tuple[()]]:
-        return Turn, ()
+    def __reduce__(self) -> tuple[type[ForkSafeLock], tuple[()]]:
+        return ForkSafeLock, ()
 
 
 def default_threads() -> int:
@@ -138,7 +138,7 @@ def checked_threads(threads: int | None) -> int:
     return threads
 
 
-def share(work: Callable[..., Any], tasks: Sequence[tuple], threads: int) -> list[Any]:
+def parallel(work: Callable[..., Any], tasks: Sequence[tuple], threads: int) -> list[Any]:
     """[work(*task) for task in tasks] by up to `threads` threads, the caller's among them.
 
     Threads start at both ends: from call to call a thread gets much the same tasks, whose numbers are still in its
@@ -154,21 +154,21 @@ def share(work: Callable[..., Any], tasks: Sequence[tuple], threads: int) -> lis
     job = _Job(work, tasks, helpers)
     late: BaseException | None = None
     try:
-        _crew.call(job)
-        job.drain(job.waiting.popleft)
+        _pool.submit(job)
+        job.do_tasks(job.waiting.popleft)
     finally:
         # Not a function of its own: an exception could come on the way into it.
-        settled = False
-        while not settled:
+        finished = False
+        while not finished:
             try:
                 job.waiting.clear()
-                for turn in job.turns:
-                    turn.acquire()  # at once where the helper has not begun: then it never will
-                settled = True
+                for lock in job.locks:
+                    lock.acquire()  # at once where the helper has not begun: then it never will
+                finished = True
             except BaseException as error:
                 late = error
         failures = job.failures
-        job.forget()
+        job.release_arrays()
     try:
         if late is not None:
             raise late
@@ -179,8 +179,8 @@ def share(work: Callable[..., Any], tasks: Sequence[tuple], threads: int) -> lis
         del late, failures  # their tracebacks lead here: a circle that would keep the arrays
 
 
-def amid(first: list[tuple], *others: list[tuple]) -> list[tuple]:
-    """The other tasks amid the first ones: threads start at both ends, these even them out."""
+def interleaved(first: list[tuple], *others: list[tuple]) -> list[tuple]:
+    """The other tasks in the middle of the first ones: threads start at both ends, so that they end together."""
     half = len(first) // 2
     return [*first[:half], *(task for tasks in others for task in tasks), *first[half:]]
 

@@ -1,9 +1,9 @@
-"""Mean field with a gradient: iterations unrolled, every kernel a linear map (paper, section 4).
+"""Mean field with a gradient: its iterations unrolled, every kernel a linear map (paper, section 4).
 
 K is linear, so its derivative is its transpose: splat and slice change places, axes are blurred in the opposite
 order, and the two sides of the normalisation change places. `unrolled` is the algorithm over any such maps, on any
-device, differentiable as often as wanted. `LatticePair.mean_field` is the same, once differentiable, in compiled
-loops; a derivative of its derivative goes through `unrolled`.
+device, differentiable as often as wanted. `LatticePair.mean_field` is the same in compiled loops, differentiable
+once; a derivative of its derivative goes through `unrolled`.
 """
 
 from __future__ import annotations
@@ -17,44 +17,52 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from dlseg.crf.lattice.buffers import borrowed, room
-from dlseg.crf.lattice.filter import Side
-from dlseg.crf.lattice.jit import passes, update
-from dlseg.crf.lattice.jit import unrolled as loops
-from dlseg.crf.lattice.state import ROW
-from dlseg.crf.lattice.threads import amid, share
+from dlseg.crf.lattice.buffers import aligned, borrow_workspace
+from dlseg.crf.lattice.filter import Rows, row_width, slice_into, splat_and_blur
+from dlseg.crf.lattice.jit import rows, update
+from dlseg.crf.lattice.state import Filters
+from dlseg.crf.lattice.threads import parallel
 from dlseg.crf.mean_field import Cancel, ask
 from dlseg.crf.params import Number
 
-Filter = Callable[[Tensor], Tensor]  # K times a field (N, L)
+LinearMap = Callable[[Tensor], Tensor]  # K times a field (N, L)
 
 
 def unrolled(
     scores: Float[Tensor, "N C"],
-    filters: Sequence[Filter],
+    kernels: Sequence[LinearMap],
     weights: Sequence[Any],
     compatibility: Float[Tensor, "C C"] | None,
     iterations: int,
     relax: Number = 1.0,
     cancel: Cancel = None,
 ) -> Float[Tensor, "N C"]:
-    """Marginals after as many parallel updates as `iterations` says.
+    """Marginals after parallel updates, with gradients to scores, weights and compatibility.
 
-    scores: log probabilities of the unary. filters: normalised kernels, each K times a field (N, L). weights: one
-    for each. compatibility: None is Potts. Gradients flow to scores, weights and compatibility.
+    Args:
+        scores: (N, C) log probabilities of the unary.
+        kernels: normalised kernels, each K times a field (N, L).
+        weights: one for each kernel.
+        compatibility: (C, C) costs mu(l, l'); None is Potts.
+        iterations: how many updates.
+        relax: the share of the way to its update that Q moves.
+        cancel: asked before every iteration.
+
+    Returns:
+        (N, C) marginals.
     """
     q = scores.softmax(1)
     for _ in range(iterations):
         ask(cancel, iterations)
-        kernels = zip(weights, filters, strict=True)
-        messages = sum((w * k(q) for w, k in kernels), torch.zeros((), dtype=q.dtype, device=q.device))
+        terms = (weight * kernel(q) for weight, kernel in zip(weights, kernels, strict=True))
+        messages = sum(terms, torch.zeros((), dtype=q.dtype, device=q.device))
         gain = messages if compatibility is None else -messages @ compatibility.T
         q = q + relax * ((scores + gain).softmax(1) - q)
     return q
 
 
 class _Filtered(torch.autograd.Function):
-    """A linear map of a lattice; the derivative is the transposed map, whose derivative is the map again."""
+    """A lattice's linear map; its derivative is the transposed map, whose derivative is the map again."""
 
     @staticmethod
     def forward(ctx: Any, pair: LatticePair, which: int, transpose: bool, field: Tensor) -> Tensor:
@@ -68,7 +76,7 @@ class _Filtered(torch.autograd.Function):
 
 
 class _MeanField(torch.autograd.Function):
-    """`LatticePair.forward` and its derivative. Between the two, every iteration's marginals are kept, no more."""
+    """A whole inference. Between forward and backward every iteration's marginals are kept, nothing else."""
 
     @staticmethod
     def forward(
@@ -81,7 +89,7 @@ class _MeanField(torch.autograd.Function):
         w2: Tensor,
         compatibility: Tensor | None,
     ) -> Tensor:
-        run = _Unrolled(pair, scores, w1, w2, compatibility)
+        run = _CompiledRun(pair, scores, w1, w2, compatibility)
         keep = any(ctx.needs_input_grad)
         q = run.forward(iterations, keep, cancel)
         if keep:
@@ -95,7 +103,7 @@ class _MeanField(torch.autograd.Function):
         if torch.is_grad_enabled():  # create_graph: the derivative is to have a derivative
             inputs = ctx.saved_tensors
             scores, w1, w2, compatibility = inputs
-            q = unrolled(scores.T, ctx.pair.filters(), (w1, w2), compatibility, ctx.iterations).T
+            q = unrolled(scores.T, ctx.pair.kernels(), (w1, w2), compatibility, ctx.iterations).T
             wanted = [x for x, is_needed in zip(inputs, needed, strict=True) if is_needed]
             found = iter(torch.autograd.grad(q, wanted, gradients[0], create_graph=True))
             return (None, None, None, *(next(found) if is_needed else None for is_needed in needed))
@@ -106,11 +114,11 @@ class _MeanField(torch.autograd.Function):
 class LatticePair:
     """Both kernels of one image by lattices, normalised, for float32 tensors on the CPU."""
 
-    def __init__(self, sides: tuple[Side, Side], threads: int) -> None:
-        self.sides, self.threads = sides, threads
-        self.pixels = sides[0].lattice.pixels
+    def __init__(self, filters: Filters, threads: int) -> None:
+        self.filters, self.threads = filters, threads
+        self.pixels = filters[0].lattice.pixels
 
-    def filters(self) -> list[Filter]:
+    def kernels(self) -> list[LinearMap]:
         """Both kernels as differentiable functions of a field (N, L)."""
         return [partial(_Filtered.apply, self, which, False) for which in (0, 1)]
 
@@ -118,22 +126,15 @@ class LatticePair:
         self, which: int, field: Float32[Tensor, "N L"], *, transpose: bool = False
     ) -> Float32[Tensor, "N L"]:
         """Kernel `which`, or its transpose, times a field; no gradient."""
-        labels, side = field.shape[1], self.sides[which]
-        width = -(-labels // ROW) * ROW
-        rows, out = room(self.pixels * width), room(self.pixels * width)
-        rows.reshape(-1, width)[:, :labels] = field.detach().numpy()
-        rows.reshape(-1, width)[:, labels:] = 0
+        f, labels = self.filters[which], field.shape[1]
+        width = row_width(labels)
+        given, out = aligned(self.pixels * width), aligned(self.pixels * width)
+        given.reshape(-1, width)[:, :labels] = field.detach().numpy()
+        given.reshape(-1, width)[:, labels:] = 0
         out[:] = 0
-        values = room(side.lattice.points * width)
-        self.spread([(which, values)], rows, width, transpose=transpose)
-        gain = self.gain(which, transpose)
-        self.shared(
-            passes.gather,
-            [
-                (values, side.lattice.ids, side.lattice.weights, gain, out, width, *part)
-                for part in side.lattice.pixel_parts
-            ],
-        )
+        values = aligned(f.lattice.points * width)
+        splat_and_blur([f], given, [values], width, self.threads, transpose=transpose)
+        slice_into(f, values, f.gain(1.0, transpose=transpose), out, width, self.threads)
         return torch.from_numpy(out.reshape(-1, width)[:, :labels])
 
     def mean_field(
@@ -148,184 +149,101 @@ class LatticePair:
     ) -> Float32[Tensor, "C N"]:
         """As `unrolled`, labels first; gradients flow to scores, weights and compatibility."""
         if relax != 1:
-            q = unrolled(scores.T, self.filters(), (w1, w2), compatibility, iterations, relax, cancel)
+            q = unrolled(scores.T, self.kernels(), (w1, w2), compatibility, iterations, relax, cancel)
             return q.T.contiguous()
         return _MeanField.apply(self, iterations, cancel, scores, w1, w2, compatibility)
 
-    def spread(
-        self, fields: list[tuple[int, np.ndarray]], rows: Float32[np.ndarray, " n"], width: int, *, transpose: bool
-    ) -> None:
-        """Splats and blurs rows of labels onto lattices: fields are pairs of which lattice, and its values."""
-        lattices = [self.sides[which].lattice for which, _ in fields]
-        self.shared(
-            passes.splat,
-            amid(
-                *(
-                    [
-                        (
-                            rows,
-                            lattice.start_of,
-                            lattice.pixel_of,
-                            self._weights(which, transpose),
-                            values,
-                            width,
-                            *part,
-                        )
-                        for part in lattice.point_parts
-                    ]
-                    for lattice, (which, values) in zip(lattices, fields, strict=True)
-                )
-            ),
-        )
-        axes = range(max(lattice.dimensions for lattice in lattices) + 1)
-        for step in axes:
-            tasks = []
-            for lattice, (_, values) in zip(lattices, fields, strict=True):
-                axis = lattice.dimensions - step if transpose else step
-                if 0 <= axis <= lattice.dimensions:
-                    tasks.append([(values, lattice.runs[axis], width, *part) for part in lattice.run_parts[axis]])
-            self.shared(passes.blur, amid(*tasks))
 
-    def _weights(self, which: int, transpose: bool) -> Float32[np.ndarray, " n"]:
-        """Of every entry of a lattice's list of pixels: barycentric, times the normalisation of what comes in."""
-        side = self.sides[which]
-        return side.weight_back if transpose else side.weight_of
-
-    def gain(self, which: int, transpose: bool) -> Float32[np.ndarray, " N"]:
-        """What a pixel multiplies the lattice's value with: the normalisation, and the lattice's own constant."""
-        return self.sides[which].gain(1.0, transpose=transpose)
-
-    def shared(self, work: Callable[..., Any], tasks: list[tuple]) -> list[Any]:
-        """work(*task) for every task, by the threads."""
-        return share(work, tasks, self.threads)
-
-
-class _Unrolled:
-    """One inference in compiled loops, and the way back through it."""
+class _CompiledRun:
+    """One inference in compiled loops, and its derivative."""
 
     def __init__(
         self, pair: LatticePair, scores: Tensor, w1: Tensor, w2: Tensor, compatibility: Tensor | None
     ) -> None:
         self.pair, (self.labels, self.pixels) = pair, scores.shape
-        self.width = -(-self.labels // ROW) * ROW
-        self.parts = pair.sides[0].lattice.pixel_parts
+        self.width = row_width(self.labels)
         self.weights = np.float32(w1.item()), np.float32(w2.item())
         self.mu = None if compatibility is None else compatibility.detach().numpy()
-        self.memory = borrowed(self)
-        self.scores = self._laid("scores", scores, update.NEVER)
+        self.memory = borrow_workspace(self)
+        self.scores = self._packed("scores", scores, rows.NEVER)
         self.kept: list[np.ndarray] = []  # the marginals before each update, and the last ones
 
-    def _rows(self, name: str) -> Float32[np.ndarray, " n"]:
-        return self.memory.room(name, self.pixels * self.width)
+    def _rows(self, name: str) -> Rows:
+        return self.memory.array(name, self.pixels * self.width)
 
-    def _laid(self, name: str, field: Tensor, empty: np.float32) -> Float32[np.ndarray, " n"]:
-        rows, flat = self._rows(name), field.detach().contiguous().numpy().ravel()
-        self._work(loops.lay, flat, rows, empty, self.labels, self.pixels, self.width)
-        return rows
+    def _packed(self, name: str, field: Tensor, empty: np.float32) -> Rows:
+        packed, flat = self._rows(name), field.detach().contiguous().numpy().ravel()
+        self._over_pixels(rows.pack, flat, packed, empty, self.labels, self.pixels)
+        return packed
 
-    def _lifted(self, rows: Float32[np.ndarray, " n"]) -> Float32[Tensor, "C N"]:
-        out = np.empty((self.labels, self.pixels), np.float32)
-        self._work(loops.lift, rows, out.ravel(), self.labels, self.pixels, self.width)
+    def _unpacked(self, packed: Rows) -> Float32[Tensor, "C N"]:
+        out, none = np.empty((self.labels, self.pixels), np.float32), np.empty(0, np.float32)
+        every, pruned = np.arange(self.labels), np.arange(0)
+        self._over_pixels(rows.unpack, packed, every, pruned, none, none, out.ravel(), self.pixels)
         return torch.from_numpy(out)
 
-    def _work(self, work: Callable[..., None], *arguments: Any) -> None:
-        self.pair.shared(work, [(*arguments, *part) for part in self.parts])
+    def _over_pixels(self, work: Callable[..., None], *arguments: Any, scratch: int = 0) -> None:
+        """work(*arguments, `scratch` rows to work in, if any, width, first pixel, last pixel)."""
+        tasks = []
+        for part in self.pair.filters[0].lattice.pixel_parts:
+            memory = [aligned(scratch * self.width)] if scratch else []
+            tasks.append((*arguments, *memory, self.width, *part))
+        parallel(work, tasks, self.pair.threads)
 
-    def _costs(self, mu: np.ndarray | None) -> Float32[np.ndarray, " n"]:
-        """A row of costs for each label that charges; empty for Potts."""
+    def _costs(self, mu: np.ndarray | None) -> Rows:
+        """(L L) what one label costs another; empty for Potts."""
         if mu is None:
             return np.zeros(0, np.float32)
         costs = np.zeros((self.width, self.width), np.float32)
         costs[: self.labels, : self.labels] = mu
         return costs.ravel()
 
-    def _values(self) -> list[np.ndarray]:
-        return [
-            self.memory.room(f"values {which}", side.lattice.points * self.width)
-            for which, side in enumerate(self.pair.sides)
-        ]
+    def _filtered(self, field: Rows, weights: Sequence[np.float32], *, transpose: bool) -> list[tuple]:
+        """Both kernels as the compiled updates take them, with the field's values on their lattices."""
+        filters = self.pair.filters
+        values = [self.memory.array(f"values {i}", f.lattice.points * self.width) for i, f in enumerate(filters)]
+        splat_and_blur(filters, field, values, self.width, self.pair.threads, transpose=transpose)
+        gains = [f.gain(float(w), transpose=transpose) for f, w in zip(filters, weights, strict=True)]
+        return [f.slicing(v, gain) for f, v, gain in zip(filters, values, gains, strict=True)]
 
     def forward(self, iterations: int, keep: bool, cancel: Cancel) -> Float32[Tensor, "C N"]:
-        first, second = self.pair.sides
-        values, costs = self._values(), self._costs(None if self.mu is None else self.mu.T)
-        gains = [w * self.pair.gain(which, False) for which, w in enumerate(self.weights)]
-        q = self._rows("q")
-        self._work(loops.soften, self.scores, q, self.width)
+        costs, q = self._costs(None if self.mu is None else self.mu.T), self._rows("q")
+        mask = (np.arange(self.width) < self.labels).astype(np.float32)
+        self._over_pixels(update.softmax, self.scores, np.empty(0, np.float32), mask, q, scratch=1)
         for _ in range(iterations):
             ask(cancel, iterations)
-            self.pair.spread(list(enumerate(values)), q, self.width, transpose=False)
+            kernels = self._filtered(q, self.weights, transpose=False)
             if keep:
                 self.kept.append(q)
                 q = self._rows(f"q {len(self.kept)}")
-            self.pair.shared(
-                loops.respond,
-                [
-                    (
-                        values[0],
-                        first.ids,
-                        first.weights,
-                        gains[0],
-                        values[1],
-                        second.ids,
-                        second.weights,
-                        gains[1],
-                        self.scores,
-                        costs,
-                        self.labels,
-                        q,
-                        room(2 * self.width),
-                        self.width,
-                        *part,
-                    )
-                    for part in self.parts
-                ],
-            )
+            self._over_pixels(update.update_all, *kernels, self.scores, costs, self.labels, q, scratch=2)
         if keep:
             self.kept.append(q)
-        return self._lifted(q)
+        return self._unpacked(q)
 
     def backward(self, gradient: Tensor, needed: Sequence[bool]) -> tuple[Tensor | None, ...]:
         """Gradients of scores, w1, w2 and compatibility; of the last three where they are needed."""
-        first, second = self.pair.sides
-        values, costs = self._values(), self._costs(self.mu)
-        gains = [self.pair.gain(which, True) for which in (0, 1)]
-        into, step = self._rows("into"), self._laid("scores", gradient, loops.ZERO)
-        into[:] = 0
-        self._work(loops.through_softmax, self.kept[-1], step, step, into, self.width)
+        one, costs = (np.float32(1), np.float32(1)), self._costs(self.mu)
+        of_scores, total = self._packed("scores", gradient, update.ZERO), self._rows("total")
+        total[:] = 0
+        self._over_pixels(update.softmax_backward, self.kept[-1], of_scores, of_scores, total)
         matrices = self.mu is not None and any(needed)
-        products = np.zeros((len(self.parts), 2 * self.width**2 if matrices else 2), np.float32)
-        sums = np.zeros(products.shape[1])
+        parts = self.pair.filters[0].lattice.pixel_parts
+        sums = np.zeros(2 * self.width**2 if matrices else 2)
         for q in reversed(self.kept[:-1]):
-            self.pair.spread(list(enumerate(values)), step, self.width, transpose=True)
-            products[:] = 0
-            self.pair.shared(
-                loops.hand_back,
+            kernels = self._filtered(of_scores, one, transpose=True)
+            products = np.zeros((len(parts), len(sums)), np.float32)  # each thread adds to its own row
+            arguments = self.weights, q, costs, self.labels, (of_scores, total)
+            parallel(
+                update.backward,
                 [
-                    (
-                        values[0],
-                        first.ids,
-                        first.weights,
-                        gains[0],
-                        values[1],
-                        second.ids,
-                        second.weights,
-                        gains[1],
-                        *self.weights,
-                        q,
-                        costs,
-                        self.labels,
-                        step,
-                        into,
-                        mine,
-                        room(3 * self.width),
-                        self.width,
-                        *part,
-                    )
-                    for mine, part in zip(products, self.parts, strict=True)
+                    (*kernels, *arguments, mine, aligned(3 * self.width), self.width, *part)
+                    for mine, part in zip(products, parts, strict=True)
                 ],
+                self.pair.threads,
             )
             sums += products.sum(axis=0, dtype=np.float64)
-        return (self._lifted(into), *self._of_parameters(sums, needed))
+        return (self._unpacked(total), *self._of_parameters(sums, needed))
 
     def _of_parameters(self, sums: np.ndarray, needed: Sequence[bool]) -> list[Tensor | None]:
         found: list[np.ndarray | None] = [None, None, None]

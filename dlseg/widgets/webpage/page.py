@@ -74,28 +74,40 @@ def studio_parts(
     data = {
         "width": size[1],
         "height": size[0],
-        "image": _text(image),
-        "probs": _text(np.clip(probs, 0, 1).astype("<f2")),
-        "truth": None if truth is None else _text(truth.astype(np.uint8)),
+        "image": base64_of(image),
+        "probs": base64_of(np.clip(probs, 0, 1).astype("<f2")),
+        "truth": None if truth is None else base64_of(truth.astype(np.uint8)),
         "classes": list(classes),
         "colours": palette()[: max(len(classes), 4)].tolist(),
         "params": values,
     }
+    read = {file: (HERE / file).read_text(encoding="utf-8") for file in ("engine.js", "worker.js")}
+    worker = "\n".join(
+        f'<script type="text/plain" id="dlseg-{Path(file).stem}">\n{text}</script>' for file, text in read.items()
+    )
+    return worker + part("startStudio", data, ("studio.js",), still=still, name=name)
+
+
+def part(start: str, data: dict[str, Any], scripts: tuple[str, ...], *, still: str, name: str) -> str:
+    """An explorer as a piece of HTML: its style, its scripts, an element `name`, and the call that fills it.
+
+    Args:
+        start: the JavaScript function that takes the element and the data.
+        data: what can be written as JSON.
+        scripts: files of this folder, besides what every explorer needs.
+        still: HTML that is shown where scripts are switched off.
+        name: the element's id, one of its own for each explorer of a page.
+    """
     # "<" would let a class's name end the script
     payload = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
-    read = {
-        file: (HERE / file).read_text(encoding="utf-8")
-        for file in ("engine.js", "worker.js", "studio.js", "studio.css")
-    }
+    code = "".join((HERE / file).read_text(encoding="utf-8") for file in ("page.js", *scripts))
+    call = f"{start}(document.getElementById({json.dumps(name)}), {payload});"
     return "\n".join(
         [
-            f"<style>\n{read['studio.css']}</style>",
+            f"<style>\n{(HERE / 'page.css').read_text(encoding='utf-8')}</style>",
             f'<div id="{escape(name)}"></div>',
             f"<noscript>{still}<p>This picture moves where JavaScript is switched on.</p></noscript>",
-            f'<script type="text/plain" id="dlseg-engine">\n{read["engine.js"]}</script>',
-            f'<script type="text/plain" id="dlseg-worker">\n{read["worker.js"]}</script>',
-            f"<script>\n{read['studio.js']}"
-            f"window.dlsegStudio = startStudio(document.getElementById({json.dumps(name)}), {payload});\n</script>",
+            f"<script>\n(() => {{\n{code}{call}\n}})();\n</script>",
         ]
     )
 
@@ -109,8 +121,13 @@ def studio_page(*args: Any, title: str = "The fully connected CRF, in your hands
     >>> page.startswith("<!doctype html>")
     True
     """
-    return PAGE.format(title=escape(title), parts=studio_parts(*args, **settings))
+    return page(title, studio_parts(*args, **settings))
 
 
-def _text(array: np.ndarray) -> str:
+def page(title: str, parts: str) -> str:
+    """A whole HTML page round the parts of explorers."""
+    return PAGE.format(title=escape(title), parts=parts)
+
+
+def base64_of(array: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")

@@ -28,39 +28,21 @@ function startStudio(root, data) {
   });
 
   // ---- the page's parts
-  root.className = "studio";
-  const make = (tag, parent, attributes = {}, text = "") => {
-    const made = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-    made.textContent = text;
-    parent.append(made);
-    return made;
-  };
-  const controls = make("div", root), pictures = make("div", root, {class: "pictures"});
+  const {make, slider, picture} = dlsegPage, {controls, pictures, say} = dlsegPage.frame(root);
   const inputs = {};
   for (const [name, words, low, high, step, tip] of SLIDERS) {
-    const row = make("div", controls, {class: "row", title: tip}), label = make("label", row, {for: `${root.id}-${name}`}, words);
-    const output = make("output", label);
-    const input = make("input", row, {type: "range", id: `${root.id}-${name}`, min: low, max: high, step});
-    inputs[name] = {input, output};
-    input.addEventListener("input", () => { state.params[name] = +input.value; moving = true; changed(); });
-    input.addEventListener("change", () => { moving = false; changed(); });
+    inputs[name] = slider(controls, words, {id: `${root.id}-${name}`, low, high, step, tip}, (value, now) => {
+      state.params[name] = value;
+      moving = now;
+      changed();
+    });
   }
-  const choose = (words, options, then) => {
-    const row = make("div", controls, {class: "row"}), label = make("label", row, {}, words), select = make("select", label);
-    for (const [value, text] of options) make("option", select, {value}, text);
-    select.addEventListener("change", () => then(select.value));
-    return select;
-  };
+  const choose = (words, options, then) => dlsegPage.choice(controls, words, options, then);
   const normalization = choose("normalise", ["after", "symmetric", "none"].map((n) => [n, n]), (value) => { state.params.normalization = value; changed(); });
   const view = choose("show", Object.entries(VIEWS), (value) => { state.view = value; paint(); });
   const label = choose("label", [], (value) => { state.shown = +value; paint(); });
   const buttons = make("div", controls);
-  const button = (text, tip, then, parent = buttons) => {
-    const made = make("button", parent, {type: "button", title: tip}, text);
-    made.addEventListener("click", then);
-    return made;
-  };
+  const button = (text, tip, then, parent = buttons) => dlsegPage.button(parent, text, tip, then);
   const play = button("play iterations", "From the network alone to the last iteration, one by one.", () => playing());
   const pin = button("pin", "Keep this result and compare the next ones with it.", () => { state.pin = state.pin ? null : answer && {...answer, params: {...state.params}}; pin.setAttribute("aria-pressed", !!state.pin); paint(); });
   button("reset", "The settings that the page began with.", () => { state.params = {...data.params}; moving = false; changed(); });
@@ -79,28 +61,22 @@ function startStudio(root, data) {
   const table = make("table", make("div", pictures, {class: "wide"}));
   const canvases = {};
   for (const [name, words] of [["image", "the image: click a pixel"], ["network", "the network"], ["crf", "with the CRF"], ["pinned", "pinned"], ["truth", "the truth"], ["ties", "ties of a pixel"]]) {
-    const figure = make("figure", pictures), caption = make("figcaption", figure, {}, words);
-    const canvas = make("canvas", figure, {tabindex: 0, role: "img", "aria-label": words});
-    canvases[name] = {figure, caption, canvas};
-    canvas.addEventListener("pointermove", (event) => point(canvas, event));
-    canvas.addEventListener("pointerleave", () => { reading.textContent = ""; });
-    canvas.addEventListener("keydown", (event) => walk(canvas, event));
+    const pick = name === "image" ? picked : undefined;
+    canvases[name] = picture(pictures, words, {size: () => [problem.height, problem.width], read, pick, say});
   }
-  const legend = make("div", pictures, {class: "legend wide"}), reading = make("div", pictures, {class: "note wide", "aria-live": "polite"});
+  const legend = make("div", pictures, {class: "legend wide"});
   const image = canvases.image.canvas;
-  image.classList.add("pick");
-  image.addEventListener("pointerdown", (event) => {
+  function picked(row, col, event) {
+    if (!state.scribbles || event.type === "keydown") { affinity(row, col); return; }
     image.setPointerCapture(event.pointerId);
-    if (state.scribbles) { state.undo.push(state.scribbles.slice()); state.undo.splice(0, state.undo.length - 50); stroke(event); } else affinity(...cell(image, event));
-  });
+    state.undo.push(state.scribbles.slice());
+    state.undo.splice(0, state.undo.length - 50);
+    stroke(event);
+  }
   image.addEventListener("pointermove", (event) => { if (state.scribbles && event.buttons) stroke(event); });
   image.addEventListener("pointerup", () => { if (state.scribbles) scribbled(); });
 
   // ---- what the numbers are
-  const cell = (canvas, event) => {
-    const box = canvas.getBoundingClientRect(), clamp = (v, n) => Math.min(Math.max(Math.floor(v * n), 0), n - 1);
-    return [clamp((event.clientY - box.top) / box.height, problem.height), clamp((event.clientX - box.left) / box.width, problem.width)];
-  };
   const names = () => problem.classes;
   const colour = (l) => data.colours[l % data.colours.length];
 
@@ -122,7 +98,7 @@ function startStudio(root, data) {
   }
 
   function changed() {
-    for (const [name, {input, output}] of Object.entries(inputs)) { input.value = state.params[name]; output.textContent = state.params[name]; }
+    for (const [name, set] of Object.entries(inputs)) set(state.params[name]);
     normalization.value = state.params.normalization;
     waiting = {params: {...state.params}, preview: moving};
     if (!busy) next();
@@ -279,19 +255,7 @@ function startStudio(root, data) {
     if (answer) parts.push(`after: ${best(answer.q, at, answer.width * answer.height)}`);
     if (problem.truth) parts.push(`truth: ${problem.truth[i] === VOID ? "void" : names()[problem.truth[i]]}`);
     if (canvases.ties.values && !canvases.ties.figure.hidden) parts.push(`tie: ${canvases.ties.values[i].toPrecision(2)}`);
-    reading.textContent = parts.join(" · ");
-  }
-  const point = (canvas, event) => read(...cell(canvas, event));
-  const place = {row: Math.floor(problem.height / 2), col: Math.floor(problem.width / 2)};
-  function walk(canvas, event) {
-    const steps = {ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1]}[event.key];
-    if (event.key === "Enter") affinity(place.row, place.col);
-    if (!steps) return;
-    event.preventDefault();
-    const stride = event.shiftKey ? 10 : 1, clamp = (v, high) => Math.min(Math.max(v, 0), high - 1);
-    place.row = clamp(place.row + stride * steps[0], problem.height);
-    place.col = clamp(place.col + stride * steps[1], problem.width);
-    read(place.row, place.col);
+    return parts.join(" · ");
   }
 
   // ---- what the buttons do
@@ -337,7 +301,7 @@ function startStudio(root, data) {
   }
 
   function stroke(event) {
-    const [row, col] = cell(image, event), reach = (state.brush - 1) / 2;
+    const [row, col] = canvases.image.cell(event), reach = (state.brush - 1) / 2;
     for (let y = Math.ceil(row - reach); y <= row + reach; y++) {
       for (let x = Math.ceil(col - reach); x <= col + reach; x++) {
         if (y >= 0 && x >= 0 && y < problem.height && x < problem.width) state.scribbles[y * problem.width + x] = state.ink;
@@ -356,21 +320,15 @@ function startStudio(root, data) {
     setProblem({...problem, probs});
   }
 
-  const dark = () => {
-    const asked = document.body.dataset.theme;
-    root.toggleAttribute("data-dark", asked === "dark" || (asked !== "light" && matchMedia("(prefers-color-scheme: dark)").matches));
-  };
-  dark();
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", dark);
-  new MutationObserver(dark).observe(document.body, {attributes: true, attributeFilter: ["data-theme"]});
+  say("");
   setProblem(problem);
-  return {state, set(params) { Object.assign(state.params, params); changed(); }, result: () => answer, idle: () => !busy};
+  // for scripts around the page, and for tests
+  return window.dlsegStudio = root.dlseg = {state, set(params) { Object.assign(state.params, params); changed(); }, result: () => answer, idle: () => !busy};
 }
 
 /** The data's arrays from their text. */
 function decoded({width, height, image, probs, truth, classes}) {
-  const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-  const half = new Uint16Array(bytes(probs).buffer), single = new Float32Array(half.length);
+  const {bytes} = dlsegPage, half = new Uint16Array(bytes(probs).buffer), single = new Float32Array(half.length);
   for (let i = 0; i < half.length; i++) {   // float16 to float32; probabilities are never negative nor infinite
     const exponent = half[i] >> 10, fraction = half[i] & 1023;
     single[i] = exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24;

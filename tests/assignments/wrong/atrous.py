@@ -2,29 +2,29 @@
 def insert_holes(weight, rate):
     weight.repeat(1, 1, rate, rate)
 
-# %% atrous.insert_holes · returns the input · 1 point
+# %% atrous.insert_holes · returns the input
 def insert_holes(weight, rate):
     return weight
 
-# %% atrous.insert_holes · keeps the size · 1 point
+# %% atrous.insert_holes · keeps the size
 def insert_holes(w, r):
     out = torch.zeros_like(w)
     out[:, :, ::r, ::r] = w[:, :, : len(range(0, w.shape[2], r)), : len(range(0, w.shape[3], r))]
     return out
 
-# %% atrous.insert_holes · one hole too many · 1 point
+# %% atrous.insert_holes · one hole too many
 def insert_holes(w, r):
     o, i, h, v = w.shape
     out = torch.zeros(o, i, h * r, v * r)
     out[:, :, ::r, ::r] = w
     return out
 
-# %% atrous.insert_holes · repeats instead of zeros · 1 point
+# %% atrous.insert_holes · repeats instead of zeros
 def insert_holes(w, r):
     n = w.shape[2] + (w.shape[2] - 1) * (r - 1)
     return torch.nn.functional.interpolate(w, size=(n, n), mode='nearest')
 
-# %% atrous.insert_holes · interpolates · 1 point
+# %% atrous.insert_holes · interpolates
 def insert_holes(w, r):
     n = w.shape[2] + (w.shape[2] - 1) * (r - 1)
     return torch.nn.functional.interpolate(w, size=(n, n), mode='bilinear', align_corners=True)
@@ -38,7 +38,7 @@ def insert_holes(w, r):
     out[:, :, ::2, ::2] = w
     return out
 
-# %% atrous.insert_holes · holes along one axis · 1 point
+# %% atrous.insert_holes · holes along one axis
 def insert_holes(w, r):
     o, i, h, v = w.shape
     out = torch.zeros(o, i, (h - 1) * r + 1, v)

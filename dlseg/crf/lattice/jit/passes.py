@@ -1,6 +1,11 @@
-"""The compiled loops between pixels and lattice: splat, blur, slice (notation: ../structure.py).
+"""The compiled loops between pixels and lattice: splat, blur, slice (Adams, Baek, Davis 2010, section 3).
 
-Rows of marginals and of lattice values are `width` labels wide, a multiple of eight, laid flat.
+Notation, as in ../structure.py: N pixels, M lattice points, d features, and L = `width` labels in a row, a multiple
+of eight. Marginals (N, L) and lattice values (M, L) are flat arrays, row after row: `row * width + lane` is where
+eight labels start. Every loop works on a part `start .. stop` of its pixels or points, so that threads share them.
+
+A loop that is called with its width as a number, `_splat(…, 8, …)`, is compiled for that width too: the loop over
+lanes disappears and a row stays in one register. Few labels are active, so eight is the usual width.
 """
 
 from __future__ import annotations
@@ -8,24 +13,24 @@ from __future__ import annotations
 import numpy as np
 
 from dlseg.crf.lattice.jit.lanes import (
+    absolute,
     add,
     fill,
     first_lane,
     inlined,
     item,
     jit,
-    larger,
-    largest,
     load,
+    max_all,
+    maximum,
     mul,
     muladd,
     prefetch,
-    size,
     store,
 )
 
 ZERO, HALF, ONE, FOUR = np.float32(0), np.float32(0.5), np.float32(1), np.float32(4)
-MUCH = np.float32(1e30)
+HUGE = np.float32(1e30)
 AHEAD = 16  # entries of a run between asking for a point's values and using them
 
 
@@ -33,7 +38,7 @@ AHEAD = 16  # entries of a run between asking for a point's values and using the
 def _splat(q, start_of, pixel_of, weight_of, values, width, start, stop):
     for v in range(start, stop):
         for lane in range(0, width, 8):
-            row = fill(ZERO)
+            row = fill(ZERO)  # (8,)
             for entry in range(item(start_of, v), item(start_of, v + 1)):
                 at = np.int64(item(pixel_of, entry)) * width + lane
                 row = muladd(fill(item(weight_of, entry)), load(q, at), row)
@@ -42,7 +47,16 @@ def _splat(q, start_of, pixel_of, weight_of, values, width, start, stop):
 
 @jit
 def splat(q, start_of, pixel_of, weight_of, values, width, start, stop):
-    """values[v] = sum of weight * q over the pixels that touch point v."""
+    """values[v] = sum of weight * q over the pixels that touch point v.
+
+    A gather over each point's list of pixels rather than a scatter over pixels: no two threads write to one point.
+
+    Args:
+        q: (N L) what is splatted.
+        start_of: (M + 1) where each point's entries start in the two lists that follow.
+        pixel_of, weight_of: (N (d + 1)) the pixels and their weights, point by point.
+        values: (M L), written.
+    """
     if width == 8:
         _splat(q, start_of, pixel_of, weight_of, values, 8, start, stop)
     else:
@@ -50,70 +64,117 @@ def splat(q, start_of, pixel_of, weight_of, values, width, start, stop):
 
 
 @inlined
-def _splat_moves(moved, steps, first, count, ids, weights, send, changes, corners, width):
-    for move in range(first, first + count):
-        pixel = np.int64(item(moved, move))
+def _splat_deltas(changed, deltas, first, count, ids, weights, scale, value_deltas, corners, width):
+    for which in range(first, first + count):
+        pixel = np.int64(item(changed, which))
         for k in range(corners):
             corner = np.int64(item(ids, corners * pixel + k)) * width
-            weight = fill(item(weights, corners * pixel + k) * item(send, pixel))
+            weight = fill(item(weights, corners * pixel + k) * item(scale, pixel))
             for lane in range(0, width, 8):
-                change = muladd(weight, load(steps, move * width + lane), load(changes, corner + lane))
-                store(changes, corner + lane, change)
+                delta = muladd(weight, load(deltas, which * width + lane), load(value_deltas, corner + lane))
+                store(value_deltas, corner + lane, delta)
 
 
 @jit
-def splat_moves(moved, steps, first, count, ids, weights, send, changes, corners, width):
-    """changes[v] += weight * step for the corners of the pixels moved[first : first + count]."""
+def splat_deltas(changed, deltas, first, count, ids, weights, scale, value_deltas, corners, width):
+    """Splats what few pixels changed by, and nothing else: filtering is linear.
+
+    A scatter, by one thread: the points' lists hold all pixels, and most of these did not change.
+
+    Args:
+        changed: (N,) pixels; those at first .. first + count count.
+        deltas: (N L) what was added to them, in the same order.
+        ids, weights: (N (d + 1)) every pixel's corners and their weights.
+        scale: (N,) what a pixel's labels are multiplied by on their way in.
+        value_deltas: (M L), added to.
+    """
     if width == 8:
-        _splat_moves(moved, steps, first, count, ids, weights, send, changes, corners, 8)
+        _splat_deltas(changed, deltas, first, count, ids, weights, scale, value_deltas, corners, 8)
     else:
-        _splat_moves(moved, steps, first, count, ids, weights, send, changes, corners, width)
+        _splat_deltas(changed, deltas, first, count, ids, weights, scale, value_deltas, corners, width)
 
 
 @inlined
-def _settle(changes, values, bound, heard, least, decided, start_of, pixel_of, stale, soft, width, start, stop):
+def _apply_deltas(
+    value_deltas, values, ones, sensitivity, limits, start_of, pixel_of, pending, uncertainty, width, start, stop
+):
+    tolerance, confident = limits
     for v in range(start, stop):
-        most = fill(ZERO)
+        largest = fill(ZERO)
         for lane in range(0, width, 8):
-            most = larger(most, size(load(changes, v * width + lane)))
-        by = first_lane(largest(most))
-        if by == ZERO:
+            largest = maximum(largest, absolute(load(value_deltas, v * width + lane)))
+        delta = first_lane(max_all(largest))
+        if delta == ZERO:  # nothing near it changed
             continue
         for lane in range(0, width, 8):
             at = v * width + lane
-            store(values, at, add(load(values, at), load(changes, at)))
-            store(changes, at, fill(ZERO))
-        answer = _answer(heard * by / item(bound, v))
-        if decided * answer > least:
+            store(values, at, add(load(values, at), load(value_deltas, at)))
+            store(value_deltas, at, fill(ZERO))
+        factor = _exp_minus_one_bound(sensitivity * delta / item(ones, v))
+        if confident * factor > tolerance:
             for entry in range(item(start_of, v), item(start_of, v + 1)):
                 pixel = np.int64(item(pixel_of, entry))
-                if answer * item(soft, pixel) > least:
-                    stale[pixel] = True
+                if factor * item(uncertainty, pixel) > tolerance:
+                    pending[pixel] = True
 
 
 @inlined
-def _answer(x):
+def _exp_minus_one_bound(x):
     """At least exp(x) - 1: by two chords of it, and beyond 4 more than anything is compared with."""
     if x <= ONE:
         return np.float32(1.7183) * x
-    return np.float32(13.4) * x if x <= FOUR else MUCH
+    return np.float32(13.4) * x if x <= FOUR else HUGE
 
 
 @jit
-def settle(changes, values, bound, heard, least, decided, start_of, pixel_of, stale, soft, width, start, stop):
-    """Adds the changes to the values, clears them, marks the pixels as stale that might answer to them.
+def apply_deltas(
+    value_deltas, values, ones, sensitivity, limits, start_of, pixel_of, pending, uncertainty, width, start, stop
+):
+    """Adds the deltas to the values, clears them, and marks the pixels whose marginals they could change.
 
-    bound: at each point, the largest value that labels certain everywhere would have: change / bound * (weight *
-    largest row sum of the kernel) is the most by which the message to a pixel of this point changes on its account.
-    heard: four times that factor: winner and others may move apart, and the other lattice adds as much again. So
-    softness * (exp(heard * change / bound) - 1) is the most by which a marginal of such a pixel can move; those
-    where this exceeds `least` are marked. Pixels softer than `decided` are looked at in any case, by whoever calls
-    this.
+    A pixel reads d + 1 points, and its message is a weighted mean of their values over `ones`, times the kernel's
+    weight and largest row sum: so delta / ones * that product is the most by which a message can change on account
+    of a point. `sensitivity` is four times that product: winner and others may move apart, and the other lattice
+    adds as much again. A marginal of a pixel of uncertainty u then moves by at most u (exp(sensitivity * delta /
+    ones) - 1); where this exceeds the tolerance the pixel is marked.
+
+    Args:
+        value_deltas, values: (M L), added to values and set to 0.
+        ones: (M,) what a field of ones has at each point.
+        limits: tolerance; and the uncertainty above which the caller marks all pixels anyway.
+        pending: (N,) pixels to be updated, set here.
+        uncertainty: (N,) 1 - the largest marginal.
     """
     if width == 8:
-        _settle(changes, values, bound, heard, least, decided, start_of, pixel_of, stale, soft, 8, start, stop)
+        _apply_deltas(
+            value_deltas,
+            values,
+            ones,
+            sensitivity,
+            limits,
+            start_of,
+            pixel_of,
+            pending,
+            uncertainty,
+            8,
+            start,
+            stop,
+        )
     else:
-        _settle(changes, values, bound, heard, least, decided, start_of, pixel_of, stale, soft, width, start, stop)
+        _apply_deltas(
+            value_deltas,
+            values,
+            ones,
+            sensitivity,
+            limits,
+            start_of,
+            pixel_of,
+            pending,
+            uncertainty,
+            width,
+            start,
+            stop,
+        )
 
 
 @inlined
@@ -121,7 +182,7 @@ def _blur(values, runs, width, start, stop):
     # No inner loop over a run: runs are short, and a processor guesses wrongly where each ends.
     for lane in range(0, width, 8):
         place, goes_on = _place(runs, start, width, lane)
-        before, here = fill(ZERO), load(values, place)
+        before, here = fill(ZERO), load(values, place)  # (8,)
         for at in range(start + 1, stop):
             prefetch(values, _place(runs, at + AHEAD, width, lane)[0])
             next_place, next_goes_on = _place(runs, at, width, lane)
@@ -144,7 +205,8 @@ def _place(runs, at, width, lane):
 def blur(values, runs, width, start, stop):
     """Along one axis every point gains half of both neighbours, in place: runs[start:stop] holds whole runs.
 
-    runs[stop : stop + AHEAD] is read too: which points will be needed soon.
+    Points in the order of their runs need no list of neighbours: the previous value is still in a register. Values
+    lie anywhere in memory, so those that are needed soon are asked for: runs[stop : stop + AHEAD] is read too.
     """
     if start == stop:
         return
@@ -156,17 +218,17 @@ def blur(values, runs, width, start, stop):
 
 @jit
 def splat_one(field, start_of, pixel_of, weight_of, values, start, stop):
-    """`splat` of one number per pixel."""
+    """`splat` of one number per pixel: field (N,), values (M,)."""
     for v in range(start, stop):
-        sum_ = ZERO
+        total = ZERO
         for entry in range(start_of[v], start_of[v + 1]):
-            sum_ += weight_of[entry] * field[pixel_of[entry]]
-        values[v] = sum_
+            total += weight_of[entry] * field[pixel_of[entry]]
+        values[v] = total
 
 
 @jit
 def blur_one(values, runs, start, stop):
-    """`blur` of one number per point."""
+    """`blur` of one number per point: values (M,)."""
     before = ZERO
     for at in range(start, stop):
         point = runs[at]
@@ -183,18 +245,18 @@ def blur_one(values, runs, start, stop):
 
 
 @jit
-def gather_one(values, ids, weights, gain, out, start, stop):
-    """Slices one number per point, times gain."""
+def slice_one(values, ids, weights, gain, out, start, stop):
+    """out (N,) = gain * the mixture of a pixel's corners; values (M,), ids and weights (N, d + 1)."""
     for pixel in range(start, stop):
-        sum_ = ZERO
+        total = ZERO
         for k in range(ids.shape[1]):
-            sum_ += weights[pixel, k] * values[ids[pixel, k]]
-        out[pixel] = gain * sum_
+            total += weights[pixel, k] * values[ids[pixel, k]]
+        out[pixel] = gain * total
 
 
 @jit
-def gather(values, ids, weights, gain, out, width, start, stop):
-    """out[pixel] += gain[pixel] * the lattice's value there."""
+def slice_rows(values, ids, weights, gain, out, width, start, stop):
+    """out (N L) += gain (N,) * the mixture of a pixel's corners; values (M L), ids and weights (N, d + 1)."""
     for pixel in range(start, stop):
         for lane in range(0, width, 8):
             row = fill(ZERO)

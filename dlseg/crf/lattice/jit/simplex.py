@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32, Int64
 
-from dlseg.crf.lattice.jit.elementary import nearest
 from dlseg.crf.lattice.jit.lanes import (
     add,
-    below,
     div,
     fill,
     inlined,
     item,
     jit,
+    less,
     load,
     mul,
+    round_even,
     store,
     sub,
     where_equal,
@@ -85,9 +85,9 @@ def _rank(rest, rank, corners):
         store(rank, 8 * j, fill(ZERO))
     for i in range(corners - 1):
         for j in range(i + 1, corners):
-            less = below(load(rest, 8 * i), load(rest, 8 * j))
-            store(rank, 8 * i, add(load(rank, 8 * i), less))
-            store(rank, 8 * j, add(load(rank, 8 * j), sub(fill(ONE), less)))
+            smaller = less(load(rest, 8 * i), load(rest, 8 * j))
+            store(rank, 8 * i, add(load(rank, 8 * i), smaller))
+            store(rank, 8 * j, add(load(rank, 8 * j), sub(fill(ONE), smaller)))
 
 
 @inlined
@@ -136,14 +136,14 @@ def locator(d: int) -> Any:
             store(e, 0, above)
             off_plane = fill(ZERO)
             for j in range(corners):
-                near = nearest(mul(load(e, 8 * j), fill(inverse)))
+                near = round_even(mul(load(e, 8 * j), fill(inverse)))
                 off_plane = add(off_plane, near)
                 store(whole, 8 * j, near)
                 store(rest, 8 * j, sub(load(e, 8 * j), mul(near, fill(wide))))
             _rank(rest, rank, corners)
             for j in range(corners):
                 raised = add(load(rank, 8 * j), off_plane)
-                back = sub(below(raised, fill(ZERO)), below(fill(np.float32(d)), raised))
+                back = sub(less(raised, fill(ZERO)), less(fill(np.float32(d)), raised))
                 near = add(load(whole, 8 * j), back)
                 store(rank, 8 * j, add(raised, mul(back, fill(wide))))
                 store(whole, 8 * j, near)
