@@ -9,7 +9,7 @@ async function deflate(values) {
 }
 
 function makeBrush({ model, canvas, size, redraw }) {
-  const brush = { map: null, on: () => model.get("brush").length > 0 };
+  const brush = { map: null, on: () => model.get("paints") && model.get("brush").length > 0 };
   let mine = null, last = null, sending = false, changed = false, drawing = 0;
 
   // take up the kernel's map, or a blank one where it has none of this photo's size

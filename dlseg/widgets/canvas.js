@@ -203,8 +203,8 @@ function render({ model, el }) {
   peek.onclick = () => set("photo_only", !model.get("photo_only"));
 
   const listeners = {
-    "change:photo": load, "change:frame": arrive, "change:pickable change:mark change:brush": pickable,
-    "change:drawn change:brush": () => brush.restart().then(draw),
+    "change:photo": load, "change:frame": arrive, "change:pickable change:mark change:brush change:paints": pickable,
+    "change:drawn change:brush change:paints": () => brush.restart().then(draw),
     "change:opacity change:highlighted change:photo_only": () => { pressed(); draw(); },
     "change:title change:status change:error change:busy change:settled": words,
   };

@@ -49,8 +49,8 @@ class LabelCanvas(anywidget.AnyWidget):  # type: ignore[misc]
     `picked` follows clicks on the picture: (row, column, how many clicks yet), the place in shares of height and
     width. `mark` puts a ring there; an arrow key moves it by `steps` (down, right), with Shift by five of them.
 
-    With a `brush` (label, width in pixels) the mouse paints labels, in the page at once; so do arrow keys and the
-    space bar. `scribbles` (height, width; 255 where none is) are all of them; `strokes` counts.
+    With a `brush` (label, width in pixels) the mouse paints where `paints`, in the page at once; so do arrow keys
+    and the space bar. `scribbles` (height, width; 255 where none is) are all of them; `strokes` counts.
     """
 
     _esm = (HERE / "canvas.js").read_text(encoding="utf-8") + (HERE / "brush.js").read_text(encoding="utf-8")
@@ -73,6 +73,7 @@ class LabelCanvas(anywidget.AnyWidget):  # type: ignore[misc]
     mark = traitlets.List(traitlets.Float()).tag(sync=True)
     steps = traitlets.Tuple((0.02, 0.02)).tag(sync=True)
     brush = traitlets.List(traitlets.Int()).tag(sync=True)
+    paints = traitlets.Bool(False).tag(sync=True)
     drawn = traitlets.Bytes().tag(sync=True, from_json=lambda value, widget: bytes(value))
     strokes = traitlets.Int(0).tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)
@@ -105,8 +106,8 @@ class LabelCanvas(anywidget.AnyWidget):  # type: ignore[misc]
             self.pickable = picture.steps is not None
             if picture.steps is not None:
                 self.steps = picture.steps
-            self.brush = list(picture.brush or ())
-            if picture.ring is not None or not self.brush:  # a ring of the brush's own is moved in the page
+            self.paints = picture.paints
+            if picture.ring is not None or not picture.paints:  # a ring of the brush's own is moved in the page
                 self.mark = list(picture.ring or ())
             self.frame += 1  # equal bytes raise no change event in the browser; the counter always does
 

@@ -10,7 +10,6 @@ import ipywidgets
 import numpy as np
 from jaxtyping import UInt8
 
-from dlseg.common.constants import VOID
 from dlseg.crf import CRFParams
 from dlseg.figures import Still, panels
 from dlseg.widgets.chart import Chart
@@ -25,7 +24,6 @@ from dlseg.widgets.studio.engine import (
     SCRIBBLE_NAMES,
     STEPS,
     Answer,
-    Brush,
     Engine,
     StudioState,
     Subject,
@@ -40,7 +38,7 @@ class CRFStudio(Explorer[StudioState, Answer]):
     def __init__(
         self, subject: Subject, params: CRFParams, sliders: Sequence[str], tools: bool, kernel: str, **options: Any
     ) -> None:
-        state = StudioState(subject, params, kernel, brush=Brush() if tools else None)
+        state = StudioState(subject, params, kernel)
         self._engine, self._first, self._drawn, self._has_tools = Engine(**options), subject, subject, tools
         self._engine.take(subject, kernel)  # the caller's mistakes come out here
         self.tools = StudioControls(state, sliders)
@@ -69,15 +67,13 @@ class CRFStudio(Explorer[StudioState, Answer]):
         return {"view.place": (row, column)} if self.state.view.name == AFFINITY else {}
 
     def _fitted(self, state: StudioState) -> StudioState:
-        subject, looked_at, brush = state.subject, state.view, state.brush
+        subject, looked_at = state.subject, state.view
         last = len(subject.names) - 1
         name = looked_at.name if looked_at.name in views(subject) else LABELS
         step = min(looked_at.step, state.params.iterations)
         looked_at = replace(looked_at, name=name, index=min(looked_at.index, last), step=step)
-        if brush is not None and last < brush.label < VOID:
-            brush = replace(brush, label=1)
         pinned = state.pinned if subject.image is self.state.subject.image else None
-        return replace(state, view=looked_at, brush=brush, pinned=pinned)
+        return replace(state, view=looked_at, pinned=pinned)
 
     def _offer(self, state: StudioState) -> None:
         self.tools.offer(state)
@@ -177,6 +173,14 @@ class CRFStudio(Explorer[StudioState, Answer]):
         tools.photo.observe(self._load, "count")
         tools.clear.on_click(lambda _: self.take(replace(self.state.subject, scribbles=blank(self.image))))
         self.before.observe(self._stroke, "strokes")
+        if self._has_tools:
+            tools.brush.observe(self._hold_brush, "value")
+            tools.width.observe(self._hold_brush, "value")
+            self._hold_brush()
+
+    def _hold_brush(self, _: Any = None) -> None:
+        """At once, whatever is being computed: the next stroke is of this label and width."""
+        self.before.brush = [self.tools.brush.value, self.tools.width.value]
 
     def _reset(self, _: Any) -> None:
         self.tools.preset.value = START

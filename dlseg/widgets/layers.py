@@ -74,7 +74,7 @@ class Picture:
     Attributes:
         ring: the place that is marked, as shares of height and width.
         steps: how far an arrow key moves the ring (down, right), in such shares; None where nothing can be clicked.
-        brush: the label that the mouse paints, and how many pixels wide; None where it paints nothing.
+        paints: whether the canvas' brush paints on it.
         settled: whether nothing better follows: False for a preview.
     """
 
@@ -84,7 +84,7 @@ class Picture:
     status: str = ""
     ring: tuple[float, float] | None = None
     steps: tuple[float, float] | None = None
-    brush: tuple[int, int] | None = None
+    paints: bool = False
     settled: bool = True
 
     def panel(self) -> Panel:

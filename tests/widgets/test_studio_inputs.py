@@ -73,7 +73,7 @@ def loads(studio: CRFStudio, image: np.ndarray, original: tuple[int, int] | None
 def brush(studio: CRFStudio) -> list[int]:
     """What the mouse paints, once the newest state is shown."""
     _ = studio.labels
-    return studio.before.brush
+    return studio.before.brush if studio.before.paints else []
 
 
 def seen(canvas: LabelCanvas) -> np.ndarray:
@@ -120,7 +120,7 @@ def test_what_is_handed_out_does_not_lead_back(studio: CRFStudio) -> None:
 
 def test_the_brush_is_held_where_it_paints_what_is_seen(studio: CRFStudio) -> None:
     assert brush(studio) == [1, 4]
-    studio.tools.label.value, studio.tools.width.value = 255, 9
+    studio.tools.brush.value, studio.tools.width.value = 255, 9
     assert brush(studio) == [255, 9]
     studio.tools.view.value = "entropy"
     assert brush(studio) == []
@@ -130,9 +130,9 @@ def test_the_brush_is_held_where_it_paints_what_is_seen(studio: CRFStudio) -> No
 
 def test_from_the_nets_scores_to_scribbles_and_back(net: CRFStudio) -> None:
     first = net.marginals
-    assert brush(net) == [] and net.scribbles is None and net.tools.label.layout.display == "none"
+    assert brush(net) == [] and net.scribbles is None and net.tools.brush.layout.display == "none"
     net.tools.source.value = HAND
-    assert brush(net) == [1, 4] and net.tools.label.layout.display is None
+    assert brush(net) == [1, 4] and net.tools.brush.layout.display is None
     draws(net, SCRIBBLES)
     assert np.array_equal(net.marginals, hand(CRFParams()))
     net.tools.source.value = NET

@@ -15,7 +15,7 @@ from dlseg.crf import CRFParams
 from dlseg.widgets.copy_button import CopyButton
 from dlseg.widgets.explorer import ROW, put, put_options
 from dlseg.widgets.photo_upload import PhotoButton
-from dlseg.widgets.studio.engine import PROBABILITY, STEPS, TRUTH, VIEWS, Brush, StudioState, Subject
+from dlseg.widgets.studio.engine import PROBABILITY, STEPS, TRUTH, VIEWS, StudioState, Subject
 
 LABEL_WIDTH = "205px"
 START = "start"
@@ -125,9 +125,8 @@ class StudioControls:
         kernels = [(KERNELS[name], name) for name in there]
         self.kernel = _list("kernel", kernels, "How the pairwise terms are computed", 240, 50)
         self.kernel.value = state.kernel
-        brush = state.brush or Brush()
-        self.label = _list("brush", [("", brush.label)], "The label that the mouse paints", 300, 75)
-        self.width = _slider(brush.width, 1, 20, "width (px)", "Of the brush, in pixels of the picture", 260, 75)
+        self.brush = _list("brush", [("", 1)], "The label that the mouse paints", 300, 75)
+        self.width = _slider(4, 1, 20, "width (px)", "Of the brush, in pixels of the picture", 260, 75)
         self.clear = _button("clear", "Take all scribbles away", 65)
         self.slider_fields = {f"params.{name}": made for name, made in self.sliders.items()}
         self.fields = {
@@ -137,14 +136,12 @@ class StudioControls:
             "view.step": self.step,
             "curves": self.curves,
             "kernel": self.kernel,
-            "brush.label": self.label,
-            "brush.width": self.width,
         }
         self.rows = [
             _row(self.preset, self.reset, self.pin, self.code, self.json),
             _row(self.view, self.index, self.play, self.step, self.curves),
             _row(self.source, self.photo, self.kernel),
-            _row(self.label, self.width, self.clear),
+            _row(self.brush, self.width, self.clear),
         ]
         self.offer(state)
 
@@ -153,14 +150,14 @@ class StudioControls:
         subject = state.subject
         put_options(self.view, views(subject))
         put_options(self.index, [(name, number) for number, name in enumerate(subject.names)])
-        put_options(self.label, [*((name, number) for number, name in enumerate(subject.names)), ("eraser", VOID)])
+        put_options(self.brush, [*((name, number) for number, name in enumerate(subject.names)), ("eraser", VOID)])
         if self.step.max != state.params.iterations:
             self.step.max = self.play.max = state.params.iterations
         self.source.value = NET if subject.scribbles is None else HAND
         self.pin.value = state.pinned is not None
         _reveal(state.view.name == PROBABILITY, self.index)
         _reveal(state.view.name == STEPS, self.step, self.play)
-        _reveal(subject.scribbles is not None, self.label, self.width, self.clear)
+        _reveal(subject.scribbles is not None, self.brush, self.width, self.clear)
         _reveal(self.has_net, self.source)
 
     def copied(self, params: CRFParams) -> None:

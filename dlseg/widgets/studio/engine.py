@@ -74,14 +74,6 @@ class View:
 
 
 @dataclass(frozen=True)
-class Brush:
-    """The label that the mouse paints (255 rubs out), and how many pixels wide."""
-
-    label: int = 1
-    width: int = 4
-
-
-@dataclass(frozen=True)
 class Refined:
     """One answer of the CRF: its settings, marginals and labels, which may be smaller than the image."""
 
@@ -110,7 +102,6 @@ class StudioState:
     params: CRFParams
     kernel: str = "lattice"
     view: View = field(default_factory=View)
-    brush: Brush | None = None  # None where nothing can be painted
     pinned: Refined | None = None
     curves: bool = False
 

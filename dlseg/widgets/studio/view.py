@@ -69,9 +69,8 @@ def pictures(answer: Answer) -> tuple[Picture, Picture]:
         "steps": (STEP, STEP) if at else None,
     }
     paints = subject.scribbles is not None and state.pinned is None and view.name == LABELS
-    brush = (state.brush.label, state.brush.width) if paints and state.brush else None
     return (
-        Picture(left[0], layer=left[1], status=words[0], brush=brush, **both),
+        Picture(left[0], layer=left[1], status=words[0], paints=paints, **both),
         Picture(right[0], layer=right[1], status=words[1], **both),
     )
 
