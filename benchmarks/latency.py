@@ -160,7 +160,7 @@ window.watch = (() => {
 """
 CELLS = {"null": 1, "studio": 2, "usual": 3}
 PICTURE = {"null": "img.widget-image", "studio": "canvas.dlseg-picture", "usual": ".widget-output img"}
-LABEL = {"null": "null", "studio": "w₁ appearance weight", "usual": "usual"}
+LABEL = {"null": "null", "studio": "appearance weight", "usual": "usual"}
 CALM = {"null": 400, "studio": 1000, "usual": 3500}
 
 

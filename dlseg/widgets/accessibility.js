@@ -1,4 +1,5 @@
 // Gives screen readers what the eye sees: the name and value of each slider, the names of the play buttons.
+// It also sets symbols as symbols: ipywidgets lets no <sub> through.
 // ipywidgets draws a slider's label beside it without tying the two together, and reads out a logarithmic one's exponent.
 
 const PLAY = { "fa-play": "play", "fa-pause": "pause", "fa-stop": "back to the first", "fa-retweet": "play in a loop" };
@@ -7,8 +8,17 @@ function put(element, name, value) {
   if (element && value && element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
+function typeset(label) {
+  const [all, letter, below] = label?.textContent.match(/^([wσ])([12αβγ]) /) ?? [];
+  if (!all || label.querySelector("sub")) return;
+  const symbol = document.createElement("i"), index = document.createElement("sub");
+  [symbol.textContent, index.textContent] = [letter, below];
+  label.replaceChildren(symbol, index, label.textContent.slice(2));
+}
+
 function label(root) {
   for (const slider of root.querySelectorAll(".widget-slider")) {
+    typeset(slider.querySelector(".widget-label"));
     const words = slider.querySelector(".widget-label")?.textContent, readout = slider.querySelector(".widget-readout");
     const handle = slider.querySelector(".noUi-handle");
     put(handle, "aria-label", words);

@@ -86,7 +86,7 @@ function render({ model, el }) {
   status.setAttribute("role", "status");
   peek.title = "Show the photo alone";
 
-  let photo = null, extent = [0, 0], shown = null, asked = 0, loading = 0, hovered = -1;
+  let photo = null, extent = [0, 0], shown = null, asked = 0, loading = 0, hovered = -1, tall = {};
   const set = (key, value) => { model.set(key, value); model.save_changes(); };
   const name = (value) => (shown.kind === "labels" && value === VOID ? "void" : shown.names[value] ?? (shown.kind === "numbers" ? "" : `${value}`));
 
@@ -115,6 +115,14 @@ function render({ model, el }) {
     if (shown.bar) colourBar(legend, shown);
     for (const value of there) chip(value);
     pressed();
+    keep(legend);
+  }
+
+  // what stands below must not jump: a legend or status that was once so tall stays so tall
+  function keep(element) {
+    const name = element.className;
+    tall[name] = Math.max(tall[name] ?? 0, element.scrollHeight);
+    element.style.minHeight = `${tall[name]}px`;
   }
 
   function chip(value) {
@@ -136,8 +144,8 @@ function render({ model, el }) {
 
   async function load() {
     const [height, width] = model.get("size");
-    const widest = Math.max(Math.min(560, (420 * width) / height), Math.min(width, 560));
-    frame.style.maxWidth = head.style.maxWidth = `${Math.round(widest)}px`;
+    box.style.setProperty("--dlseg-ratio", width / height); // as wide as the window's height allows (canvas.css)
+    tall = {};
     if (!photo) [canvas.width, canvas.height] = [width, height]; // its place on the page, before it is decoded
     const mine = ++loading, fresh = await pixels(model.get("photo"), width, height);
     if (mine < loading) return; // a newer photo is on its way
@@ -166,6 +174,7 @@ function render({ model, el }) {
     status.classList.toggle("dlseg-error", error !== "");
     busy.hidden = !model.get("busy");
     canvas.dataset.settled = model.get("settled");
+    keep(status);
   }
 
   function pick(row, column) {

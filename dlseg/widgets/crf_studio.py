@@ -17,7 +17,7 @@ from dlseg.widgets.display import shown
 from dlseg.widgets.explorer import ROW, Explorer, close_all
 from dlseg.widgets.layers import Picture, decimated
 from dlseg.widgets.studio import view
-from dlseg.widgets.studio.controls import CONTROLS, HAND, NET, START, StudioControls, views
+from dlseg.widgets.studio.controls import CONTROLS, HAND, NET, START, StudioControls, slider_grid, views
 from dlseg.widgets.studio.engine import (
     AFFINITY,
     LABELS,
@@ -48,6 +48,8 @@ class CRFStudio(Explorer[StudioState, Answer]):
         shown_fields = self.tools.fields if tools else self.tools.slider_fields
         self.start(state, shown_fields, 300)
         self.before, self.after = self.pictures
+        if tools:
+            self.box.add_class("dlseg-studio")
         self.sliders = self.tools.sliders
         if subject.scribbles is not None:
             self.before.take(subject.image, subject.scribbles)
@@ -81,6 +83,7 @@ class CRFStudio(Explorer[StudioState, Answer]):
     def _beside(self, answer: Answer) -> None:
         state, trace = answer.state, answer.trace
         self.tools.copied(state.params)
+        self.tools.scores.value = view.scores(answer)
         self.charts_row.layout.display = None if state.curves else "none"
         if not state.curves or trace is None:
             return
@@ -97,9 +100,10 @@ class CRFStudio(Explorer[StudioState, Answer]):
 
     def _rows(self) -> list[Any]:
         self.charts_row = ipywidgets.HBox(self.charts, layout={**ROW, "display": "none"})
-        sliders = ipywidgets.HBox(list(self.tools.sliders.values()), layout={"flex_flow": "row wrap"})
         pictures = ipywidgets.HBox(self.pictures, layout=ROW)
-        return [sliders, *self.tools.rows, pictures, self.charts_row] if self._has_tools else [sliders, pictures]
+        if self._has_tools:
+            return [*self.tools.above, pictures, *self.tools.below, self.charts_row]
+        return [slider_grid(self.tools.sliders), pictures]
 
     @property
     def params(self) -> CRFParams:
@@ -141,9 +145,7 @@ class CRFStudio(Explorer[StudioState, Answer]):
     def still(self) -> Still:
         """Photo, coarse labels and refined labels side by side, as a figure: what a page without widgets shows."""
         set_now = {name: getattr(self.params, name) for name in self.sliders if name != "iterations"}
-        title = "CRF: " + ", ".join(
-            f"{CONTROLS[name].label.split()[0]} {value:.3g}" for name, value in set_now.items()
-        )
+        title = "CRF: " + ", ".join(f"{CONTROLS[name].symbol} {value:.3g}" for name, value in set_now.items())
         return panels(view.panels_of(self.answer, title), self.state.subject.names)
 
     def __repr__(self) -> str:
@@ -152,7 +154,7 @@ class CRFStudio(Explorer[StudioState, Answer]):
     def close(self) -> None:
         """End the explorer's thread and take its controls out of the page."""
         super().close()
-        close_all(self.tools.rows)
+        close_all([*self.tools.above, *self.tools.below])
 
     def take(self, subject: Subject) -> None:
         """Take up another subject: its photo, scribbles and names.

@@ -46,7 +46,7 @@ class Explorer(Shown, ABC, Generic[State, Answer]):
         self._asked, self._lock, self._setting = state, threading.RLock(), False
         self.controls = dict(controls)
         *_, answer = self._answers(state, lambda: False)  # errors of the caller come out here
-        layout = {"flex": f"1 1 {width}px", "min_width": "0", "max_width": "568px"}
+        layout = {"flex": f"1 1 {width}px", "min_width": "0"}
         self.pictures = [LabelCanvas(picture, layout=layout) for picture in self._draw(answer)]
         for index, picture in enumerate(self.pictures):
             picture.observe(partial(self._picked_on, index), "picked")

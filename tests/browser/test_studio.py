@@ -87,7 +87,7 @@ def test_every_view_and_tool(open_notebook: Callable[..., Notebook], settings: S
     expect(notebook.page.locator(".dlseg-title", has_text="A: pinned")).to_be_visible()
     notebook.press("pin as A")
     notebook.choose("settings of", "deeplab-largefov")
-    reach, tolerance = notebook.slider("appearance reach").readout, notebook.slider("colour tolerance").readout
+    reach, tolerance = notebook.slider("appearance, px").readout, notebook.slider("colour, 0–255").readout
     expect(reach).to_have_text("121")
     expect(tolerance).to_have_text("5.00")
     notebook.press("reset")
@@ -221,7 +221,7 @@ def test_dragged_broken_and_twice(open_notebook: Callable[..., Notebook], settin
     boxes = notebook.page.locator(".dlseg-canvas")
     left, right, _, beside = (Picture(notebook.page, boxes.nth(index)) for index in range(4))
     start, alone, slider = right.settled(), beside.settled(), notebook.slider("appearance weight")
-    notebook.slider("appearance reach").drag(-90)
+    notebook.slider("appearance, px").drag(-90)
     right.changed_from(start)
     right.settled()
     assert notebook.says(4) == "True"

@@ -187,7 +187,7 @@ def test_the_latest_settings_are_answered_again_without_work(monkeypatch: pytest
 def test_still_names_the_settings_and_the_classes(studio: CRFStudio) -> None:
     still = studio.still()
     assert [axes.get_title() for axes in still.axes][:2] == ["image", "coarse"]
-    assert "w₁ 5" in still.axes[2].get_title()
+    assert "w1 5" in still.axes[2].get_title()
     assert [text.get_text() for text in still.legends[0].get_texts()] == list(CLASSES)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -16,8 +16,9 @@ from dlseg.widgets.copy_button import CopyButton
 from dlseg.widgets.explorer import ROW, put, put_options
 from dlseg.widgets.photo_upload import PhotoButton
 from dlseg.widgets.studio.engine import PROBABILITY, STEPS, TRUTH, VIEWS, StudioState, Subject
+from dlseg.widgets.studio.formula import Formula
 
-LABEL_WIDTH = "205px"
+LABEL_WIDTH = "150px"
 START = "start"
 NET, HAND = "the net's scores", "my scribbles"
 KERNELS = {
@@ -33,7 +34,8 @@ class Control:
     """One setting of the CRF: its field in `CRFParams`, its words, its range; `log` for what acts by ratio."""
 
     name: str
-    label: str
+    symbol: str
+    words: str
     unit: str
     low: int | float
     high: int | float
@@ -41,50 +43,82 @@ class Control:
     meaning: str
     log: bool = False
 
+    @property
+    def label(self) -> str:
+        """Symbol, words and unit; the page sets the symbol with a subscript (accessibility.js)."""
+        return " ".join(filter(None, [self.symbol, self.words])) + (f", {self.unit}" if self.unit else "")
+
 
 CONTROLS = {
     control.name: control
     for control in (
         Control(
             "w1",
-            "w₁ appearance weight",
+            "w1",
+            "appearance weight",
             "",
             0,
             20,
             0.5,
-            "How strongly pixels of like colour, near or far, pull each other to one label",
+            "Weight of the appearance kernel: how strongly pixels of like colour, near or far, pull each other to "
+            "one label. 0 switches it off.",
         ),
         Control(
             "sigma_alpha",
-            "σα appearance reach",
+            "σα",
+            "appearance",
             "px",
             1,
             200,
             0.05,
-            "How far apart two pixels of like colour may lie and still speak",
+            "Reach of the appearance kernel: how far apart, in pixels, two pixels of like colour still count for "
+            "each other.",
             log=True,
         ),
         Control(
             "sigma_beta",
-            "σβ colour tolerance",
-            "of 255",
+            "σβ",
+            "colour",
+            "0–255",
             1,
             100,
             0.05,
-            "How different two colours may be and still count as alike",
+            "Colour tolerance of the appearance kernel: how different two colours, of 0 to 255, may be and still "
+            "count as alike.",
             log=True,
         ),
         Control(
             "w2",
-            "w₂ smoothness weight",
+            "w2",
+            "smoothness weight",
             "",
             0,
             20,
             0.5,
-            "How strongly close pixels pull each other to one label, whatever their colour",
+            "Weight of the smoothness kernel: how strongly close pixels pull each other to one label, whatever "
+            "their colour.",
         ),
-        Control("sigma_gamma", "σγ smoothness reach", "px", 0.5, 20, 0.05, "How close is close", log=True),
-        Control("iterations", "mean-field iterations", "", 1, 20, 1, "How often every pixel hears all others"),
+        Control(
+            "sigma_gamma",
+            "σγ",
+            "smoothness",
+            "px",
+            0.5,
+            20,
+            0.05,
+            "Reach of the smoothness kernel: how close, in pixels, is close.",
+            log=True,
+        ),
+        Control(
+            "iterations",
+            "",
+            "iterations",
+            "",
+            1,
+            20,
+            1,
+            "Mean-field iterations: how often every pixel is updated from all others.",
+        ),
     )
 }
 
@@ -93,7 +127,8 @@ class StudioControls:
     """Every control of the studio. `fields` are those that set a field of its state, by that field's name.
 
     The others act: `preset` and `reset` set all settings, `pin` keeps an answer, `source` and `photo` bring another
-    unary or image, `clear` takes the scribbles away. `rows` are all but the sliders, as boxes.
+    unary or image, `clear` takes the scribbles away. `above` and `below` are the rows over and under the
+    pictures.
 
     Args:
         state: where they start.
@@ -111,7 +146,7 @@ class StudioControls:
         self.json = CopyButton(label="copy as JSON", layout={"width": "115px"})
         self.view = _list("view", VIEWS, "What the two pictures show", 300, 75)
         self.index = _list("class", [("", 0)], "Whose probability", 200, 40)
-        self.step = _slider(0, 0, state.params.iterations, "iteration", "After which iteration", 270, 60)
+        self.step = _slider(0, 0, state.params.iterations, "iteration", "After which iteration", 262, 60)
         self.play = ipywidgets.Play(0, 0, state.params.iterations, interval=700, layout={"width": "150px"})
         ipywidgets.jslink((self.play, "value"), (self.step, "value"))
         self.curves = _toggle("curves", "Free energy and mean IoU by iteration; takes a second more", 80)
@@ -137,12 +172,17 @@ class StudioControls:
             "curves": self.curves,
             "kernel": self.kernel,
         }
-        self.rows = [
-            _row(self.preset, self.reset, self.pin, self.code, self.json),
-            _row(self.view, self.index, self.play, self.step, self.curves),
-            _row(self.source, self.photo, self.kernel),
+        self.formula = Formula(state.params, self.sliders, layout={"flex": "1 1 420px", "min_height": "46px"})
+        self.scores = ipywidgets.HTML(layout={"flex": "0 1 236px", "margin": "0"})
+        looks = ipywidgets.HBox([self.index, self.play, self.step], layout={"width": "420px", "min_height": "32px"})
+        self.above = [
+            _row(self.formula, self.scores),
+            slider_grid(self.sliders),
+            _row(self.preset, self.reset, self.pin, self.kernel),
+            _row(self.view, self.curves, looks),
             _row(self.brush, self.width, self.clear),
         ]
+        self.below = [_row(self.source, self.photo, self.code, self.json)]
         self.offer(state)
 
     def offer(self, state: StudioState) -> None:
@@ -172,13 +212,12 @@ def views(subject: Subject) -> list[str]:
 
 def slider(control: Control, value: int | float) -> Any:
     """A labelled slider for one setting; a value outside the usual range widens the range."""
-    unit = f" ({control.unit})" if control.unit else ""
     shared = {
-        "description": control.label + unit,
+        "description": control.label,
         "tooltip": control.meaning,
         "continuous_update": True,
         "style": {"description_width": LABEL_WIDTH},
-        "layout": {"width": "auto", "flex": "1 1 400px"},
+        "layout": {"width": "auto"},
     }
     if control.name == "iterations":
         made = ipywidgets.IntSlider(value, int(control.low), int(control.high), **shared)
@@ -198,6 +237,12 @@ def slider(control: Control, value: int | float) -> Any:
         )
     put(made, value)
     return made
+
+
+def slider_grid(sliders: Mapping[str, Any]) -> Any:
+    """Sliders of equal width, at most three side by side."""
+    columns = "repeat(auto-fit, minmax(max(250px, 32%), 1fr))"
+    return ipywidgets.GridBox(list(sliders.values()), layout={"grid_template_columns": columns, "width": "100%"})
 
 
 def _row(*widgets: Any) -> Any:

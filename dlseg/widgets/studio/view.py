@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -156,6 +157,27 @@ def _weights(affinity: Affinity) -> tuple[tuple[str, Layer], tuple[str, Layer]]:
         table[0, 3] = CLEAR
         found.append((f"{name}: what the ringed pixel weighs the others", replace(layer, table=table)))
     return found[0], found[1]
+
+
+def scores(answer: Answer) -> str:
+    """The number that the sliders are moved for, as HTML: mean IoU before and after, or how much was relabelled."""
+    refined, subject = answer.refined, answer.state.subject
+    names = [SHORT[title] for title in _titles(answer)]
+    if subject.truth is None:
+        before = decimated(answer.before.labels, (refined.labels.shape[0], refined.labels.shape[1]))
+        big, small = f"{100 * float((refined.labels != before).mean()):.1f} %", "of pixels relabelled"
+    else:
+        count = len(subject.names)
+        first, second = (mean_iou(one.labels, subject.truth, count) for one in (answer.before, refined))
+        big, small = (
+            f"{first:.1f} → {second:.1f} %",
+            f"mean IoU, {names[0]} → {names[1]}: {second - first:+.1f}",
+        )
+    quick = "" if refined.full else " · preview"
+    return (
+        '<div class="dlseg-scores" role="status" aria-live="polite">'
+        f"<b>{big}</b><span>{escape(small)}</span><span>{1000 * refined.seconds:.0f} ms{quick}</span></div>"
+    )
 
 
 def _words(answer: Answer) -> tuple[str, str]:
