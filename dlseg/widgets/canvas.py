@@ -18,7 +18,7 @@ from typing import Any
 import anywidget
 import numpy as np
 import traitlets
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from PIL import Image
 
 from dlseg.common.constants import VOID
@@ -26,6 +26,7 @@ from dlseg.widgets.layers import LABELS, Picture, decimated
 
 LOSSLESS_PIXELS = 400_000  # up to here the photo travels as PNG; above, a JPEG saves megabytes in a saved notebook
 SHOWN_PIXELS = 1_000_000  # larger photos are shown smaller: the browser blends every pixel shown
+LIKELIEST = 3  # classes named under the cursor
 HERE = Path(__file__).parent
 
 
@@ -51,6 +52,10 @@ class LabelCanvas(anywidget.AnyWidget):  # type: ignore[misc]
 
     With a `brush` (label, width in pixels) the mouse paints where `paints`, in the page at once; so do arrow keys
     and the space bar. `scribbles` (height, width; 255 where none is) are all of them; `strokes` counts.
+
+    The page itself names what lies under the cursor: the label, or the number. While the page says that somebody
+    reads (`probed`), it also gets the LIKELIEST classes of each pixel and their probabilities (`probe`) with each
+    settled picture.
     """
 
     _esm = (HERE / "canvas.js").read_text(encoding="utf-8") + (HERE / "brush.js").read_text(encoding="utf-8")
@@ -76,6 +81,12 @@ class LabelCanvas(anywidget.AnyWidget):  # type: ignore[misc]
     paints = traitlets.Bool(False).tag(sync=True)
     drawn = traitlets.Bytes().tag(sync=True, from_json=lambda value, widget: bytes(value))
     strokes = traitlets.Int(0).tag(sync=True)
+    has_probs = traitlets.Bool(False).tag(sync=True)
+    probed = traitlets.Bool(False).tag(sync=True)
+    probe = traitlets.Bytes().tag(sync=True)
+    probe_size = traitlets.Tuple((0, 0, 0)).tag(sync=True)
+    probe_frame = traitlets.Int(0).tag(sync=True)
+    classes = traitlets.List(traitlets.Unicode()).tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)
     status = traitlets.Unicode().tag(sync=True)
     error = traitlets.Unicode().tag(sync=True)
@@ -85,6 +96,7 @@ class LabelCanvas(anywidget.AnyWidget):  # type: ignore[misc]
     def __init__(self, picture: Picture, **traits: Any) -> None:
         self._lock = threading.RLock()
         self._image: np.ndarray | None = None  # the photo shown, as it was given
+        self._probed: np.ndarray | None = None  # the probabilities that the page has
         super().__init__(**traits)
         self.show(picture)
 
@@ -109,7 +121,17 @@ class LabelCanvas(anywidget.AnyWidget):  # type: ignore[misc]
             self.paints = picture.paints
             if picture.ring is not None or not picture.paints:  # a ring of the brush's own is moved in the page
                 self.mark = list(picture.ring or ())
+            self._give_probabilities(picture)
             self.frame += 1  # equal bytes raise no change event in the browser; the counter always does
+
+    def _give_probabilities(self, picture: Picture) -> None:
+        self.has_probs = picture.probs is not None
+        if picture.probs is None or not (self.probed and picture.settled):
+            return
+        if picture.probs is not self._probed:
+            self._probed, found = picture.probs, likeliest(picture.probs, LIKELIEST)
+            self.probe, self.probe_size = deflate(found.reshape(-1, found.shape[-1])), found.shape
+        self.classes, self.probe_frame = list(picture.classes), self.frame + 1
 
     def take(self, image: UInt8[np.ndarray, "H W 3"], scribbles: UInt8[np.ndarray, "H W"] | None = None) -> None:
         """Take up a photo, and the scribbles on it; those of before are gone."""
@@ -144,6 +166,17 @@ def show_all(canvases: Sequence[LabelCanvas], draw: Callable[[Any], Sequence[Pic
     """An answer's pictures, each on its canvas."""
     for canvas, picture in zip(canvases, draw(answer), strict=True):
         canvas.show(picture)
+
+
+def likeliest(probs: Float[np.ndarray, "C h w"], count: int) -> UInt8[np.ndarray, "n h w"]:
+    """Each pixel's most probable classes, at most `count`, best first; then their probabilities, of 255."""
+    left, classes, shares = probs.copy(), [], []
+    for _ in range(min(count, len(probs))):
+        best = left.argmax(axis=0)[None]
+        classes.append(best[0])
+        shares.append(255 * np.take_along_axis(left, best, 0)[0] + 0.5)
+        np.put_along_axis(left, best, -1.0, 0)
+    return np.stack([*classes, *shares]).astype(np.uint8)
 
 
 def deflate(values: UInt8[np.ndarray, "h w"]) -> bytes:

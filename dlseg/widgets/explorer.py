@@ -50,6 +50,7 @@ class Explorer(Shown, ABC, Generic[State, Answer]):
         self.pictures = [LabelCanvas(picture, layout=layout) for picture in self._draw(answer)]
         for index, picture in enumerate(self.pictures):
             picture.observe(partial(self._picked_on, index), "picked")
+            picture.observe(self._probed, "probed")
         for name, control in self.controls.items():
             control.observe(partial(self._moved, name), "value")
         self.box = explorer_box(self._rows())
@@ -137,6 +138,12 @@ class Explorer(Shown, ABC, Generic[State, Answer]):
     def _picked_on(self, index: int, change: Any) -> None:
         if changes := self._picked(index, float(change["new"][0]), float(change["new"][1])):
             self._ask(changes)
+
+    def _probed(self, change: Any) -> None:
+        """Somebody reads under the cursor: the picture is shown again, with what there is to read."""
+        if change["new"]:
+            with self._lock:
+                self._live.submit(self._asked)
 
     def _put(self, state: State, names: Sequence[str]) -> None:
         """Move controls to a state, without asking again."""

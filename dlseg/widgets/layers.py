@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Integer, UInt8
+from scipy.ndimage import binary_dilation
 
 from dlseg.common.constants import BLACK, BLUE, PURPLE, VERMILION, VOID, WHITE
 from dlseg.datasets.voc import palette
@@ -19,6 +20,8 @@ from dlseg.figures.labels import faded, hatch
 
 LABELS, SCRIBBLES, NUMBERS = "labels", "scribbles", "numbers"  # kinds of layer
 LABEL_OPACITY = 0.75  # of labels over their photo; numbers hide it, as far as their table says
+LIGHT = (216, 216, 216)  # background in legends, as pale as most of it on a photo
+RIM = 0.35  # of the photo's light, round scribbles
 PALE, CLEAR = 0, 1  # alpha of a table's row: the photo's pale grey; the photo as it is
 
 
@@ -63,7 +66,10 @@ class Layer:
         laid[pale] = faded(image)[pale]
         if self.kind == LABELS and (void := values == VOID).any():
             laid[void] = hatch(*values.shape)[void]
-        opacity = 1.0 if self.kind == NUMBERS else LABEL_OPACITY
+        if self.kind == SCRIBBLES:
+            rim = (values == VOID) & binary_dilation(values != VOID)
+            laid[rim] = image[rim] * RIM
+        opacity = LABEL_OPACITY if self.kind == LABELS else 1.0
         return np.floor(image + (laid - image) * opacity + 0.5).astype(np.uint8)
 
 
@@ -75,6 +81,7 @@ class Picture:
         ring: the place that is marked, as shares of height and width.
         steps: how far an arrow key moves the ring (down, right), in such shares; None where nothing can be clicked.
         paints: whether the canvas' brush paints on it.
+        probs, classes: probabilities (C, h, w) to be read under the cursor, and what the classes are called.
         settled: whether nothing better follows: False for a preview.
     """
 
@@ -85,6 +92,8 @@ class Picture:
     ring: tuple[float, float] | None = None
     steps: tuple[float, float] | None = None
     paints: bool = False
+    probs: Float[np.ndarray, "C h w"] | None = None
+    classes: tuple[str, ...] = ()
     settled: bool = True
 
     def panel(self) -> Panel:
@@ -117,8 +126,12 @@ def label_layer(labels: Integer[np.ndarray, "h w"], names: Sequence[str]) -> Lay
 
 
 def scribble_layer(labels: Integer[np.ndarray, "h w"], names: Sequence[str]) -> Layer:
-    """Scribbles in VOC's colours, background's black; where none is (255), the photo as it is."""
+    """Scribbles in the colours of `label_layer`, background a light grey; where none is (255), the photo as it is.
+
+    Round each is a dark rim, so that it stands out on any photo.
+    """
     table = _table(palette())
+    table[0, :3] = LIGHT
     table[VOID] = (128, 128, 128, CLEAR)
     blank = [""] * (VOID - len(names))
     return Layer(labels.astype(np.uint8), table, (*names, *blank, "no scribble"), kind=SCRIBBLES)

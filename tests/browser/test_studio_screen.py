@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -87,3 +88,93 @@ def test_the_formula_has_the_values_and_lights_what_moves(open_notebook: Callabl
     label = notebook.page.locator(".widget-slider .widget-label").first
     expect(label.locator("sub")).to_have_text("1")
     assert "how strongly" in (label.get_attribute("title") or ""), "each slider explains itself"
+
+
+READ = """
+import json
+before, after, rows, columns = probs, studio.marginals, *truth.shape
+print(json.dumps([[float(x) for x in m[:, rows // 2, columns // 4]] for m in (before, after)]))
+"""
+
+
+def test_numbers_under_the_cursor(open_notebook: Callable[..., Notebook]) -> None:
+    """By mouse and by keyboard, on both pictures; labels also while the kernel is busy; and those of curves."""
+    notebook = open_notebook("read.ipynb", Settings(subshells=False), [SCENE, STUDIO, READ]).run_all()
+    page, left, right = notebook.page, notebook.picture("Before"), notebook.picture("After")
+    right.settled()
+    box = left.element.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.253, box["y"] + box["height"] * 0.503)
+    words = [picture.box.locator(".dlseg-reading") for picture in (left, right)]
+    names = ["background", "stool", "cup"]
+    for reading, shares in zip(words, json.loads(notebook.says(2)), strict=True):
+        best = max(range(3), key=shares.__getitem__)
+        expect(reading).to_contain_text(
+            f"row 30, column 20: {names[best]} · {names[best]} {100 * shares[best]:.0f} %"
+        )
+    expect(right.box.locator(".dlseg-cross")).to_be_visible()
+    page.mouse.move(0, 0)
+    expect(words[0]).to_have_text("")
+    expect(left.box.locator(".dlseg-status")).to_be_visible()
+
+    page.evaluate("""() => { window.jupyterapp.shell.currentWidget.sessionContext.session.kernel
+        .requestExecute({ code: "import time; time.sleep(6)" }); }""")
+    left.element.focus()
+    page.keyboard.press("Shift+ArrowRight")
+    expect(words[1]).to_contain_text("row 30, column 50", timeout=4000)
+    page.keyboard.press("ArrowUp")
+    expect(words[1]).to_contain_text("row 29, column 50", timeout=4000)
+    assert words[1].get_attribute("aria-live") == "polite"
+
+    notebook.choose("view", "entropy")
+    expect(notebook.page.locator(".dlseg-bar").first).to_be_visible()
+    left.element.focus()
+    page.keyboard.press("ArrowRight")
+    expect(words[0]).to_contain_text("entropy in bits")
+    notebook.press("curves")
+    energy = page.locator(".dlseg-chart").filter(has_text="Free energy")
+    energy.locator("svg[role=img]").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(energy.locator(".dlseg-chart-reading")).to_contain_text("after iteration 1: CRF ")
+
+
+COUNT = """
+drawn = studio.scribbles
+rows, columns = np.nonzero(drawn < 255)
+print((drawn < 255).sum(), np.ptp(rows) + 1 if len(rows) else 0, np.ptp(columns) + 1 if len(columns) else 0)
+"""
+
+
+def test_scribbles_undone_redone_and_rubbed_out(open_notebook: Callable[..., Notebook]) -> None:
+    make = (
+        "from dlseg.widgets import crf_studio\nstudio = crf_studio(image, classes=['background', 'stool', 'cup'])"
+    )
+    notebook = open_notebook("undo.ipynb", Settings(), [SCENE, make, COUNT]).run_all()
+    left, right = notebook.picture("Before"), notebook.picture("After")
+    right.settled()
+
+    def count() -> list[int]:
+        right.settled()
+        return [int(word) for word in notebook.says(2).split()]
+
+    left.element.focus()
+    notebook.page.keyboard.press(" ")
+    assert count() == [12, 4, 4], "4 pixels wide, as it says"
+    notebook.page.keyboard.press("Control+z")
+    assert count() == [0, 0, 0]
+    left.box.get_by_role("button", name="redo").click()
+    assert count() == [12, 4, 4]
+    left.stroke((0.2, 0.2), (0.8, 0.2))
+    two, *_ = count()
+    assert two > 100
+    left.box.get_by_role("button", name="undo").click()
+    assert count() == [12, 4, 4]
+    notebook.press("clear")
+    assert count() == [0, 0, 0]
+    left.box.get_by_role("button", name="undo").click()
+    assert count() == [12, 4, 4], "what was cleared comes back"
+    left.box.get_by_role("button", name="eraser").click()
+    left.stroke((0.45, 0.49), (0.55, 0.49))
+    left.stroke((0.45, 0.52), (0.55, 0.52))
+    assert count()[0] < 6

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from dlseg.figures import Bar
-from dlseg.widgets.canvas import LOSSLESS_PIXELS, SHOWN_PIXELS, LabelCanvas, deflate, encode_photo
+from dlseg.widgets.canvas import LOSSLESS_PIXELS, SHOWN_PIXELS, LabelCanvas, deflate, encode_photo, likeliest
 from dlseg.widgets.layers import Picture, heat_layer, label_layer
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
@@ -118,4 +119,29 @@ def test_browser_and_worker_may_change_it_at_once(repeat: int) -> None:
     thread.join()
     assert not errors and widget.frame == 201 and widget.opacity == 199 / 200
     assert (shown(widget) == 199).all()
+    widget.close()
+
+
+@settings(deadline=None, max_examples=25)
+@given(arrays(np.float32, (4, 3, 5), elements=st.floats(0, 1, width=32)), st.integers(1, 6))
+def test_the_likeliest_classes_are_those_of_a_sort(probs: np.ndarray, count: int) -> None:
+    found, kept = likeliest(probs, count), min(count, 4)
+    order = np.argsort(-probs, axis=0, kind="stable")[:kept]
+    assert np.array_equal(found[:kept], order)
+    shares = np.take_along_axis(probs, order, 0)
+    assert np.array_equal(found[kept:], np.floor(255 * shares + 0.5))
+
+
+def test_probabilities_travel_only_while_somebody_reads() -> None:
+    probs = np.random.default_rng(0).dirichlet([1, 1], (20, 30)).transpose(2, 0, 1).astype(np.float32)
+    widget = canvas()
+    widget.show(picture(np.zeros((20, 30), np.uint8), probs=probs, classes=NAMES))
+    assert widget.has_probs and widget.probe == b""
+    widget.probed = True
+    widget.show(picture(np.zeros((20, 30), np.uint8), probs=probs, classes=NAMES, settled=False))
+    assert widget.probe == b"", "a preview is not worth it"
+    widget.show(picture(np.zeros((20, 30), np.uint8), probs=probs, classes=NAMES))
+    assert widget.probe_frame == widget.frame and widget.probe_size == (4, 20, 30)
+    found = np.frombuffer(zlib.decompress(widget.probe), np.uint8).reshape(widget.probe_size)
+    assert np.array_equal(found[0], probs.argmax(0)) and widget.classes == list(NAMES)
     widget.close()

@@ -7,6 +7,8 @@ from dlseg.common.constants import BLUE, PURPLE, VERMILION, VOID
 from dlseg.figures import Bar, Mark, overlay, scale_table
 from dlseg.figures.labels import faded
 from dlseg.widgets.layers import (
+    LIGHT,
+    RIM,
     Picture,
     decimated,
     difference_layer,
@@ -71,7 +73,8 @@ def test_a_still_of_scribbles_names_them_and_hatches_nothing() -> None:
     drawn = np.full((20, 24), VOID, np.uint8)
     drawn[2] = 1
     panel = Picture("t", IMAGE, scribble_layer(drawn, NAMES)).panel()
-    assert np.array_equal(panel.picture[3:], IMAGE[3:]) and panel.labels == ()
+    assert np.array_equal(panel.picture[4:], IMAGE[4:]) and panel.labels == ()
+    assert (panel.picture[[1, 3]] <= np.ceil(IMAGE[[1, 3]] * RIM)).all(), "a dark rim on both sides"
     assert [name for name, _ in panel.keys] == ["stool", "no scribble"]
 
 
@@ -84,3 +87,13 @@ def test_a_coarse_layer_is_stretched_over_its_photo() -> None:
     labels = np.array([[0, 1], [2, 1]], np.uint8)
     picture = Picture("t", IMAGE, label_layer(labels, NAMES)).panel().picture
     assert np.array_equal(picture, overlay(IMAGE, decimated(labels, (20, 24))))
+
+
+@pytest.mark.parametrize("light", [0, 90, 255])
+def test_background_scribbles_stand_out_on_any_photo(light: int) -> None:
+    photo, drawn = np.full((20, 24, 3), light, np.uint8), np.full((20, 24), VOID, np.uint8)
+    drawn[5:8, 3:9] = 0
+    panel = Picture("t", photo, scribble_layer(drawn, NAMES)).panel()
+    assert (panel.picture[5:8, 3:9] == LIGHT).all() and ("background", LIGHT) in panel.keys
+    inside, outside = panel.picture[5, 5].astype(int), panel.picture[4, 5].astype(int)
+    assert np.abs(inside - outside).max() > 100

@@ -120,12 +120,12 @@ def test_what_is_handed_out_does_not_lead_back(studio: CRFStudio) -> None:
 
 def test_the_brush_is_held_where_it_paints_what_is_seen(studio: CRFStudio) -> None:
     assert brush(studio) == [1, 4]
-    studio.tools.brush.value, studio.tools.width.value = 255, 9
-    assert brush(studio) == [255, 9]
+    studio.tools.brush.value, studio.tools.width.value = 2, 9
+    assert brush(studio) == [2, 9]
     studio.tools.view.value = "entropy"
     assert brush(studio) == []
     studio.tools.view.value = "labels"
-    assert brush(studio) == [255, 9]
+    assert brush(studio) == [2, 9]
 
 
 def test_from_the_nets_scores_to_scribbles_and_back(net: CRFStudio) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 
 import ipywidgets
 
-from dlseg.common.constants import VOID
 from dlseg.crf import CRFParams
 from dlseg.widgets.copy_button import CopyButton
 from dlseg.widgets.explorer import ROW, put, put_options
@@ -190,7 +189,7 @@ class StudioControls:
         subject = state.subject
         put_options(self.view, views(subject))
         put_options(self.index, [(name, number) for number, name in enumerate(subject.names)])
-        put_options(self.brush, [*((name, number) for number, name in enumerate(subject.names)), ("eraser", VOID)])
+        put_options(self.brush, [(name, number) for number, name in enumerate(subject.names)])
         if self.step.max != state.params.iterations:
             self.step.max = self.play.max = state.params.iterations
         self.source.value = NET if subject.scribbles is None else HAND

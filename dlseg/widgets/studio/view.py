@@ -65,14 +65,16 @@ def pictures(answer: Answer) -> tuple[Picture, Picture]:
     at = view.name == AFFINITY
     both: dict[str, Any] = {
         "image": subject.image,
+        "classes": subject.names,
         "settled": answer.settled,
         "ring": view.place if at else None,
         "steps": (STEP, STEP) if at else None,
     }
     paints = subject.scribbles is not None and state.pinned is None and view.name == LABELS
+    probs = (None, None) if view.name == STEPS else (answer.before.marginals, answer.refined.marginals)
     return (
-        Picture(left[0], layer=left[1], status=words[0], paints=paints, **both),
-        Picture(right[0], layer=right[1], status=words[1], **both),
+        Picture(left[0], layer=left[1], status=words[0], paints=paints, probs=probs[0], **both),
+        Picture(right[0], layer=right[1], status=words[1], probs=probs[1], **both),
     )
 
 
