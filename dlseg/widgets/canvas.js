@@ -128,7 +128,7 @@ function render({ model, el }) {
 
   // what stands below must not jump: a legend or status that was once so tall stays so tall
   function keep(element) {
-    const name = element.className;
+    const name = element.classList[0];
     tall[name] = Math.max(tall[name] ?? 0, element.scrollHeight);
     element.style.minHeight = `${tall[name]}px`;
   }
@@ -183,6 +183,7 @@ function render({ model, el }) {
     status.classList.toggle("dlseg-error", error !== "");
     busy.hidden = !model.get("busy");
     canvas.dataset.settled = model.get("settled");
+    keep(title);
     keep(status);
   }
 
