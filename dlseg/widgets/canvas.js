@@ -151,6 +151,7 @@ function render({ model, el }) {
   }
 
   async function load() {
+    if (!model.get("photo").byteLength) return; // nothing to show yet
     const [height, width] = model.get("size");
     box.style.setProperty("--dlseg-ratio", width / height); // as wide as the window's height allows (canvas.css)
     tall = {};
@@ -163,6 +164,7 @@ function render({ model, el }) {
   }
 
   async function arrive() {
+    if (!model.get("layer").byteLength) return;
     const mine = ++asked, bar = model.get("bar");
     const fresh = { frame: mine, size: model.get("layer_size"), table: bytes(model.get("table")).slice(),
       names: model.get("names"), kind: model.get("kind"), bar: "label" in bar ? bar : null };
@@ -204,7 +206,7 @@ function render({ model, el }) {
     const value = scribbled ? brush.map[row * extent[1] + column] : shown.values[r * shown.size[1] + c];
     const { bar } = shown, level = bar && `${number(bar.low + (value / 255) * (bar.high - bar.low))}, ${bar.label}`;
     const words = [name(value) || level || "", likely(place)].filter(Boolean);
-    return `row ${row}, column ${column}: ${words.join(" · ")}`;
+    return `y ${row}, x ${column}: ${words.join(" · ")}`;
   }
 
   function likely(place) {

@@ -106,6 +106,9 @@ class LabelCanvas(anywidget.AnyWidget):  # type: ignore[misc]
         A layer smaller than the photo is stretched over it; a larger one is read at the photo's pixels.
         """
         with self._lock, self.hold_sync():
+            self.layout.display = "none" if picture.hidden else None
+            if picture.hidden:
+                return
             self._lay(picture.image)
             layer = picture.layer
             large = layer.values.size > self.size[0] * self.size[1]

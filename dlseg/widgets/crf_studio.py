@@ -46,8 +46,8 @@ class CRFStudio(Explorer[StudioState, Answer]):
         self.charts = [Chart(layout=wide) for _ in range(3)]
         self._charted = (0, 0)  # which trace, beside what
         shown_fields = self.tools.fields if tools else self.tools.slider_fields
-        self.start(state, shown_fields, 300)
-        self.before, self.after = self.pictures
+        self.start(state, shown_fields, 200)
+        self.before, self.after, self.compared = self.pictures
         if tools:
             self.box.add_class("dlseg-studio")
         self.sliders = self.tools.sliders

@@ -83,6 +83,7 @@ class Picture:
         paints: whether the canvas' brush paints on it.
         probs, classes: probabilities (C, h, w) to be read under the cursor, and what the classes are called.
         settled: whether nothing better follows: False for a preview.
+        hidden: whether there is nothing to show now.
     """
 
     title: str
@@ -95,6 +96,7 @@ class Picture:
     probs: Float[np.ndarray, "C h w"] | None = None
     classes: tuple[str, ...] = ()
     settled: bool = True
+    hidden: bool = False
 
     def panel(self) -> Panel:
         """The same for a still figure."""

@@ -86,6 +86,12 @@ def test_every_view_and_tool(open_notebook: Callable[..., Notebook], settings: S
     assert right.settled() == before
     notebook.press("pin as A")
     expect(notebook.page.locator(".dlseg-title", has_text="A: pinned")).to_be_visible()
+    notebook.slider("smoothness weight").press("Home")
+    against = notebook.picture("B against A")
+    expect(against.box).to_contain_text("points of mean IoU")
+    expect(notebook.page.locator(".dlseg-scores")).to_contain_text(
+        re.compile(r"mean IoU, A → B: [+-].*A \d+ ms, B \d+ ms")
+    )
     notebook.press("pin as A")
     notebook.choose("settings of", "deeplab-largefov")
     reach, tolerance = notebook.slider("appearance, px").readout, notebook.slider("colour, 0–255").readout
@@ -183,7 +189,7 @@ def test_its_cell_run_again_and_the_kernel_restarted(open_notebook: Callable[...
         again()
         notebook.run_all()
         assert "1 explorer" in notebook.page.locator(".jp-OutputArea-output").last.inner_text()
-        expect(notebook.page.locator(".dlseg-canvas")).to_have_count(2)
+        expect(notebook.page.locator(".dlseg-canvas:visible")).to_have_count(2)
         right = notebook.picture("After")
         start = right.settled()
         notebook.slider("appearance weight").press("Home")
@@ -219,7 +225,7 @@ def test_dragged_broken_and_twice(open_notebook: Callable[..., Notebook], settin
     large += "probs = probs.repeat(4, 1).repeat(4, 2)\n"
     second = f'other = crf_studio(image, probs, classes={CLASSES}, sliders=["w2"], tools=False)'
     notebook = open_notebook("drag.ipynb", settings, [large, STUDIO, BROKEN, second, DIRECT]).run_all()
-    boxes = notebook.page.locator(".dlseg-canvas")
+    boxes = notebook.page.locator(".dlseg-canvas:visible")
     left, right, _, beside = (Picture(notebook.page, boxes.nth(index)) for index in range(4))
     start, alone, slider = right.settled(), beside.settled(), notebook.slider("appearance weight")
     notebook.slider("appearance, px").drag(-90)

@@ -109,9 +109,7 @@ def test_numbers_under_the_cursor(open_notebook: Callable[..., Notebook]) -> Non
     names = ["background", "stool", "cup"]
     for reading, shares in zip(words, json.loads(notebook.says(2)), strict=True):
         best = max(range(3), key=shares.__getitem__)
-        expect(reading).to_contain_text(
-            f"row 30, column 20: {names[best]} · {names[best]} {100 * shares[best]:.0f} %"
-        )
+        expect(reading).to_contain_text(f"y 30, x 20: {names[best]} · {names[best]} {100 * shares[best]:.0f} %")
     expect(right.box.locator(".dlseg-cross")).to_be_visible()
     page.mouse.move(0, 0)
     expect(words[0]).to_have_text("")
@@ -121,9 +119,9 @@ def test_numbers_under_the_cursor(open_notebook: Callable[..., Notebook]) -> Non
         .requestExecute({ code: "import time; time.sleep(6)" }); }""")
     left.element.focus()
     page.keyboard.press("Shift+ArrowRight")
-    expect(words[1]).to_contain_text("row 30, column 50", timeout=4000)
+    expect(words[1]).to_contain_text("y 30, x 50", timeout=4000)
     page.keyboard.press("ArrowUp")
-    expect(words[1]).to_contain_text("row 29, column 50", timeout=4000)
+    expect(words[1]).to_contain_text("y 29, x 50", timeout=4000)
     assert words[1].get_attribute("aria-live") == "polite"
 
     notebook.choose("view", "entropy")

@@ -295,9 +295,13 @@ def test_a_pinned_answer_stays_on_the_left(studio: CRFStudio) -> None:
     second = studio.labels
     assert np.array_equal(seen(studio.before), first) and np.array_equal(seen(studio.after), second)
     assert (first != second).any() and studio.before.title.startswith("A")
+    assert np.array_equal(seen(studio.compared) > 0, first != second) and studio.compared.layout.display is None
+    gain = np.diff([100 * ConfusionMatrix(3).update(x, TRUTH_LABELS).mean_iou("nan") for x in (first, second)])[0]
+    assert studio.compared.status.startswith(f"{gain:+.1f} points of mean IoU")
+    assert f"A → B: {gain:+.1f}" in studio.tools.scores.value and " ms, B " in studio.tools.scores.value
     studio.tools.pin.value = False
     _ = studio.labels
-    assert np.array_equal(seen(studio.before), PROBS.argmax(0))
+    assert np.array_equal(seen(studio.before), PROBS.argmax(0)) and studio.compared.layout.display == "none"
 
 
 def test_what_is_copied_gives_the_settings_back(studio: CRFStudio) -> None:

@@ -57,8 +57,11 @@ WIDTHS = (1, 2, 4, 7, 10, 15, 20)  # pixels beside the void ring
 STEP = 0.02  # of the picture: how far an arrow key moves the ring
 
 
-def pictures(answer: Answer) -> tuple[Picture, Picture]:
-    """The two pictures of a state's view. Where that lacks what it needs, both labellings."""
+def pictures(answer: Answer) -> tuple[Picture, Picture, Picture]:
+    """The two pictures of a state's view, and where an answer is pinned, how the new one differs from it.
+
+    Where a view lacks what it needs, both labellings.
+    """
     state, subject, view = answer.state, answer.state.subject, answer.state.view
     left, right = _layers(answer)
     words = _words(answer)
@@ -75,6 +78,7 @@ def pictures(answer: Answer) -> tuple[Picture, Picture]:
     return (
         Picture(left[0], layer=left[1], status=words[0], paints=paints, probs=probs[0], **both),
         Picture(right[0], layer=right[1], status=words[1], probs=probs[1], **both),
+        _compared(answer, both),
     )
 
 
@@ -134,6 +138,27 @@ def _changed(answer: Answer) -> Layer:
     )
 
 
+def _compared(answer: Answer, shared: dict[str, Any]) -> Picture:
+    """How the new answer differs from the pinned one, and by how much it is better."""
+    title, labels = "B against A", answer.refined.labels
+    if answer.state.pinned is None:
+        return Picture(title, layer=photo_layer((1, 1)), hidden=True, **shared)
+    moved = _share(labels != decimated(answer.before.labels, (labels.shape[0], labels.shape[1])))
+    found = _mean_ious(answer)
+    gain = f"{found[1] - found[0]:+.1f} points of mean IoU · " if found else ""
+    return Picture(title, layer=_changed(answer), status=f"{gain}{moved} differ", **shared)
+
+
+def _mean_ious(answer: Answer) -> tuple[float, float] | None:
+    """Before and after; None without a ground truth."""
+    subject = answer.state.subject
+    if subject.truth is None:
+        return None
+    count = len(subject.names)
+    first, second = (mean_iou(one.labels, subject.truth, count) for one in (answer.before, answer.refined))
+    return first, second
+
+
 def _step(trace: Trace, step: int, subject: Subject) -> tuple[tuple[str, Layer], tuple[str, Layer]]:
     """The labels after an iteration, and what it alone changed."""
     last, truth = len(trace.labels) - 1, subject.truth
@@ -163,22 +188,21 @@ def _weights(affinity: Affinity) -> tuple[tuple[str, Layer], tuple[str, Layer]]:
 
 def scores(answer: Answer) -> str:
     """The number that the sliders are moved for, as HTML: mean IoU before and after, or how much was relabelled."""
-    refined, subject = answer.refined, answer.state.subject
+    refined, found = answer.refined, _mean_ious(answer)
     names = [SHORT[title] for title in _titles(answer)]
-    if subject.truth is None:
+    if found is None:
         before = decimated(answer.before.labels, (refined.labels.shape[0], refined.labels.shape[1]))
         big, small = f"{100 * float((refined.labels != before).mean()):.1f} %", "of pixels relabelled"
     else:
-        count = len(subject.names)
-        first, second = (mean_iou(one.labels, subject.truth, count) for one in (answer.before, refined))
-        big, small = (
-            f"{first:.1f} → {second:.1f} %",
-            f"mean IoU, {names[0]} → {names[1]}: {second - first:+.1f}",
-        )
+        big = f"{found[0]:.1f} → {found[1]:.1f} %"
+        small = f"mean IoU, {names[0]} → {names[1]}: {found[1] - found[0]:+.1f}"
     quick = "" if refined.full else " · preview"
+    times = f"{1000 * refined.seconds:.0f} ms{quick}"
+    if answer.state.pinned is not None:
+        times = f"A {1000 * answer.before.seconds:.0f} ms, B {times}"
     return (
         '<div class="dlseg-scores" role="status" aria-live="polite">'
-        f"<b>{big}</b><span>{escape(small)}</span><span>{1000 * refined.seconds:.0f} ms{quick}</span></div>"
+        f"<b>{big}</b><span>{escape(small)}</span><span>{times}</span></div>"
     )
 
 
