@@ -284,6 +284,7 @@ function render({ model, el }) {
   const brush = makeBrush({ model, canvas, frame, head, redraw: draw, size: () => extent });
   canvas.setAttribute("role", "application");
   canvas.tabIndex = 0;
+  canvas.dataset.lmSuppressShortcuts = "true"; // JupyterLab would take Ctrl+Z for its cells
   peek.onclick = () => set("photo_only", !model.get("photo_only"));
 
   const listeners = {

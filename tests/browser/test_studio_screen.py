@@ -102,6 +102,7 @@ def test_numbers_under_the_cursor(open_notebook: Callable[..., Notebook]) -> Non
     notebook = open_notebook("read.ipynb", Settings(subshells=False), [SCENE, STUDIO, READ]).run_all()
     page, left, right = notebook.page, notebook.picture("Before"), notebook.picture("After")
     right.settled()
+    left.element.scroll_into_view_if_needed()
     box = left.element.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] * 0.253, box["y"] + box["height"] * 0.503)
