@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+import ipywidgets
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 from PIL import Image
@@ -84,12 +85,27 @@ class Filtered:
         """The largest difference between the first form and another."""
         return max(form.difference(self.forms[0]) for form in self.forms[1:])
 
+    @property
+    def terms(self) -> list[tuple[float, float]]:
+        """Weight and cell of each tap, in the order of `taps`; cells outside are 0. pool5 has no weights."""
+        height, width = self.map.shape
+        cells = [float(self.map[r, c]) if 0 <= r < height and 0 <= c < width else 0.0 for r, c in self.taps]
+        pool = self.filter.layer == POOL5
+        weights = np.ones(len(cells)) if pool else filter_taps(self.filter.name, self.filter.kernel).ravel()
+        return list(zip(weights.tolist(), cells, strict=True))
+
+    @property
+    def output(self) -> float:
+        """What the unit looked at puts out."""
+        return float(self.forms[0 if self.filter.layer != POOL5 else 1].output[self.unit])
+
 
 class AtrousExplorer(Explorer[Filter, Filtered]):
     """The explorer that `atrous_explorer` makes and shows; see there."""
 
     def __init__(self, features: Float[np.ndarray, "h w"], image: UInt8[np.ndarray, "H W 3"]) -> None:
         self._features, self._image = features, image
+        self.sum = ipywidgets.HTML()
         begin = Filter()
         self.start(
             begin,
@@ -126,6 +142,12 @@ class AtrousExplorer(Explorer[Filter, Filtered]):
         between, none = tuple(cell for cell in whole if cell not in cells), ()
         holes, extra = (none, between) if state.layer == POOL5 else (between, none)
         return Filtered(state, read, forms, (row, column), cells, holes, extra)
+
+    def _rows(self) -> list[Any]:
+        return [*super()._rows(), self.sum]
+
+    def _beside(self, answer: Filtered) -> None:
+        self.sum.value = written_out(answer)
 
     def _picked(self, index: int, row: float, column: float) -> dict[str, Any]:
         return {"row": row, "column": column}
@@ -165,6 +187,21 @@ class AtrousExplorer(Explorer[Filter, Filtered]):
         rows, columns = answer.forms[0].output.shape
         place = ((answer.unit[0] + 0.5) / rows, (answer.unit[1] + 0.5) / columns)
         return {"ring": place if ring else None, "steps": (1 / rows, 1 / columns)}
+
+
+def written_out(answer: Filtered) -> str:
+    """The output looked at, term by term, as HTML: each tap's weight times its cell, in the taps' places."""
+    side = round(len(answer.taps) ** 0.5)
+    pool = answer.filter.layer == POOL5
+    cells = [f"{x:.2f}" if pool else f"{w:.2f} × {x:.2f} = <b>{w * x:.2f}</b>" for w, x in answer.terms]
+    rows = ["".join(f"<td>{cell}</td>" for cell in cells[k : k + side]) for k in range(0, len(cells), side)]
+    how = "the greatest of them" if pool else "their sum"
+    what = "cells under the taps" if pool else "weight × cell, tap by tap"
+    row, column = answer.unit
+    return (
+        f'<div class="dlseg-terms" role="status"><p>Output ({row}, {column}): {what}; {how} is '
+        f"<b>{answer.output:.3f}</b></p><table>{''.join(f'<tr>{cells}</tr>' for cells in rows)}</table></div>"
+    )
 
 
 def reached(window: Window, unit: Cell) -> tuple[Cell, ...]:

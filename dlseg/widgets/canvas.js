@@ -231,10 +231,14 @@ function render({ model, el }) {
     if (model.get("has_probs") && model.get("probed") !== (cursor !== null)) set("probed", cursor !== null);
     read();
   };
-  const begin = requestAnimationFrame(() => {
-    root = el.closest(".dlseg-explorer") ?? el;
-    root.addEventListener("dlseg-cursor", pointed);
-  });
+  let frames = 0; // looked for the explorer, which may come to the page later than its pictures
+  const begin = () => {
+    const found = el.closest(".dlseg-explorer");
+    if (!found && frames++ < 600) return void (waiting = requestAnimationFrame(begin));
+    root = found ?? el;
+    return root.addEventListener("dlseg-cursor", pointed);
+  };
+  let waiting = requestAnimationFrame(begin);
   const under = (event) => [inside(event.offsetY / canvas.clientHeight), inside(event.offsetX / canvas.clientWidth)];
   canvas.addEventListener("pointermove", (event) => point(under(event)));
   canvas.addEventListener("pointerleave", () => point(null));
@@ -301,7 +305,7 @@ function render({ model, el }) {
   load().then(arrive);
   unpack();
   return () => {
-    cancelAnimationFrame(begin);
+    cancelAnimationFrame(waiting);
     root.removeEventListener("dlseg-cursor", pointed);
     for (const [events, listener] of Object.entries(listeners)) model.off(events, listener);
   };

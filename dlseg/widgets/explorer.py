@@ -97,7 +97,7 @@ class Explorer(Shown, ABC, Generic[State, Answer]):
     @state.setter
     def state(self, state: State) -> None:
         with self._lock:
-            self._asked = state
+            state = self._asked = self._fitted(state)
             self._put(state, [n for n, c in self.controls.items() if clean(c.value) != attrgetter(n)(state)])
             self._live.submit(state)
 

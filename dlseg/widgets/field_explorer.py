@@ -22,7 +22,7 @@ from dlseg.networks.architectures import GeometryName
 from dlseg.networks.table2 import show
 from dlseg.widgets.display import shown
 from dlseg.widgets.explorer import ROW, Explorer, choice, put_options
-from dlseg.widgets.field_model import NETS, Seen, layers, narrow_net, rows, seen
+from dlseg.widgets.field_model import NETS, Seen, layers, narrow_net, rows, seen, stack
 from dlseg.widgets.layers import Picture, heat_layer, photo_layer
 
 SIDE = 306  # of the paper's crop, px: the default image's; larger images of one's own are worked on at up to 400
@@ -49,6 +49,7 @@ class FieldExplorer(Explorer[Unit, Seen]):
         begin = Unit(net)
         self.numbers = ipywidgets.HTML()
         self.chart = ipywidgets.HTML()
+        self.stack = ipywidgets.HTML()
         self._charted = ""
         self.start(
             begin,
@@ -83,7 +84,7 @@ class FieldExplorer(Explorer[Unit, Seen]):
         put_options(self.controls["layer"], layers(state.net, state.geometry))
 
     def _rows(self) -> list[Any]:
-        pictures = ipywidgets.HBox([*self.pictures, self.numbers], layout=ROW)
+        pictures = ipywidgets.HBox([*self.pictures, self.numbers, self.stack], layout=ROW)
         return [ipywidgets.HBox(list(self.controls.values()), layout=ROW), pictures, self.chart]
 
     def _draw(self, answer: Seen) -> Sequence[Picture]:
@@ -122,6 +123,7 @@ class FieldExplorer(Explorer[Unit, Seen]):
     def _beside(self, answer: Seen) -> None:
         """The numbers, and the chart where another network or geometry is looked at."""
         self.numbers.value = numbers(answer)
+        self.stack.value = stacked(answer, _size(self._image))
         key = f"{answer.net} {answer.geometry}"
         if key != self._charted:
             table = rows(answer.geometry, _size(self._image))
@@ -163,6 +165,17 @@ def numbers(answer: Seen) -> str:
         "<p style='line-height:1.4;max-width:190px'>"
         f"Numbers: full width, 21 classes, this image. Gradients: an eighth as wide, {weights}.</p>"
     )
+
+
+def stacked(answer: Seen, size: tuple[int, int]) -> str:
+    """All layers from the image on as an HTML table: how field and stride grow; the one looked at in bold."""
+    rows = []
+    for name, taps, rate, field, stride in stack(answer.net, answer.geometry, size):
+        chosen = ' class="dlseg-chosen" aria-current="true"' if name == answer.layer.name else ""
+        window = f"{taps}×{taps}" + (f" rate {rate}" if rate > 1 else "")
+        rows.append(f"<tr{chosen}><td>{name}</td><td>{window}</td><td>{field} px</td><td>{stride:g} px</td></tr>")
+    head = "<tr><th>layer</th><th>window</th><th>field</th><th>stride</th></tr>"
+    return f'<div class="dlseg-terms dlseg-stack"><table>{head}{"".join(rows)}</table></div>'
 
 
 def _picture(figure: Still, words: str) -> str:

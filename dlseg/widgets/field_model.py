@@ -93,6 +93,19 @@ def layers(name: str, geometry: GeometryName) -> tuple[str, ...]:
     return tuple(n for n, layer in full_net(name, geometry).named_children() if Window.of(layer) is not None)
 
 
+@cache
+def stack(name: str, geometry: GeometryName, size: tuple[int, int]) -> tuple[tuple[str, int, int, int, float], ...]:
+    """Each layer with a window, from the image on: name, taps along an axis, rate, field and stride."""
+    net = full_net(name, geometry)
+    fields, found = {f.name: f for f in receptive_field(net, size)}, []
+    for layer, module in net.named_children():
+        window = Window.of(module)
+        if window is not None:
+            field = fields[layer]
+            found.append((layer, window.kernel[0], window.rate[0], field.size[0], float(field.stride[0])))
+    return tuple(found)
+
+
 def seen(
     name: str, geometry: GeometryName, layer: str, image: UInt8[np.ndarray, "H W 3"], place: tuple[float, float]
 ) -> Seen:
