@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=None, help="where the Markdown goes")
     args = parser.parse_args()
-    dice, rows = random.Random(args.seed), []
+    rng, rows = random.Random(args.seed), []
     with tempfile.TemporaryDirectory() as folder:
         whole, killed = Path(folder) / "whole.safetensors", Path(folder) / "killed.safetensors"
         begin = time.perf_counter()
@@ -74,7 +74,7 @@ def main() -> None:
         life = time.perf_counter() - begin
         while len(rows) < args.kills:
             begin, process = time.perf_counter(), start(killed)
-            time.sleep(dice.uniform(0, life))
+            time.sleep(rng.uniform(0, life))
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
                 process.wait()

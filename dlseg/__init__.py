@@ -1,3 +1,3 @@
 """DeepLab v1 taken apart: hole algorithm, networks, fully connected CRF, course and grader."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -14,6 +14,8 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from dlseg.common.checks import message, rgb_image
 
 MAX_PIXELS = 50_000_000
+# what may be opened; Pillow knows more, some of which start other programs (EPS: Ghostscript)
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
 DEEP = ("I", "I;16", "I;16B", "I;16L", "F")  # Pillow's grey modes of more than 8 bits
 
 
@@ -24,49 +26,79 @@ class ImageError(ValueError):
 def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "H W 3"]:
     """Read a picture file as RGB, whatever it holds: grey, palette, 16 bit, CMYK, turned by its EXIF tag.
 
-    A transparent picture is laid over white. Samples of 16 bits keep their high byte, with a warning.
+    A transparent picture is laid over white. What is left out is a warning: the low bytes of 16-bit samples, NaN,
+    all but the first of several pictures.
+
+    Args:
+        path: a file in one of `FORMATS`; its ending does not matter.
+        max_pixels: refuse larger ones before they are read.
+
+    Returns:
+        A new array (H, W, 3) uint8.
 
     Raises:
         FileNotFoundError: no such file.
         ImageError: not an image, cut short, or more than `max_pixels`.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.new("L", (4, 3), 7).save(Path(folder) / "a.png")
+    ...     image = read_image(Path(folder) / "a.png")
+    >>> image.shape, image[0, 0].tolist()
+    ((3, 4, 3), [7, 7, 7])
     """
-    with _opened(Path(path)) as picture:
+    with opened(Path(path)) as picture:
         if picture.width * picture.height > max_pixels:
             raise ImageError(_too_large(Path(path), picture.width, picture.height, max_pixels))
-        deepest = _deepest(picture)
-        if deepest > 255:
-            warnings.warn(
-                f"image: {str(path)!r} has samples up to {deepest:g}, expected 8 bits, 0..255: integers "
-                "keep their high byte, floats above 255 are white; where that loses something, scale "
-                "the samples yourself",
-                stacklevel=2,
-            )
-        elif _was_deep_colour(picture):
-            warnings.warn(
-                f"image: {str(path)!r} has colours of 16 bits, expected 8 bits, 0..255: they keep their "
-                "high byte; where that loses something, read and scale them yourself",
-                stacklevel=2,
-            )
+        for loss in _losses(picture):
+            warnings.warn(f"image: {str(path)!r} {loss}", stacklevel=2)
         return np.array(_to_rgb(ImageOps.exif_transpose(picture)))
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
     """Height and width of a picture as `read_image` gives it; the pixels are not read.
 
-    Raises as `read_image` does for what is no image.
+    Args:
+        path: the file.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ImageError: not an image.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.new("L", (4, 3)).save(Path(folder) / "a.png")
+    ...     image_size(Path(folder) / "a.png")
+    (3, 4)
     """
-    with _opened(Path(path)) as picture:
+    with opened(Path(path)) as picture:
         width, height = picture.size
-        return (width, height) if _orientation(picture) >= 5 else (height, width)
+        return (width, height) if orientation(picture) >= 5 else (height, width)
 
 
 def is_turned(path: str | Path) -> bool:
-    """Whether the EXIF tag of a picture says that it is to be turned or mirrored."""
-    with _opened(Path(path)) as picture:
-        return _orientation(picture) > 1
+    """Whether the EXIF tag of a picture says that it is to be turned or mirrored.
+
+    Args:
+        path: the file.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ImageError: not an image.
+
+    >>> import tempfile
+    >>> tag = Image.Exif()
+    >>> tag[ExifTags.Base.Orientation] = 6
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.new("L", (4, 3)).save(Path(folder) / "a.jpg", exif=tag)
+    ...     is_turned(Path(folder) / "a.jpg"), image_size(Path(folder) / "a.jpg")
+    (True, (4, 3))
+    """
+    with opened(Path(path)) as picture:
+        return orientation(picture) > 1
 
 
-def _orientation(picture: Image.Image) -> int:
+def orientation(picture: Image.Image) -> int:
     """EXIF's number: 1 as stored, 5 to 8 with height and width exchanged."""
     # a PNG's own getexif decodes all pixels to find a tag behind them
     exif = Image.Image.getexif(picture) if picture.format == "PNG" else picture.getexif()
@@ -75,21 +107,52 @@ def _orientation(picture: Image.Image) -> int:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """The picture in a file; what Pillow raises, also in the block, in our words."""
+def opened(path: Path, name: str = "image") -> Iterator[Image.Image]:
+    """The picture in a file, its pixels not yet read; what Pillow raises, also in the block, is an `ImageError`.
+
+    Args:
+        path: the file.
+        name: what it is called in an error.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ImageError: not an image of `FORMATS`, or damaged.
+    """
     if not path.is_file():
-        raise FileNotFoundError(f"image: no file {str(path)!r}")
+        raise FileNotFoundError(f"{name}: no file {str(path)!r}{_alike(path)}")
+    Image.init()  # loads all plugins; formats that this Pillow was built without are left out
+    known = [form for form in FORMATS if form in Image.OPEN]
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=known) as picture:
             yield picture
     except Image.DecompressionBombError as error:
-        raise ImageError(f"image: {str(path)!r} is far too large: {error}") from error
+        raise ImageError(f"{name}: {str(path)!r} is far too large: {error}") from error
     except UnidentifiedImageError as error:
-        raise ImageError(f"image: {str(path)!r} is not an image file that can be read") from error
+        what = f"is not an image file that can be read ({', '.join(known)})"
+        raise ImageError(f"{name}: {str(path)!r} {what}") from error
     except (ImageError, MemoryError):
         raise
+    except OSError as error:
+        what = "is damaged or cut short" if error.errno is None else "cannot be read"  # Pillow's have no number
+        raise ImageError(f"{name}: {str(path)!r} {what} ({error.strerror or error})") from error
     except Exception as error:  # Pillow raises whatever a file that is damaged or cut short leads it to
-        raise ImageError(f"image: {str(path)!r} is damaged or cut short ({error})") from error
+        raise ImageError(f"{name}: {str(path)!r} is damaged or cut short ({error})") from error
+
+
+def _alike(path: Path) -> str:
+    """Words for a file beside this missing one whose name differs in its ending or its letters' case alone."""
+    stems, endings = {path.stem, path.stem.lower(), path.stem.upper()}, (".jpg", ".jpeg", ".png", path.suffix)
+    names = sorted(stem + end for stem in stems for ending in endings for end in {ending.lower(), ending.upper()})
+    found = [name for name in names if path.with_name(name).is_file()]
+    return f"; there is {found[0]!r}" if found else ""
+
+
+def frames(picture: Image.Image) -> int:
+    """How many pictures a file holds, one after the other: an animation's, or a TIFF's pages.
+
+    An MPO file counts as one: cameras and phones put a preview behind the photograph.
+    """
+    return 1 if picture.format == "MPO" else int(getattr(picture, "n_frames", 1))
 
 
 def _too_large(path: Path, width: int, height: int, limit: int) -> str:
@@ -109,12 +172,27 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
-def _deepest(picture: Image.Image) -> float:
-    """The largest sample of a grey picture of more than 8 bits; 0 for all others."""
-    if picture.mode not in DEEP:
-        return 0.0
-    samples = np.asarray(picture)
-    return float(samples[np.isfinite(samples)].max(initial=0))
+def _losses(picture: Image.Image) -> Iterator[str]:
+    """What `read_image` leaves out or guesses of a picture, and what to do about it."""
+    if (count := frames(picture)) > 1:
+        yield f"holds {count} pictures, expected one: the first is used"
+    if picture.mode in DEEP:
+        samples = np.asarray(picture)
+        finite = samples[np.isfinite(samples)]
+        if odd := samples.size - finite.size:
+            yield f"has {odd} samples that are NaN or infinite: NaN is read as black, infinity as white"
+        if (lowest := float(finite.min(initial=0))) < 0:
+            yield f"has samples down to {lowest:g}, expected 0..255: those below 0 are black; scale them yourself"
+        if (deepest := float(finite.max(initial=0))) > 255:
+            yield (
+                f"has samples up to {deepest:g}, expected 8 bits, 0..255: integers keep their high byte, floats "
+                "above 255 are white; where that loses something, scale the samples yourself"
+            )
+    elif _was_deep_colour(picture):
+        yield (
+            "has colours of 16 bits, expected 8 bits, 0..255: they keep their high byte; where that loses "
+            "something, read and scale them yourself"
+        )
 
 
 def _was_deep_colour(picture: Image.Image) -> bool:
@@ -137,10 +215,21 @@ def _high_byte(samples: np.ndarray) -> UInt8[np.ndarray, "H W"]:
 
 
 def as_rgb(image: object, name: str = "image") -> UInt8[np.ndarray, "H W 3"]:
-    """Check that an array is a picture: (H, W, 3) uint8, at least one pixel. Returned as it came, never copied.
+    """Check that an array is a picture: (H, W, 3) uint8, at least one pixel.
+
+    Args:
+        image: what should be one.
+        name: what it is called in an error.
+
+    Returns:
+        The array as it came, never a copy.
 
     Raises:
         ImageError: names the argument, what came, and what was expected.
+
+    >>> as_rgb(np.zeros((3, 4)), "photo")
+    Traceback (most recent call last):
+    dlseg.images.ImageError: photo: got (3, 4) of float64, expected (H, W, 3) of uint8
     """
     try:
         pixels = rgb_image(name, image)

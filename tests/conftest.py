@@ -2,8 +2,15 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # tests run side by side, and so do the processes that they start: two threads each would wait for each other.
+    # (Before torch and NumPy are imported, which read it once.)
+    for library in ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMEXPR"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 import hypothesis
 import jaxtyping
@@ -22,8 +29,37 @@ hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 REPO = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPO / "tests" / "notebooks"))  # executed.py, for the browser's tests too
 # what is made or counted on first use stays in this checkout: tests leave nothing in the user's own cache
 os.environ["DLSEG_CACHE"] = str(REPO / ".pytest_cache" / "dlseg")
+
+# Two workers share the suite by groups: a test's file is its group, but for
+TOGETHER = {"hostile": "hostile", "browser/test_lessons": "lessons", "browser/test_book": "lessons"}
+# (attacks look at the whole machine; the book takes the lessons' results), and where one fixture runs for minutes,
+APART = {"notebooks/test_student_notebooks": "executed", "systems/test_other_systems": "found"}
+# its values are groups of their own. What takes long comes first, so that no worker is left alone at the end.
+LONG = ("browser/test_lessons", "browser/test_book", "hostile", "systems", "browser", "notebooks", "packaging",
+        "training", "cli", "assignments")  # fmt: skip
+# whole folders that `make quick` leaves out; elsewhere a test that takes more than ten seconds is marked
+SLOW = ("hostile", "systems", "notebooks", "packaging")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every test its group, and mark the folders that are slow."""
+    ranks = {}
+    for item in items:
+        name = item.path.relative_to(REPO / "tests").with_suffix("").as_posix() if REPO in item.path.parents else ""
+        parts = (name, name.partition("/")[0])
+        group = next((TOGETHER[part] for part in parts if part in TOGETHER), name)
+        params = getattr(item, "callspec", None)
+        if params is not None and APART.get(name) in params.params:
+            group = f"{group}-{params.id}"
+        item.add_marker(pytest.mark.xdist_group(group))
+        if parts[1] in SLOW:
+            item.add_marker(pytest.mark.slow)
+        ranks[item] = min((LONG.index(part) for part in parts if part in LONG), default=len(LONG))
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=ranks.__getitem__)
 
 
 @pytest.fixture(autouse=True)

@@ -146,9 +146,35 @@ def test_one_odd_float_changes_no_other(tmp_path: Path, scale: float, odd: float
     expected = read_image(tmp_path / "plain.tif").copy()
     assert expected.max() == 255 and len(np.unique(expected)) == 48
     expected[2, 3] = becomes
-    assert np.array_equal(read_image(tmp_path / "spoilt.tif"), expected)
+    words = "samples down to -3.4e" if np.isfinite(odd) else "1 samples that are NaN or infinite"
+    with pytest.warns(UserWarning, match=words):
+        assert np.array_equal(read_image(tmp_path / "spoilt.tif"), expected)
 
 
 def test_nothing_but_nan_is_black(tmp_path: Path) -> None:
     Image.fromarray(np.full((4, 5), np.nan, np.float32)).save(tmp_path / "nan.tif")
-    assert not read_image(tmp_path / "nan.tif").any()
+    with pytest.warns(UserWarning, match=r"nan\.tif' has 20 samples that are NaN or infinite"):
+        assert not read_image(tmp_path / "nan.tif").any()
+
+
+@pytest.mark.parametrize("ending", ["gif", "png", "webp", "tif"])
+def test_the_first_of_several_pictures_with_a_warning(tmp_path: Path, ending: str) -> None:
+    one = Image.fromarray(RGB)
+    one.save(tmp_path / f"one.{ending}", lossless=True)
+    one.save(tmp_path / f"two.{ending}", save_all=True, append_images=[one.rotate(180)], duration=50, lossless=True)
+    with pytest.warns(UserWarning, match=rf"two\.{ending}' holds 2 pictures, expected one: the first is used"):
+        found = read_image(tmp_path / f"two.{ending}")
+    assert np.array_equal(found, read_image(tmp_path / f"one.{ending}"))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_phones_preview_is_no_second_picture(tmp_path: Path) -> None:
+    one = Image.fromarray(RGB)
+    one.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[one.resize((2, 2))])
+    assert read_image(tmp_path / "a.jpg").shape == RGB.shape
+
+
+def test_no_other_program_is_started_to_read_a_picture(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 6 4\n%%EndComments\nshowpage\n")
+    with pytest.raises(ImageError, match=r"a\.jpg' is not an image file that can be read \(AVIF, BMP, "):
+        read_image(tmp_path / "a.jpg")

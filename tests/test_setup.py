@@ -1,5 +1,6 @@
 """The set-up says in one line what is wrong with a machine, and its files agree with one another."""
 
+import json
 import os
 import re
 import shutil
@@ -9,6 +10,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
+
+import dlseg
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
@@ -60,7 +64,9 @@ def test_no_python_at_all(empty_checkout: Path) -> None:
 def test_without_a_compiler_the_set_up_goes_on_and_says_so(empty_checkout: Path) -> None:
     program(empty_checkout / ".venv" / "bin" / "python", "exit 1")  # pydensecrf does not import
     result = make(empty_checkout, "pydensecrf", CXX="no-such-compiler")
-    assert result.returncode == 0 and result.stdout.startswith("pydensecrf is left out: it needs a C++ compiler")
+    assert result.returncode == 0 and result.stdout.strip().startswith(
+        "pydensecrf is left out: it needs a C++ compiler"
+    )
 
 
 @needs_make
@@ -76,10 +82,86 @@ def test_an_interrupted_set_up_is_taken_up(empty_checkout: Path) -> None:
     log = empty_checkout / "calls"  # the environment is there, but not ready
     program(empty_checkout / ".venv" / "bin" / "python", f'echo "$@" >> {log}')
     assert make(empty_checkout, "setup").returncode == 0
-    assert "install" in log.read_text() and (empty_checkout / ".venv" / "ready").exists()
+    assert "install" in log.read_text() and (empty_checkout / ".venv" / "tests-are-ready").exists()
     log.unlink()
     again = make(empty_checkout, "setup")
     assert again.returncode == 0 and not log.exists()  # nothing is left to do
+
+
+@needs_make
+def test_the_lab_is_set_up_without_the_tests_packages(empty_checkout: Path) -> None:
+    """One line for each stage; pytest and its like come with `make test` alone."""
+    log, bin_ = empty_checkout / "calls", empty_checkout / ".venv" / "bin"
+    program(bin_ / "python", f'echo "$@" >> {log}')
+    program(bin_ / "jupyter", "echo the lab opens $*")
+    result = make(empty_checkout, "lab")
+    assert result.returncode == 0 and "the lab opens lab --port=8888 notebooks/00_tour.ipynb" in result.stdout
+    stages = [line[:3] for line in result.stdout.splitlines() if line[1:3] == "/3"]
+    assert stages == ["1/3", "2/3", "3/3"], result.stdout
+    assert "-e .[lab]" in log.read_text() and "[dev]" not in log.read_text()
+    assert make(empty_checkout, "test").returncode == 0
+    assert (
+        "-e .[dev]" in log.read_text()
+        and "-m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m not full" in log.read_text()
+    )
+
+
+@needs_make
+def test_every_make_target_that_a_file_names_is_there(repo: Path) -> None:
+    """In the workflow, the guides, the container and what the programs tell their users."""
+    files = [
+        "README.md",
+        "CONTRIBUTING.md",
+        ".ci/run",
+        ".github/workflows/test.yml",
+        ".devcontainer/devcontainer.json",
+    ]
+    files += [str(path.relative_to(repo)) for path in (repo / "docs").glob("*.md")]
+    text = "".join((repo / name).read_text(encoding="utf-8") for name in files)
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (repo / "Makefile").read_text(encoding="utf-8"), re.M))
+    named = set(re.findall(r"(?:^|run: |[`\"] *| {4})make ([a-z][a-z-]+)", text, re.M))
+    assert {"lab", "test", "quick", "test-full", "lint"} <= named <= targets, named - targets
+
+
+def test_the_workflow_is_whole(repo: Path) -> None:
+    """Jobs with steps that run or use something, for every system and every Python that the metadata promise."""
+    workflow = yaml.safe_load((repo / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8"))
+    assert {"push", "pull_request", "schedule", "workflow_dispatch"} <= set(
+        workflow[True]
+    )  # YAML reads `on` as true
+    jobs = workflow["jobs"]
+    assert set(jobs) == {"lint", "unix", "windows", "conda", "wheel", "nightly"}
+    for name, job in jobs.items():
+        assert job["runs-on"] and job["steps"], name
+        assert all(("uses" in step) != ("run" in step) for step in job["steps"]), name
+        assert all("@" in step["uses"] for step in job["steps"] if "uses" in step), name
+        used = set(re.findall(r"matrix\.(\w+)", str(job)))
+        assert used == set(job.get("strategy", {}).get("matrix", {})), name
+    pythons = tomllib.loads((repo / "pyproject.toml").read_text())["project"]["classifiers"]
+    promised = [c.rpartition(" ")[2] for c in pythons if re.search(r":: 3\.\d+$", c)]
+    for job in ("unix", "windows"):
+        assert jobs[job]["strategy"]["matrix"]["python"] == promised
+    assert jobs["unix"]["strategy"]["matrix"]["os"] == ["ubuntu-latest", "macos-14"]
+    assert "make test-full" in [step.get("run") for step in jobs["nightly"]["steps"]]
+
+
+def test_the_hooks_need_no_network(repo: Path) -> None:
+    hooks = yaml.safe_load((repo / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    assert [part["repo"] for part in hooks] == ["local"]
+    for hook in hooks[0]["hooks"]:
+        assert hook["language"] == "system" and hook["entry"].startswith((".venv/bin/ruff ", ".venv/bin/dlseg "))
+
+
+def test_the_citation_and_the_container_name_what_is_there(repo: Path) -> None:
+    citation = yaml.safe_load((repo / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == dlseg.__version__ and citation["license"] == "MIT"
+    assert f"dist/dlseg-{dlseg.__version__}-py3-none-any.whl" in (repo / "README.md").read_text(encoding="utf-8")
+    container = json.loads((repo / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))
+    for name in container["customizations"]["codespaces"]["openFiles"]:
+        assert (repo / name).is_file()
+    for form in sorted((repo / ".github" / "ISSUE_TEMPLATE").glob("*.yml")):
+        body = yaml.safe_load(form.read_text(encoding="utf-8"))
+        assert form.stem == "config" or (body["name"] and all(part["attributes"]["label"] for part in body["body"]))
 
 
 def test_torch_is_pinned_and_so_is_every_direct_dependency(repo: Path) -> None:
@@ -111,7 +193,7 @@ def test_ci_runs_what_the_readme_says(repo: Path) -> None:
     readme, ci = (repo / "README.md").read_text(), (repo / ".ci" / "run").read_text()
     first_commands = [line.split("#")[0].strip() for line in readme.splitlines() if line.startswith("    ")][:2]
     assert first_commands == ["make lab", "make test"]
-    assert "make test" in ci and "DLSEG_REQUIRE_BROWSER=1" in ci
+    assert re.search(r"^make test( |$)", ci, re.M) and "DLSEG_REQUIRE_BROWSER=1" in ci
 
 
 def test_the_readmes_python_example_runs(repo: Path) -> None:

@@ -89,7 +89,12 @@ def atrous_conv2d(
 
 
 def taps(padded: Tensor, window: Window) -> Iterator[Tensor]:
-    """What each tap of the window sees as it slides over an already padded map, tap by tap, row by row."""
+    """What each tap of the window sees as it slides over an already padded map, tap by tap, row by row.
+
+    >>> seen = taps(torch.arange(9.0).reshape(1, 1, 3, 3), Window((2, 2), rate=(2, 2)))
+    >>> [tap.item() for tap in seen]    # the four corners
+    [0.0, 2.0, 6.0, 8.0]
+    """
     (kh, kw), (rh, rw), (sh, sw), (eh, ew) = window.kernel, window.rate, window.stride, window.extent
     last_y, last_x = padded.shape[-2] - eh, padded.shape[-1] - ew  # where the last window begins
     for y in range(0, kh * rh, rh):

@@ -12,9 +12,19 @@ from dlseg.atrous.window import Window
 
 
 class AtrousPool2d(nn.Module):
-    """Max or average pooling whose taps lie `window.rate` cells apart.
+    """Max or average pooling whose taps lie `window.rate` cells apart (section 3.1).
 
     Padding never wins a maximum; an average counts it as zeros or, as torch's AvgPool2d may, not at all.
+
+    Args:
+        window: kernel, stride, padding and rate.
+        average: instead of the maximum.
+        count_include_pad: whether an average counts the padding.
+        divisor: what an average is divided by; None: how many cells it counts.
+
+    >>> pool = AtrousPool2d(Window(kernel=(2, 2), rate=(2, 2)))
+    >>> pool(torch.arange(16.0).reshape(1, 1, 4, 4))[0, 0].tolist()    # cells two rows and two columns apart
+    [[10.0, 11.0], [14.0, 15.0]]
     """
 
     def __init__(

@@ -11,7 +11,11 @@ Pair = tuple[int, int]
 
 
 def pair(value: int | Iterable[int]) -> Pair:
-    """`value` for both axes (height, width), as torch's layers mean it."""
+    """`value` for both axes (height, width), as torch's layers mean it.
+
+    >>> pair(3), pair([1, 2])
+    ((3, 3), (1, 2))
+    """
     if isinstance(value, int):
         return value, value
     first, second = value
@@ -20,7 +24,19 @@ def pair(value: int | Iterable[int]) -> Pair:
 
 @dataclass(frozen=True)
 class Window:
-    """The window of one layer; each field is (height, width), in cells of the layer's input map."""
+    """What one layer looks at; each field is (height, width), in cells of the layer's input map (section 3.1).
+
+    Attributes:
+        kernel: taps.
+        stride: from output to output.
+        padding: cells around the map.
+        rate: from tap to tap, the paper's input stride, torch's dilation.
+        ceil: whether sizes are rounded up, as Caffe's pools do.
+
+    >>> window = Window.of(nn.Conv2d(512, 1024, 3, padding=12, dilation=12))    # LargeFOV's fc6
+    >>> window.extent, window.output_size((41, 41))
+    ((25, 25), (41, 41))
+    """
 
     kernel: Pair
     stride: Pair = (1, 1)
@@ -40,10 +56,10 @@ class Window:
 
     def _along(self, axis: int, n: int) -> int:
         pad, stride = self.padding[axis], self.stride[axis]
-        room = n + 2 * pad - self.extent[axis]
+        left = n + 2 * pad - self.extent[axis]
         if not self.ceil:
-            return room // stride + 1
-        count = -(-room // stride) + 1
+            return left // stride + 1
+        count = -(-left // stride) + 1
         # Caffe and torch alike: the last window must begin inside the map or its left padding
         return count - 1 if (count - 1) * stride >= n + pad else count
 
@@ -139,10 +155,20 @@ def chain(net: nn.Module, prefix: str = "") -> list[tuple[str, nn.Module]]:
 
 
 def output_size(net: nn.Module, size: Pair) -> Pair:
-    """The size of the map that `net`, a chain of named layers, makes from an input map of `size`.
+    """The size of the map that a chain of layers makes.
+
+    Args:
+        net: the chain; only its convolutions and pools count.
+        size: (height, width) of the input, in cells.
+
+    Returns:
+        (height, width) of the output.
 
     Raises:
         ValueError: the map vanishes, or a pool would see nothing but padding; it names the layer.
+
+    >>> output_size(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2, 2)), (306, 321))
+    (152, 159)
     """
     at = size
     for name, module in net.named_modules(remove_duplicate=False):

@@ -7,6 +7,7 @@ import importlib
 import io
 import re
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,18 @@ class LazyGroup(click.Group):
         self.files = files
 
     def main(self, *args: Any, **options: Any) -> Any:
-        """A name that the terminal has no letters for is shown with question marks; it costs no command."""
+        """A warning is one line, without the place in dlseg's code that gave it.
+
+        A name that the terminal has no letters for is shown with question marks; it costs no command.
+        """
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")
-        return super().main(*args, **options)
+        as_before, warnings.formatwarning = warnings.formatwarning, _warning_line
+        try:
+            return super().main(*args, **options)
+        finally:
+            warnings.formatwarning = as_before
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.files)
@@ -74,6 +82,12 @@ class LazyGroup(click.Group):
             if what is None:
                 raise
             raise click.ClickException(what) from error
+
+
+def _warning_line(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    return f"Warning: {message}\n"
 
 
 def _shortage(error: Exception) -> str | None:

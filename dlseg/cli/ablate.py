@@ -1,15 +1,19 @@
-"""`dlseg ablate`: Table 1's shape from one file."""
+"""`dlseg ablate`: the shape of tables 1 and 2 from one file."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
+from typing import Any
 
 import click
 
 from dlseg.cli import options
 from dlseg.common.files import write_whole
-from dlseg.training.ablation import Plan, table1
+from dlseg.datasets import load
+from dlseg.images import image_size
+from dlseg.training.ablation import Plan, report
 from dlseg.training.ablation import ablate as run
 from dlseg.training.callbacks import ProgressBar
 
@@ -17,36 +21,61 @@ from dlseg.training.callbacks import ProgressBar
 @click.command()
 @click.argument("plan", default="small")
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Default: runs/ablation-NAME.")
+@click.option("--data", default=None, help="A data set's name or folder; default: the plan's.")
+@click.option("--device", default="auto", show_default=True, help="'cpu', 'cuda', 'cuda:1', …")
+@click.option(
+    "--jobs", default=-1, show_default=True, help="Processes of the CRF's search; -1 for one per processor."
+)
 @click.option("--show", is_flag=True, help="Print the plan as JSON, to be changed, and do nothing.")
 @options.threads
 @options.as_json
-def ablate(plan: str, out: Path | None, show: bool, threads: int | None, as_json: bool) -> None:
-    """Train and measure variants × multi-scale × CRF as PLAN says: a JSON file, 'small' or 'full'.
+def ablate(
+    plan: str,
+    out: Path | None,
+    data: str | None,
+    device: str,
+    jobs: int,
+    show: bool,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Train and measure variants × multi-scale × CRF as PLAN says: a JSON file, 'small', 'full' or 'paper'.
 
-    'small' takes five to ten minutes on two cores, 'full' (four variants, three seeds) a night. What is in --out
-    already is not done again.
+    'small' takes five to ten minutes on two cores, 'full' (four variants, three seeds) a night. 'paper' is the
+    paper's whole path: a VGG-16 learns single things, becomes convolutional, is decimated for every variant, learns
+    scenes, gets the branches, and the CRF's parameters are searched for each network. What is in --out already is
+    not done again, so that the same command goes on after a kill.
     """
     options.use_threads(threads)
-    asked = read_plan(plan)
+    asked = read_plan(plan, data)
     if show:
         click.echo(asked.to_json())
         return
     out = out or Path("runs") / f"ablation-{Path(plan).stem}"
-    results = run(asked, out, lambda name, iterations: ProgressBar(iterations, name))
-    text = table1(results)
+    bars = lambda name, iterations: ProgressBar(iterations, name)  # noqa: E731
+    results = run(asked, out, bars, device=device, jobs=jobs)
+    text = report(asked, results)
+    document = {"results": [dataclasses.asdict(result) for result in results], "folder": str(out)}
     write_whole(out / "table.md", text + "\n")
+    write_whole(out / "results.json", json.dumps(document, indent=1) + "\n")
     if as_json:
-        options.show_json({"results": [dataclasses.asdict(result) for result in results], "folder": str(out)})
+        options.show_json(document)
     else:
         click.echo(text)
 
 
-def read_plan(name: str) -> Plan:
-    """A plan by name or from a file."""
+def read_plan(name: str, data: str | None = None) -> Plan:
+    """A plan by name or from a file, for these data where they are given."""
+    changes: dict[str, Any] = {} if data is None else {"data": data}
     if name == "small":
-        return Plan.small()
+        return Plan.small(**changes)
     if name == "full":
-        return Plan(seeds=(0, 1, 2))
+        return Plan(seeds=(0, 1, 2), **changes)
+    if name == "paper":
+        scenes = load(data or "shapes", "val")
+        return Plan.paper(data or "shapes", max(image_size(scenes.images[0])))
     if not Path(name).is_file():
-        raise FileNotFoundError(f"PLAN: got {name!r}, expected 'small', 'full' or a JSON file (--show prints one)")
-    return Plan.from_json(Path(name).read_text(encoding="utf-8"))
+        raise FileNotFoundError(
+            f"PLAN: got {name!r}, expected 'small', 'full', 'paper' or a JSON file (--show prints one)"
+        )
+    return dataclasses.replace(Plan.from_json(Path(name).read_text(encoding="utf-8")), **changes)

@@ -1,4 +1,4 @@
-"""`dlseg course build|check`: the student notebooks from their sources."""
+"""`dlseg course copy|build|check|book`: the student notebooks, and how they are made from their sources."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 from dlseg.course.book import build_book
 from dlseg.course.build import build, build_teacher
 from dlseg.course.catalogue import EXERCISES
+from dlseg.course.copies import copy_notebooks
 from dlseg.course.lint import check
 
 FOLDER = click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path("notebooks"))
@@ -22,7 +23,21 @@ EXERCISES_FOLDER = click.option(
 
 @click.group()
 def course() -> None:
-    """Build the student notebooks from their sources, or check that they are up to date and sound."""
+    """Copy the notebooks to work in them; build them from their sources, or check that they are sound."""
+
+
+@course.command(name="copy")
+@click.argument("folder", type=click.Path(path_type=Path))
+def copy_command(folder: Path) -> None:
+    """Copy the notebooks into FOLDER. What is there stays: a second call gives back only what is missing."""
+    written, kept = copy_notebooks(folder)
+    for path in written:
+        click.echo(f"wrote {path}")
+    for path in kept:
+        click.echo(f"kept {path}: it is yours; name another folder to have it as it was handed out")
+    if not written and not kept:
+        click.echo("nothing to do: every notebook is there")
+    click.echo(f'open them with: jupyter lab "{folder}"')
 
 
 @course.command(name="build")

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from dlseg.common.files import tree_hash, write_whole
-from dlseg.datasets import cache_folder, shapes
+from dlseg.datasets import cache_folder, shapes, tools
 from dlseg.datasets.check import Report
 from dlseg.datasets.check import check as check_folder
 from dlseg.datasets.custom_layout import FILE
@@ -21,7 +21,7 @@ def data() -> None:
 
 
 @data.command()
-@click.argument("name", type=click.Choice(["shapes"]))
+@click.argument("name", type=click.Choice(["shapes", "tools"]))
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Which pictures.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where to; by default the cache.")
 @click.option("--jobs", default=-1, show_default=True, help="Processes; -1 for one per core.")
@@ -32,8 +32,9 @@ def make(name: str, seed: int, out: Path | None, jobs: int, train: int, val: int
 
     What the same command made before is left as it is, and its files are hashed again.
     """
-    out = out or cache_folder() / shapes.folder_name(seed, train, val)
-    shapes.make(out, seed=seed, train=train, val=val, jobs=jobs)
+    generated = {"shapes": shapes, "tools": tools}[name]
+    out = out or cache_folder() / generated.folder_name(seed, train, val)
+    generated.make(out, seed=seed, train=train, val=val, jobs=jobs)
     click.echo(f"{name}: {train} train and {val} val pictures in {out}")
     click.echo(f"tree hash {tree_hash(out)}")
 

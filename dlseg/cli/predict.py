@@ -18,7 +18,7 @@ from dlseg.predict.results import Results, refuse_overwriting
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -41,7 +41,7 @@ from dlseg.predict.results import Results, refuse_overwriting
 @options.threads
 @options.as_json
 def predict(
-    images: tuple[Path, ...],
+    images: tuple[str, ...],
     out: Path | None,
     nested: bool,
     overlay: bool,
@@ -60,8 +60,11 @@ def predict(
     run that was stopped goes on where it was. Only files that this command made are ever overwritten.
     """
     options.use_threads(threads)
-    image = images[0]
-    many = len(images) > 1 or image.is_dir() or (not image.exists() and any(sign in str(image) for sign in "*?["))
+    if "" in images:  # as a path it would be the current folder
+        raise ValueError("IMAGES: got an empty name, expected files, folders or patterns")
+    sources = [Path(name) for name in images]
+    image = sources[0]
+    many = len(sources) > 1 or image.is_dir() or (not image.exists() and any(sign in str(image) for sign in "*?["))
     folder = image.resolve().name if image.is_dir() else "images"
     out = out or Path(f"{folder}_labels" if many else f"{image.stem}_labels.png")
     if not many and out.suffix.lower() != ".png":
@@ -77,7 +80,7 @@ def predict(
     net, info = options.open_segmentation_network(weights)
     params = options.params_for(crf, crf_params, info)
     if pixels is None:
-        _folder(net, collect(images, nested), out, params, kernel, tile, overlay, scores, as_json)
+        _folder(net, collect(sources, nested), out, params, kernel, tile, overlay, scores, as_json)
         return
     found = predict_image(net, pixels, params, kernel, tile)
     results.write(found, net, pixels, draw_overlay)
@@ -123,7 +126,7 @@ def _folder(
             "\n".join(
                 [
                     f"{out}: {len(images) - len(faults)} of {len(images)} images labelled",
-                    *(f"{name}: {what}" for name, what in faults.items()),
+                    *(f"{name if name.isprintable() else repr(name)}: {what}" for name, what in faults.items()),
                 ]
             )
         )

@@ -258,7 +258,7 @@ class Measured:
 
 
 def measurable(data: str, trained: LabelledImages) -> Measured:
-    """The val split, all of its labels read: what is wrong with it is said before the training, not after it."""
+    """The val split, all of its labels read: what is wrong with it is reported before the training."""
     how = "; --no-evaluate trains without measuring"
     try:
         val = load(data, "val")
@@ -356,7 +356,7 @@ def start_network(
 
     Raises ValueError where `init` has nothing for it.
     """
-    if init == "imagenet" and width != 1:  # said before half a gigabyte is fetched
+    if init == "imagenet" and width != 1:  # before half a gigabyte is fetched
         raise ValueError(f"--init imagenet: VGG-16's weights need --width 1; got {width:g}")
     net = create(variant, len(classes), width, geometry)
     if init == "none":

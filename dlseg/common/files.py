@@ -141,8 +141,9 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     all of it
     """
     path = Path(path)
-    # the ending stays, since some writers choose the format by it
-    draft = path.with_name(f".{path.stem[:100]}.{uuid4().hex[:12]}.tmp{path.suffix}")
+    # the ending stays, since some writers choose the format by it; a name has 255 bytes at most
+    begin = os.fsencode(path.stem)[:100].decode(errors="ignore")
+    draft = path.with_name(f".{begin}.{uuid4().hex[:12]}.tmp{path.suffix}")
     try:
         yield draft
         with draft.open("rb+") as file:

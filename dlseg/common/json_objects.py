@@ -44,7 +44,7 @@ def read_object(text: str, known: Sequence[str] | None = None, what: str = "text
         ValueError: no JSON, no object, or an unknown key; the message names the nearest known one.
     """
     try:
-        values = json.loads(text)
+        values = json.loads(text, object_pairs_hook=_each_key_once)
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{what}: not JSON ({error})") from error
     if not isinstance(values, dict):
@@ -54,6 +54,15 @@ def read_object(text: str, known: Sequence[str] | None = None, what: str = "text
         hints = "".join(nearest(key, known) for key in unknown)
         raise ValueError(f"{what}: unknown {', '.join(unknown)}, expected some of {', '.join(known)}{hints}")
     return values
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object's keys and values; the standard library would keep the last of several equal keys in silence."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice")
+    return found
 
 
 def read_object_file(path: Path, known: Sequence[str] | None = None) -> dict[str, Any]:

@@ -73,15 +73,23 @@ def _linked(text: str) -> str:
     return text.replace("](../docs/", "](../")
 
 
+def executed_copy(folder: Path, source: Path) -> Path:
+    """Where `build_book` keeps the notebook of a source after it ran; `folder` is its `out`/executed."""
+    return _copy_of(student(source), folder)
+
+
+def _copy_of(notebook: Any, folder: Path) -> Path:
+    return folder / f"{hashlib.sha256(text_of(notebook).encode()).hexdigest()[:16]}.ipynb"
+
+
 def _executed(notebook: Any, kept: Path) -> Any:
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
-    key = hashlib.sha256(text_of(notebook).encode()).hexdigest()[:16]
-    path = kept / f"{key}.ipynb"
+    path = _copy_of(notebook, kept)
     if not path.is_file():
-        place = kept / key
+        place = path.with_suffix("")
         place.mkdir(parents=True, exist_ok=True)
         try:
             NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": str(place)}}).execute()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from dlseg.common.constants import VOID
 from dlseg.datasets import voc
 from dlseg.datasets.counts import LabelCounts, shared_pictures, some
 from dlseg.datasets.custom_layout import FILE, Described, described_splits
+from dlseg.datasets.voc import Dataset
 from dlseg.images import read_image
 
 SUBFOLDERS = ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation")
@@ -51,115 +53,115 @@ def check(folder: str | Path, num_classes: int | None = None, progress: bool = T
             `classes.json` or `dataset.json` names, or VOC's 21.
         progress: show a progress bar.
 
+    Returns:
+        Faults, notes and numbers.
+
     Raises:
         NotADirectoryError: there is no such folder.
         ValueError: `num_classes` is not from 2 to 255.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     print(check(folder, progress=False).faults[0])
+    Fault(file='JPEGImages', what='missing folder')
     """
     root = Path(folder)
     if not root.is_dir():
         raise NotADirectoryError(f"{root}: no such folder; expected a data set in VOC's layout")
     if num_classes is not None:
         whole_number("num_classes", num_classes, 2, VOID)
-    return _described(root, progress) if (root / FILE).exists() else _voc(root, num_classes, progress)
-
-
-def _described(root: Path, progress: bool) -> Report:
-    """A folder with a `dataset.json`."""
     faults: list[Fault] = []
-    splits: dict[str, Described] = {}
-    try:
-        names = described_splits(root)
-    except (ValueError, OSError) as error:
-        return Report(root, 0, {}, [_fault(root, root / FILE, error)], [], {})
-    for name in names:
-        try:
-            splits[name] = Described(root, name)
-        except (ValueError, OSError) as error:
-            if _fault(root, root / FILE, error) not in faults:
-                faults.append(_fault(root, root / FILE, error))
-    counts: dict[str, LabelCounts] = {}
-    notes: list[str] = []
+    described = os.path.lexists(root / FILE)
+    splits = _described(root, faults) if described else _voc(root, num_classes, faults)
+    histograms: dict[tuple[Path, Path | None], np.ndarray] = {}  # of the labels that are sound
     colours: dict[Path, dict[int, voc.Colour]] = {}
-    for name, data in splits.items():
-        counts[name] = LabelCounts(data.classes)
-        for i in tqdm(range(len(data)), desc=f"check {name}", unit="picture", leave=False, disable=not progress):
-            try:
-                label = data[i].label
-                if label is not None:
-                    counts[name].add(label)
-                    file = data.label_file(i)
-                    if not data.values and not data.drawn:
-                        colours[file] = voc.used_colours(file, voc.read_indices(file, ("P", "L")))
-            except (ValueError, OSError) as error:
-                faults.append(_fault(root, data.images[i], error))
-        repeated = [file.name for file, count in Counter(data.images).items() if count > 1]
-        faults += [Fault(FILE, f"split {name}: names {file!r} more than once") for file in repeated]
-    faults += _exchanged(root, colours)
-    faults += [
-        Fault(FILE, f"split {name}: {count.fault()}")
-        for name, count in counts.items()
-        if count.pictures > 1 and count.fault()
-    ]
-    notes += [f"{name}: no labels" for name, data in splits.items() if not data.labelled]
-    if {"train", "val"} <= set(splits) and (both := shared_pictures(splits["train"], splits["val"])):
-        notes.append(f"train and val share {some(both, SHOWN)}")
-    classes = max((data.num_classes for data in splits.values()), default=0)
-    return Report(
-        root,
-        classes,
-        {name: len(data) for name, data in splits.items()},
-        faults,
-        notes,
-        {name: str(count) for name, count in counts.items() if count.pictures},
-    )
-
-
-def _voc(root: Path, num_classes: int | None, progress: bool) -> Report:
-    """A folder in VOC's layout."""
-    faults = [Fault(name, "missing folder") for name in SUBFOLDERS if not (root / name).is_dir()]
-    try:
-        known = voc.read_classes(root)
-    except ValueError as error:
-        faults.append(_fault(root, root / "classes.json", error))
-        known = voc.CLASSES
-    num_classes = num_classes or len(known)
-    classes = tuple(known[i] if i < len(known) else str(i) for i in range(num_classes))
-    lists, folders, list_faults = _lists(root)
-    faults += list_faults
-    # a list none of whose names has a label is one without labels, as VOC's own test list
-    wanted: dict[str, set[str]] = {name: set() for listed in lists.values() for name in listed}
-    for split, listed in lists.items():
-        if voc.has_labels(root, listed, folders[split]):
-            for name in listed:
-                wanted[name].add(folders[split])
-    histograms: dict[tuple[str, str], np.ndarray] = {}
-    colours: dict[Path, dict[int, voc.Colour]] = {}
-    for name in tqdm(sorted(wanted), desc="check", unit="picture", disable=not progress):
-        found, labels = _pair(root, name, classes, sorted(wanted[name]))
-        faults += found
-        for folder, label in labels.items():
-            histograms[name, folder] = np.bincount(label.ravel(), minlength=256)
-            path = voc.label_path(root, name, folder)
-            colours[path] = voc.used_colours(path, label)
+    pairs = {_files(data, i): (data, i) for data in splits.values() for i in range(len(data))}
+    for files in tqdm(sorted(pairs, key=str), desc="check", unit="picture", leave=False, disable=not progress):
+        data, i = pairs[files]
+        if (label := _read(root, data, i, faults)) is not None and files[1] is not None:
+            histograms[files] = np.bincount(label.ravel(), minlength=256)
+            if data.stores_indices:
+                colours[files[1]] = voc.used_colours(files[1], label)
     faults += _exchanged(root, colours)
     counts: dict[str, LabelCounts] = {}
-    for split, listed in lists.items():
-        count = LabelCounts(classes)
-        for name in listed:
-            if (name, folders[split]) in histograms:
-                count.add_histogram(histograms[name, folders[split]])
+    for split, data in splits.items():
+        count = LabelCounts(data.classes)
+        of_split = [_files(data, i) for i in range(len(data))]
+        for files in of_split:
+            if files in histograms:
+                count.add_histogram(histograms[files])
         if count.pictures:
             counts[split] = count
+        file, which = (FILE, f"split {split}: ") if described else (f"{SUBFOLDERS[2]}/{split}.txt", "")
+        repeated = [files[0].stem for files, times in Counter(of_split).items() if times > 1]
+        faults += [Fault(file, f"{which}names {name!r} more than once") for name in repeated]
         if count.pictures > 1 and count.fault():
-            faults.append(Fault(f"{SUBFOLDERS[2]}/{split}.txt", count.fault()))
+            faults.append(Fault(file, f"{which}{count.fault()}"))
     return Report(
         root,
-        num_classes,
-        {split: len(listed) for split, listed in lists.items()},
-        faults,
-        _notes(root, lists, folders),
+        max((data.num_classes for data in splits.values()), default=num_classes or 0),
+        {split: len(data) for split, data in splits.items()},
+        list(dict.fromkeys(faults)),
+        _notes(root, splits, () if described else SUBFOLDERS[:2]),
         {split: str(count) for split, count in counts.items()},
     )
+
+
+def _described(root: Path, faults: list[Fault]) -> dict[str, Dataset]:
+    """The splits that a `dataset.json` names."""
+    splits: dict[str, Dataset] = {}
+    try:
+        for name in described_splits(root):
+            try:
+                splits[name] = Described(root, name)
+            except (ValueError, OSError) as error:
+                faults.append(_fault(root, root / FILE, error))
+    except (ValueError, OSError) as error:
+        faults.append(_fault(root, root / FILE, error))
+    return splits
+
+
+def _voc(root: Path, num_classes: int | None, faults: list[Fault]) -> dict[str, Dataset]:
+    """The lists of a folder in VOC's layout."""
+    faults += [Fault(name, "missing folder") for name in SUBFOLDERS if not (root / name).is_dir()]
+    known, splits = voc.CLASSES, dict[str, Dataset]()
+    try:
+        known = voc.read_classes(root)
+    except (ValueError, OSError) as error:
+        faults.append(_fault(root, root / "classes.json", error))
+    classes = tuple(known[i] if i < len(known) else str(i) for i in range(num_classes or len(known)))
+    names = voc.splits(root)
+    for split in names:
+        try:
+            splits[split] = Dataset(root, split, classes=classes)
+        except (ValueError, OSError) as error:
+            faults.append(_fault(root, root / SUBFOLDERS[2] / f"{split}.txt", error))
+    if not names:
+        faults.append(Fault(SUBFOLDERS[2], "no list (*.txt) of the pictures' names"))
+    return splits
+
+
+def _files(data: Dataset, index: int) -> tuple[Path, Path | None]:
+    return data.image_file(index), data.label_file(index) if data.labelled else None
+
+
+def _read(root: Path, data: Dataset, index: int, faults: list[Fault]) -> UInt8[np.ndarray, "_ _"] | None:
+    """Read a picture and its label; the label, if it is sound."""
+    image = label = None
+    image_file, label_file = _files(data, index)
+    try:
+        image = read_image(image_file)
+    except (ValueError, OSError) as error:
+        faults.append(_fault(root, image_file, error))
+    if label_file is None:
+        return None
+    try:
+        label = data.read_label(index)
+        if image is not None and image.shape[:2] != label.shape:
+            raise ValueError(voc.mismatch(label_file, label, image_file))
+    except (ValueError, OSError) as error:
+        faults.append(_fault(root, label_file, error))
+    return label
 
 
 def _exchanged(root: Path, colours: Mapping[Path, dict[int, voc.Colour]]) -> list[Fault]:
@@ -191,64 +193,17 @@ def _exchanged(root: Path, colours: Mapping[Path, dict[int, voc.Colour]]) -> lis
     return faults
 
 
-def _lists(root: Path) -> tuple[dict[str, list[str]], dict[str, str], list[Fault]]:
-    """The names of every list, the folder of its labels, and what is wrong with lists."""
-    lists: dict[str, list[str]] = {}
-    folders: dict[str, str] = {}
-    faults = []
-    for split in voc.splits(root):
-        path = root / "ImageSets" / "Segmentation" / f"{split}.txt"
-        try:
-            folders[split], lists[split] = voc.labels_folder(root, split), voc.read_list(root, split)
-        except (ValueError, OSError) as error:
-            faults.append(_fault(root, path, error))
-            continue
-        repeated = [name for name, count in Counter(lists[split]).items() if count > 1]
-        faults += [Fault(_relative(root, path), f"names {name!r} more than once") for name in repeated]
-    if not lists and not faults:
-        faults.append(Fault(SUBFOLDERS[2], "no list (*.txt) of the pictures' names"))
-    return lists, folders, faults
-
-
-def _pair(
-    root: Path, name: str, classes: tuple[str, ...], folders: list[str]
-) -> tuple[list[Fault], dict[str, UInt8[np.ndarray, "_ _"]]]:
-    """The faults of one picture and its labels, and the labels that are sound, by their folder."""
-    image_path = voc.image_path(root, name)
-    faults: list[Fault] = []
-    sound: dict[str, np.ndarray] = {}
-    image = None
-    try:
-        image = read_image(image_path)
-    except (ValueError, OSError) as error:
-        faults.append(_fault(root, image_path, error))
-    for folder in folders:
-        label_path = voc.label_path(root, name, folder)
-        try:
-            label = voc.read_indices(label_path, voc.label_modes(folder))
-            voc.refuse_values(label_path, label, len(classes))
-            voc.refuse_renumbered(label_path, label, classes)
-        except (ValueError, OSError) as error:
-            faults.append(_fault(root, label_path, error))
-            continue
-        if image is not None and image.shape[:2] != label.shape:
-            what = voc.mismatch(label_path, label, image_path).removeprefix(f"{label_path}: the label ")
-            faults.append(Fault(_relative(root, label_path), what))
-        sound[folder] = label
-    return faults, sound
-
-
-def _notes(root: Path, lists: dict[str, list[str]], folders: dict[str, str]) -> list[str]:
-    notes = [
-        f"{split}: none of its pictures has a label"
-        for split, listed in lists.items()
-        if not voc.has_labels(root, listed, folders[split])
-    ]
-    both = sorted(set(lists.get("train", [])) & set(lists.get("val", [])))
-    if both:
+def _notes(root: Path, splits: Mapping[str, Dataset], folders: Sequence[str]) -> list[str]:
+    """What is odd but allowed; `folders`: those all of whose files should be in some list."""
+    notes = [f"{name}: none of its pictures has a label" for name, data in splits.items() if not data.labelled]
+    for name, data in splits.items():
+        images_of = Counter(label for label, _ in set(zip(data.label_files, data.images, strict=False)))
+        if several := sorted(label.name for label, count in images_of.items() if count > 1):
+            notes.append(f"{name}: several images have one label: {some(several, SHOWN)}")
+    if {"train", "val"} <= set(splits) and (both := shared_pictures(splits["train"], splits["val"])):
         notes.append(f"train and val share {some(both, SHOWN)}")
-    names = {name for listed in lists.values() for name in listed}
-    for folder in SUBFOLDERS[:2]:
+    names = {name for data in splits.values() for name in data.names}
+    for folder in folders:
         files = sorted(path.name for path in (root / folder).glob("*") if path.stem not in names)
         if files:
             notes.append(f"{folder}: in no list: {some(files, SHOWN)}")
@@ -256,8 +211,9 @@ def _notes(root: Path, lists: dict[str, list[str]], folders: dict[str, str]) -> 
 
 
 def _fault(root: Path, path: Path, error: Exception) -> Fault:
-    """The exception's message, without the path that it repeats."""
-    return Fault(_relative(root, path), str(error).replace(f"{path}: ", "").replace(str(path), path.name))
+    """The exception's message, in which files are named as in the report and its own file not once more."""
+    text = str(error).replace(f"{path}: ", "").replace(str(path), path.name)
+    return Fault(_relative(root, path), text.replace(f"{root}{os.sep}", ""))
 
 
 def _relative(root: Path, path: Path) -> str:

@@ -22,6 +22,7 @@ Labels drawn with labelme are `"label_ending": ".json"`: `classes` names the out
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path, PurePath
 from typing import Any
@@ -33,10 +34,9 @@ from dlseg.common.checks import message, nearest
 from dlseg.common.constants import VOID
 from dlseg.common.json_objects import read_object_file
 from dlseg.datasets import labelme, voc
-from dlseg.datasets.lists import ENDINGS, class_names, read_entries
+from dlseg.datasets.lists import ENDINGS, LONGEST, class_names, fixed_part, read_entries
 from dlseg.datasets.values import ValueMap
-from dlseg.datasets.voc import Dataset, Sample
-from dlseg.images import image_size, read_image
+from dlseg.datasets.voc import Dataset
 
 FILE = "dataset.json"
 KEYS = ("classes", "splits", "void", "values", "image_ending", "label_ending")
@@ -45,10 +45,30 @@ SPLITS_EXPECTED = '{"train": {"images": …, "labels": …}, …}'
 
 
 class Described(Dataset):
-    """A split of a data set that `dataset.json` describes."""
+    """A split of a data set that `dataset.json` describes.
+
+    Args:
+        root: the data set's folder.
+        split: one of the description's splits.
+        description: what `dataset.json` would hold, for a folder without one.
+
+    Raises:
+        FileNotFoundError: no such split, list, folder or listed image.
+        ValueError: a description that is none; the message says what is wrong with which part of it.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for part, pixels in (("photos", "RGB"), ("masks", "L")):
+    ...         (Path(folder) / part).mkdir()
+    ...         Image.new(pixels, (4, 3)).save(Path(folder) / part / "a.png")
+    ...     splits = {"train": {"images": "photos", "labels": "masks"}}
+    ...     data = Described(folder, "train", {"classes": ["sky", "road"], "splits": splits})
+    ...     print(data.names, data.classes, data[0].label.shape)
+    ['a'] ('sky', 'road') (3, 4)
+    """
 
     def __init__(self, root: str | Path, split: str, description: dict[str, Any] | None = None) -> None:
-        """`description` is what `dataset.json` would hold, for a folder without one."""
         self.root, self.split = Path(root), split
         self._note = self.root / FILE
         said = self._checked(read_object_file(self._note, KEYS) if description is None else description)
@@ -61,42 +81,36 @@ class Described(Dataset):
         self.values: dict[str, str] = said.get("values", {})
         self._map = ValueMap.read(self.values, self.classes) if self.values else None
         self._pattern = parts["images"] if isinstance(parts["images"], str) and "*" in parts["images"] else ""
-        self._images = self._inside(_before_star(self._pattern)) if self._pattern else self._folder(parts, "images")
+        self._images = self._inside(fixed_part(self._pattern)) if self._pattern else self._folder(parts, "images")
         self._labels = self._folder(parts, "labels") if "labels" in parts else None
         self._image_ending, self._ending = said.get("image_ending", ""), said.get("label_ending", ".png")
         self.labelled = self._labels is not None
         self.drawn = self._ending.endswith(labelme.ENDING)  # outlines, not pixels
+        self.stores_indices = not self.values and not self.drawn
         self._listed_labels: dict[Path, str] = {}
         self._files = self._list(parts.get("list"))
         self.names = self._names()
 
-    @property
-    def images(self) -> list[Path]:
-        """Every image's file."""
-        return list(self._files)
-
-    @property
-    def label_files(self) -> list[Path]:
-        """Every label's file; none in a split without labels."""
-        return [self._label_file(path) for path in self._files] if self.labelled else []
-
-    def __getitem__(self, index: int) -> Sample:
-        path = self._files[index]
-        image, label = read_image(path), self._label(index)
-        if label is not None and label.shape != image.shape[:2]:
-            raise ValueError(voc.mismatch(self._label_file(path), label, path))
-        return Sample(self.names[index], image, label)
-
-    def label(self, index: int) -> UInt8[np.ndarray, "H W"] | None:
-        """Class indices alone, or None in a split without labels; the image is asked for its size only."""
-        path, label = self._files[index], self._label(index)
-        if label is not None and label.shape != image_size(path):
-            raise ValueError(voc.mismatch(self._label_file(path), label, path))
-        return label
+    def image_file(self, index: int) -> Path:
+        """The image's file of one picture."""
+        return self._files[index]
 
     def label_file(self, index: int) -> Path:
         """The label's file of one picture, in a split with labels."""
         return self._label_file(self._files[index])
+
+    def read_label(self, index: int) -> UInt8[np.ndarray, "H W"]:
+        """Class indices alone, in a split with labels; the image is not looked at."""
+        path = self.label_file(index)
+        if self.drawn:
+            return labelme.read_labelme(path, self.classes)
+        if self._map is not None:
+            return self._map.label(path)
+        stored = voc.read_indices(path, modes=("P", "L"))
+        label = np.where(np.isin(stored, self.void), VOID, stored).astype(np.uint8)
+        voc.refuse_values(path, label, self.num_classes)
+        voc.refuse_renumbered(path, stored, self.classes)
+        return label
 
     def _label_file(self, image: Path) -> Path:
         assert self._labels is not None
@@ -120,24 +134,10 @@ class Described(Dataset):
         short = [self._base(path) for path in self._files]
         if len(set(short)) == len(set(self._files)):
             return short
-        return ["-".join([*self._relative(path).parent.parts, self._base(path)]) for path in self._files]
-
-    def _label(self, index: int) -> UInt8[np.ndarray, "H W"] | None:
-        if self._labels is None:
-            return None
-        place = self._label_file(self._files[index])
-        if self.drawn:
-            return labelme.read_labelme(place, self.classes)
-        if self._map is not None:
-            return self._map.label(place)
-        stored = voc.read_indices(place, modes=("P", "L"))
-        label = self._with_void(stored)
-        voc.refuse_values(place, label, self.num_classes)
-        voc.refuse_renumbered(place, stored, self.classes)
-        return label
-
-    def _with_void(self, label: UInt8[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W"]:
-        return np.where(np.isin(label, self.void), VOID, label).astype(np.uint8)
+        in_folders = ["-".join([*self._relative(path).parent.parts, self._base(path)]) for path in self._files]
+        if len(set(in_folders)) == len(set(self._files)):
+            return in_folders
+        return ["-".join(self._relative(path).parts) for path in self._files]  # 0.jpg beside 0.png
 
     def _checked(self, said: dict[str, Any]) -> dict[str, Any]:
         if missing := {"classes", "splits"} - set(said):
@@ -185,13 +185,18 @@ class Described(Dataset):
         return self._inside(name)
 
     def _inside(self, name: str) -> Path:
+        if "\0" in name or any(len(os.fsencode(part)) > LONGEST for part in PurePath(name).parts):
+            raise ValueError(f"{self._note}: {name[:30]!r}… can be no file's name ({len(name)} characters)")
         if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
             raise ValueError(f"{self._note}: {name!r} leads out of the data set's folder")
         return self.root / name
 
     def _list(self, name: object) -> list[Path]:
         if name is None:
-            found = self.root.glob(self._pattern) if self._pattern else self._images.rglob("*")
+            try:
+                found = list(self.root.glob(self._pattern) if self._pattern else self._images.rglob("*"))
+            except ValueError as error:
+                raise ValueError(f"{self._note}: split {self.split}: images: {self._pattern!r}: {error}") from error
             files = sorted(path for path in found if self._is_image(path))
         else:
             if not isinstance(name, str) or not self._inside(name).is_file():
@@ -206,7 +211,7 @@ class Described(Dataset):
         return files
 
     def _is_image(self, path: Path) -> bool:
-        if not path.is_file() or path.name.startswith("."):
+        if path.is_dir() or path.name.startswith("."):
             return False
         if self._image_ending:
             return path.name.endswith(self._image_ending)
@@ -222,12 +227,6 @@ class Described(Dataset):
                 if (path := place.with_name(f"{place.name}{ending}")).is_file():
                     return path
         raise FileNotFoundError(f"{self._images / last}: missing image; the list of {self.split} names it")
-
-
-def _before_star(pattern: str) -> str:
-    """The folder in which a pattern begins to be one."""
-    parts = PurePath(pattern).parts
-    return str(PurePath(*parts[: next(i for i, part in enumerate(parts) if "*" in part)]))
 
 
 def described_splits(root: Path) -> list[str]:

@@ -36,6 +36,8 @@ CITYSCAPES = {
     20: "traffic sign", 21: "vegetation", 22: "terrain", 23: "sky", 24: "person", 25: "rider", 26: "car",
     27: "truck", 28: "bus", 31: "train", 32: "motorcycle", 33: "bicycle",
 }  # fmt: skip
+# CamVid as SegNet's authors hand it on: the folders trainannot, …, and 11 for what nobody labelled
+CAMVID = ("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist")
 VOID_NAMES = ("void", "unlabelled", "unlabeled", "ignore", "unknown")
 TAIL = re.compile(r"([_-][A-Za-z][A-Za-z0-9]*)+\.\w+$")  # "_leftImg8bit.png" of "aachen_000000_leftImg8bit.png"
 _RGB = r"(?P<r>\d+)[,;\s]+(?P<g>\d+)[,;\s]+(?P<b>\d+)"
@@ -95,6 +97,14 @@ def describe(folder: str | Path) -> Proposal:
         NotADirectoryError: there is no such folder.
         FileExistsError: it has a `dataset.json`, or is in VOC's layout and needs none.
         ValueError: no images with labels are found in it, or their labels hold more than 255 values.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("images/a.jpg", "masks/a.png"):
+    ...         (Path(folder) / name).parent.mkdir()
+    ...         Image.fromarray(np.eye(4, dtype=np.uint8)).save(Path(folder) / name)
+    ...     describe(folder).description
+    {'classes': ['class_0', 'class_1'], 'splits': {'train': {'images': 'images', 'labels': 'masks'}}}
     """
     root = Path(folder)
     if not root.is_dir():
@@ -283,6 +293,10 @@ def _meaning(
     if labels.ending.endswith("_labelIds.png"):
         notes.append("values: taken for Cityscapes' ids; all but its 19 evaluated classes are void")
         return list(CITYSCAPES.values()), {str(k): name for k, name in CITYSCAPES.items()} | {"*": "void"}
+    if labels.role == "*annot" and max(seen - {VOID}, default=0) == len(CAMVID):
+        notes.append(f"values: taken for CamVid's; {len(CAMVID)}, unlabelled, is void")
+        meaning = {str(i): name for i, name in enumerate(CAMVID)}
+        return list(CAMVID), meaning | {str(len(CAMVID)): "void", str(VOID): "void"}
     if seen == {0, VOID}:
         notes.append(f"values: 0 and {VOID} are taken for two classes; rename them")
         return ["background", "object"], {"0": "background", str(VOID): "object"}

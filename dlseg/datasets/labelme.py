@@ -45,9 +45,22 @@ def read_labelme(path: Path, classes: Sequence[str]) -> UInt8[np.ndarray, "H W"]
     What no outline covers is class 0; of two that overlap the later one counts, as in labelme's own export. An
     outline called "void" or "__ignore__" is void, one called "_background_" is class 0.
 
+    Args:
+        path: labelme's JSON file.
+        classes: the names of the classes, "background" first.
+
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: not labelme's, an outline whose name is no class, or one that is no area.
+
+    >>> import json, tempfile
+    >>> shape = {"label": "cat", "shape_type": "rectangle", "points": [[1, 0], [2, 1]]}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.json"
+    ...     _ = path.write_text(json.dumps({"shapes": [shape], "imageHeight": 2, "imageWidth": 4}))
+    ...     read_labelme(path, ["background", "cat"])
+    array([[0, 1, 1, 0],
+           [0, 1, 1, 0]], dtype=uint8)
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: missing label; its image is there")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from dlseg.common.checks import message
@@ -56,9 +56,22 @@ def class_names(said: Any, path: Path) -> tuple[str, ...]:
     """A list of class names from JSON; ValueError where it is none."""
     if not isinstance(said, list) or not 2 <= len(said) <= 255 or not all(isinstance(n, str) for n in said):
         raise ValueError(message(f"{path}: classes", repr(said), "a list of 2 to 255 names"))
+    if unclear := [name for name in said if not name.strip() or not name.isprintable()]:
+        raise ValueError(message(f"{path}: classes", repr(unclear[0]), "a name on one line for each class"))
     if twice := sorted({name for name in said if said.count(name) > 1}):
         raise ValueError(message(f"{path}: classes", f"{', '.join(twice)} more than once", "a name for each class"))
     return tuple(said)
+
+
+def fixed_part(pattern: str) -> str:
+    """The folder in which a pattern begins to be one.
+
+    >>> fixed_part("photos/2024/*/IMG_[0-9].jpg")
+    'photos/2024'
+    """
+    parts = PurePath(pattern).parts
+    count = next((i for i, part in enumerate(parts) if any(sign in part for sign in "*?[")), len(parts))
+    return PurePath(*parts[:count]).as_posix()
 
 
 def stem(name: str) -> str:

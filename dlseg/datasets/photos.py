@@ -30,6 +30,9 @@ def photos(folder: Path | None = None) -> list[str]:
 
     Raises:
         FileNotFoundError: dlseg was installed without its data.
+
+    >>> "cat" in photos()
+    True
     """
     return sorted(_labels(folder or EMBEDDED / "photos"))
 
@@ -37,10 +40,18 @@ def photos(folder: Path | None = None) -> list[str]:
 def load_photo(name: str, folder: Path | None = None) -> Photo:
     """A photograph, its scribbles and the names of its labels.
 
+    Args:
+        name: one of `photos()`.
+        folder: where they and `photos.json` are; by default `data/photos` of the checkout.
+
     Raises:
         KeyError: no photograph is called so; the message names those there are.
         FileNotFoundError: dlseg was installed without its data.
         ValueError: scribbles of another size, or with a value that has no name.
+
+    >>> image, scribbles, names = load_photo("cat")
+    >>> image.shape[:2] == scribbles.shape, names[0]
+    (True, 'background')
     """
     folder = folder or EMBEDDED / "photos"
     labels = _labels(folder)

@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int64, UInt8
-from PIL import Image
 
 from dlseg.common.constants import VOID
+from dlseg.datasets import voc
 
 OTHERS, VOID_NAME = "*", "void"
-SHOWN = 8  # values spelled out in a message
 _COLOUR = re.compile(r"#([0-9a-fA-F]{6})|(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})")
 
 
@@ -35,6 +34,10 @@ class ValueMap:
         """
         if not isinstance(said, dict) or not set(said) - {OTHERS}:
             raise ValueError(f'values: got {said!r}, expected {{"0": "void", "1": "{classes[0]}", …}}')
+        if VOID_NAME in classes:
+            raise ValueError(
+                f"values: got a class called {VOID_NAME!r}, which means not annotated; expected another name"
+            )
         known = {name: number for number, name in enumerate(classes)} | {VOID_NAME: VOID}
         for key, name in said.items():
             if not isinstance(name, str) or name not in known:
@@ -47,7 +50,7 @@ class ValueMap:
             raise ValueError("values: got the same value twice, written in two ways")
         if missing := [name for name in classes if name not in said.values()]:
             raise ValueError(
-                f"values: got none for {', '.join(missing[:SHOWN])}, expected one or more for each class"
+                f"values: got none for {', '.join(missing[: voc.SHOWN])}, expected one or more for each class"
             )
         others = known[said[OTHERS]] if OTHERS in said else None
         return cls(numbers, next(iter(keys.values()))[0], others)
@@ -61,8 +64,8 @@ class ValueMap:
         present, where = np.unique(pixels, return_inverse=True)
         unknown = [int(value) for value in present if int(value) not in self.numbers]
         if unknown and self.others is None:
-            words = ", ".join(self._word(value) for value in unknown[:SHOWN])
-            rest = ", …" if len(unknown) > SHOWN else ""
+            words = ", ".join(self._word(value) for value in unknown[: voc.SHOWN])
+            rest = ", …" if len(unknown) > voc.SHOWN else ""
             raise ValueError(
                 f"{path}: got values {words}{rest}, which `values` in dataset.json does not name; "
                 f'name each, or give {{"{OTHERS}": "{VOID_NAME}"}} for all others'
@@ -92,15 +95,10 @@ def _value(key: str) -> tuple[bool, int]:
 
 def stored(path: Path, colours: bool) -> Int64[np.ndarray, "H W"]:
     """A file's values: grey levels, palette indices, bits, or colours."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: missing label; its image is there")
-    try:
-        with Image.open(path) as file:
-            mode, pixels = file.mode, np.array(file.convert("RGB") if colours else file)
-    except MemoryError:
-        raise
-    except Exception as error:  # Pillow raises whatever a broken file leads it to
-        raise ValueError(f"{path}: not a whole image file ({error})") from error
+    with voc.label_picture(path) as picture:
+        mode, pixels = picture.mode, np.array(picture.convert("RGB") if colours else picture)
+    if pixels.dtype.kind == "f" and not (np.isfinite(pixels) & (pixels == np.round(pixels))).all():
+        raise ValueError(f"{path}: got values with NaN, infinity or fractions, expected whole numbers")
     pixels = pixels.astype(np.int64)
     if colours:
         return pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]

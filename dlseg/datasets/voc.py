@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -16,9 +18,10 @@ from dlseg.common.constants import VOID
 from dlseg.common.files import whole_file
 from dlseg.common.json_objects import read_object_file
 from dlseg.datasets.lists import class_names, read_entries, stem
-from dlseg.images import image_size, is_turned, read_image
+from dlseg.images import ImageError, frames, image_size, is_turned, opened, orientation, read_image
 
 Colour = tuple[int, ...]
+SHOWN = 8  # values spelled out in a message
 LABELS, AUGMENTED = "SegmentationClass", "SegmentationClassAug"
 CLASSES: tuple[str, ...] = (
     "background",
@@ -47,7 +50,17 @@ CLASSES: tuple[str, ...] = (
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture: its name, RGB pixels, and class indices (255 = void), or None in a split without labels."""
+    """One picture of a data set.
+
+    Attributes:
+        name: of its file, without folder and ending.
+        image: RGB pixels, (H, W, 3) uint8.
+        label: class indices (H, W), 255 void; None in a split without labels.
+
+    >>> sample = Sample("a", np.zeros((2, 3, 3), np.uint8), np.array([[0, 1, 255], [0, 1, 1]], np.uint8))
+    >>> sample.image.shape, sample.label.max()
+    ((2, 3, 3), np.uint8(255))
+    """
 
     name: str
     image: UInt8[np.ndarray, "H W 3"]
@@ -55,7 +68,14 @@ class Sample:
 
 
 def palette() -> UInt8[np.ndarray, "256 3"]:
-    """VOC's colour map: the bits of an index, dealt in turn to red, green and blue from the highest bit down."""
+    """VOC's colour map: the bits of an index, dealt in turn to red, green and blue from the highest bit down.
+
+    Returns:
+        The colour of each index, (256, 3).
+
+    >>> palette()[[0, 1, 15, 255]].tolist()  # background, aeroplane, person, void
+    [[0, 0, 0], [128, 0, 0], [192, 128, 128], [224, 224, 192]]
+    """
     index = np.arange(256)
     colours = np.zeros((256, 3), np.int64)
     for place in range(8):
@@ -67,17 +87,41 @@ class Dataset:
     """The pictures that one list of a VOC folder names, read from disk when asked for.
 
     A folder may say what its classes are called in `classes.json` ({"classes": ["background", …]}); without it they
-    are VOC's twenty-one. `labels` is the folder of the labels; by default the one that `labels_folder` finds.
+    are VOC's twenty-one.
+
+    Args:
+        root: the folder.
+        split: the list's name.
+        labels: the folder of the labels; by default the one that `labels_folder` finds.
+        classes: instead of the folder's own.
+
+    Raises:
+        FileNotFoundError: no such folder or list.
+        ValueError: a list or a `classes.json` that is none.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for part in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+    ...         (Path(folder) / part).mkdir(parents=True)
+    ...     Image.new("RGB", (4, 3)).save(Path(folder) / "JPEGImages" / "a.jpg")
+    ...     write_indices(np.ones((3, 4), np.uint8), Path(folder) / "SegmentationClass" / "a.png")
+    ...     _ = (Path(folder) / "ImageSets" / "Segmentation" / "val.txt").write_text("a")
+    ...     data = Dataset(folder, "val")
+    ...     print(len(data), data.names, data.num_classes, data[0].image.shape, data.label(0).max())
+    1 ['a'] 21 (3, 4, 3) 1
     """
 
-    def __init__(self, root: str | Path, split: str, labels: str | None = None) -> None:
+    def __init__(
+        self, root: str | Path, split: str, labels: str | None = None, classes: tuple[str, ...] | None = None
+    ) -> None:
         self.root, self.split = Path(root), split
         if not self.root.is_dir():
             raise FileNotFoundError(f"{self.root}: no such folder; expected a data set in VOC's layout")
         self.names = read_list(self.root, split)
-        self.classes = read_classes(self.root)
+        self.classes = classes or read_classes(self.root)
         self.labels = labels or labels_folder(self.root, split)
         self.labelled = has_labels(self.root, self.names, self.labels)
+        self.stores_indices = True  # its labels hold the classes' numbers
 
     @property
     def num_classes(self) -> int:
@@ -90,36 +134,44 @@ class Dataset:
     @property
     def images(self) -> list[Path]:
         """Every image's file."""
-        return [image_path(self.root, name) for name in self.names]
+        return [self.image_file(i) for i in range(len(self))]
 
     @property
     def label_files(self) -> list[Path]:
         """Every label's file; none in a split without labels."""
-        return [label_path(self.root, name, self.labels) for name in self.names] if self.labelled else []
+        return [self.label_file(i) for i in range(len(self))] if self.labelled else []
 
-    def __getitem__(self, index: int) -> Sample:
-        name = self.names[index]
-        path = image_path(self.root, name)
-        image, label = read_image(path), self._label(index)
-        if label is not None and label.shape != image.shape[:2]:
-            raise ValueError(mismatch(label_path(self.root, name, self.labels), label, path))
-        return Sample(name, image, label)
+    def image_file(self, index: int) -> Path:
+        """The image's file of one picture."""
+        return image_path(self.root, self.names[index])
 
-    def label(self, index: int) -> UInt8[np.ndarray, "H W"] | None:
-        """Class indices alone, or None in a split without labels; the image is asked for its size only."""
-        label, path = self._label(index), image_path(self.root, self.names[index])
-        if label is not None and label.shape != image_size(path):
-            raise ValueError(mismatch(label_path(self.root, self.names[index], self.labels), label, path))
-        return label
+    def label_file(self, index: int) -> Path:
+        """The label's file of one picture, in a split with labels."""
+        return label_path(self.root, self.names[index], self.labels)
 
-    def _label(self, index: int) -> UInt8[np.ndarray, "H W"] | None:
-        if not self.labelled:
-            return None
-        path = label_path(self.root, self.names[index], self.labels)
+    def read_label(self, index: int) -> UInt8[np.ndarray, "H W"]:
+        """Class indices alone, in a split with labels; the image is not looked at."""
+        path = self.label_file(index)
         label = read_indices(path, label_modes(self.labels))
         refuse_values(path, label, self.num_classes)
         refuse_renumbered(path, label, self.classes)
         return label
+
+    def label(self, index: int) -> UInt8[np.ndarray, "H W"] | None:
+        """Class indices alone, or None in a split without labels; the image is asked for its size only."""
+        return self._label(index, None)
+
+    def _label(self, index: int, size: tuple[int, ...] | None) -> UInt8[np.ndarray, "H W"] | None:
+        if not self.labelled:
+            return None
+        label = self.read_label(index)
+        if label.shape != (size or image_size(self.image_file(index))):
+            raise ValueError(mismatch(self.label_file(index), label, self.image_file(index)))
+        return label
+
+    def __getitem__(self, index: int) -> Sample:
+        name, image = self.names[index], read_image(self.image_file(index))
+        return Sample(name, image, self._label(index, image.shape[:2]))
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[i] for i in range(len(self)))
@@ -206,39 +258,73 @@ def label_modes(labels: str) -> tuple[str, ...]:
 def read_classes(root: Path) -> tuple[str, ...]:
     """The class names of a folder, "background" first."""
     path = root / "classes.json"
-    if not path.exists():
+    if not os.path.lexists(path):
         return CLASSES
     if not path.is_file():
-        raise ValueError(message(str(path), "a folder", "a file"))
+        raise ValueError(message(str(path), "a folder" if path.is_dir() else "a link or a pipe", "a file"))
     said = read_object_file(path)
     if "classes" not in said:
         raise ValueError(message(str(path), said, '{"classes": ["background", …]}'))
     return class_names(said["classes"], path)
 
 
-def read_indices(path: Path, modes: tuple[str, ...] = ("P",)) -> UInt8[np.ndarray, "H W"]:
-    """The indices stored in a palette PNG: never a conversion of its colours. Mode "L" allows grey ones.
+@contextmanager
+def label_picture(path: Path) -> Iterator[Image.Image]:
+    """The picture in a label file, its pixels not yet read.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a PNG, cut short, or not one with a palette.
+        ValueError: not a whole picture, or one whose values cannot be trusted: a JPEG (they change when it is
+            saved), several pictures in one file, or one that is turned by its EXIF tag.
     """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: missing label of a picture of this split")
     try:
-        with Image.open(path) as file:
-            mode, indices = file.mode, np.array(file)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: missing label of a picture of this split") from None
-    except MemoryError:
-        raise
-    except Exception as error:  # Pillow raises whatever a broken file leads it to
-        raise ValueError(f"{path}: not a whole PNG file ({error})") from error
-    if mode not in modes:
-        grey = "a palette or grey PNG (mode P or L)" if "L" in modes else "a palette PNG (mode P)"
-        raise ValueError(
-            f"{path}: expected {grey}, whose indices are the classes; got mode {mode} (`values` in a "
-            "dataset.json says what colours, bits or 16-bit values mean)"
-        )
-    return indices
+        with opened(path, "label") as picture:
+            if picture.format in ("JPEG", "MPO", "AVIF"):
+                raise ImageError(
+                    message(str(path), f"a {picture.format} file, whose values change when saved", "a PNG")
+                )
+            if (count := frames(picture)) > 1:
+                raise ImageError(message(str(path), f"{count} pictures in one file", "one"))
+            if orientation(picture) > 1:
+                fix = "save it turned and without the tag"
+                raise ImageError(message(str(path), "a label that is turned by its EXIF tag", "one without", fix))
+            yield picture
+    except ImageError as error:
+        text = str(error).replace(f"label: {str(path)!r} ", f"{path}: ")
+        raise ValueError(text) from error
+
+
+def read_indices(path: Path, modes: tuple[str, ...] = ("P",)) -> UInt8[np.ndarray, "H W"]:
+    """The indices stored in a palette PNG: never a conversion of its colours.
+
+    Args:
+        path: the file.
+        modes: Pillow's names of the kinds that are taken: "P" with a palette, "L" grey.
+
+    Returns:
+        The indices, (H, W).
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: as `label_picture`, or of another kind.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_indices(np.array([[0, 15, 255]], np.uint8), Path(folder) / "a.png")
+    ...     read_indices(Path(folder) / "a.png")
+    array([[  0,  15, 255]], dtype=uint8)
+    """
+    with label_picture(path) as picture:
+        if picture.mode in modes:
+            return np.array(picture)
+        mode = picture.mode
+    grey = "a palette or grey PNG (mode P or L)" if "L" in modes else "a palette PNG (mode P)"
+    raise ValueError(
+        f"{path}: expected {grey}, whose indices are the classes; got mode {mode} (`values` in a "
+        "dataset.json says what colours, bits or 16-bit values mean)"
+    )
 
 
 def used_colours(path: Path, label: UInt8[np.ndarray, "H W"]) -> dict[int, Colour]:
@@ -294,4 +380,7 @@ def refuse_values(path: Path, label: UInt8[np.ndarray, "H W"], num_classes: int)
     present = np.flatnonzero(np.bincount(label.ravel(), minlength=256))
     wrong = present[(present >= num_classes) & (present != VOID)].tolist()
     if wrong:
-        raise ValueError(f"{path}: values {wrong} are neither a class (0 to {num_classes - 1}) nor void ({VOID})")
+        more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+        raise ValueError(
+            f"{path}: values {wrong[:SHOWN]}{more} are neither a class (0 to {num_classes - 1}) nor void ({VOID})"
+        )

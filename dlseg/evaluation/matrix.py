@@ -20,6 +20,10 @@ class ConfusionMatrix:
     Args:
         num_classes: number of classes, background included.
         ignore_index: the label in the truth that means "not annotated" (VOC: 255).
+
+    >>> matrix = ConfusionMatrix(2).update(np.array([0, 1, 1, 1]), np.array([0, 0, 1, 255]))
+    >>> matrix.counts.tolist(), matrix.iou().tolist(), matrix.mean_iou()
+    ([[1, 1], [0, 1]], [0.5, 0.5], 0.5)
     """
 
     def __init__(self, num_classes: int, ignore_index: int = VOID) -> None:
@@ -28,7 +32,14 @@ class ConfusionMatrix:
         self.counts: Integer[np.ndarray, "C C"] = np.zeros((num_classes, num_classes), dtype=np.int64)
 
     def update(self, prediction: Integer[np.ndarray, "..."], truth: Integer[np.ndarray, "..."]) -> ConfusionMatrix:
-        """Add an image (or a batch) of integer labels, both of one shape. Returns itself.
+        """Add an image, or a batch.
+
+        Args:
+            prediction: integer labels of any shape.
+            truth: the same shape.
+
+        Returns:
+            Itself.
 
         Raises:
             ValueError: the shapes differ, or a counted label lies outside 0 … num_classes − 1.
@@ -65,6 +76,10 @@ class ConfusionMatrix:
         - `"voc"`: it counts as 0, as the VOC devkit has it (`MyVOCevalseg.m` sets the denominator to 1);
         - `"present"`: the mean is over classes present in the truth;
         - `"nan"`: the mean is over classes present in the truth or in the prediction.
+
+        >>> matrix = ConfusionMatrix(3).update(np.array([0, 1]), np.array([0, 0]))
+        >>> [matrix.mean_iou(name) for name in CONVENTIONS]
+        [0.16666666666666666, 0.5, 0.25]
         """
         one_of("convention", convention, CONVENTIONS)
         iou = self.iou()

@@ -27,6 +27,11 @@ def render(columns: Columns, format: Format = "text", digits: int = 1) -> str:
 
     Raises:
         ValueError: no such format, or columns with different measures.
+
+    >>> print(render({"DeepLab": {"mean IoU": 0.598}, "DeepLab-CRF": {"mean IoU": None}}, "markdown"))
+    | per cent | DeepLab | DeepLab-CRF |
+    | --- | ---: | ---: |
+    | mean IoU | 59.8 | – |
     """
     one_of("format", format, FORMATS)
     measures = [list(column) for column in columns.values()]

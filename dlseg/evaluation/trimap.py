@@ -69,7 +69,18 @@ def _edges(truth: Integer[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
 
 
 class Trimap:
-    """A confusion matrix for each width of the band, filled image by image; `around` as in `trimap_band`."""
+    """A confusion matrix for each width of the band, filled image by image (figure 5).
+
+    Args:
+        num_classes: background included.
+        widths: of the band, px to one side of the boundary.
+        around: what a boundary is, see `trimap_band`.
+
+    >>> trimap = Trimap(2, (1, 2))
+    >>> trimap.update(np.array([[0, 0, 0, 0, 1, 1]]), np.array([[0, 0, 255, 1, 1, 1]]))
+    >>> trimap.pixel_accuracy()
+    {1: 0.5, 2: 0.75}
+    """
 
     def __init__(self, num_classes: int, widths: Sequence[int], around: Around = "void") -> None:
         self.around = one_of("around", around, AROUND)

@@ -197,7 +197,11 @@ def variants() -> list[str]:
 
 
 def scaled(channels: int, width: float) -> int:
-    """`channels` of the full network at this width."""
+    """`channels` of the full network at this width, one or more.
+
+    >>> scaled(1024, 0.125), scaled(64, 1 / 1000)
+    (128, 1)
+    """
     return max(1, round(channels * width))
 
 
@@ -205,8 +209,17 @@ def scaled(channels: int, width: float) -> int:
 class Spec:
     """The arguments of `create` that shape a network.
 
+    Attributes:
+        variant: one of `variants()`.
+        num_classes: of the scores, background included.
+        width: scales every channel count.
+        geometry: "paper" or "release".
+
     Raises:
         ValueError: one of them names no network.
+
+    >>> Spec("deeplab", 21, 1.0, "paper").to_dict()
+    {'variant': 'deeplab', 'num_classes': 21, 'width': 1.0, 'geometry': 'paper'}
     """
 
     variant: str

@@ -6,6 +6,7 @@ minutes needs it; what is saved is a plain VGG all the same.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -15,25 +16,39 @@ from torch import Tensor, nn
 from dlseg.networks.multiscale import Branch, MultiScale
 from dlseg.networks.network import Network
 
+Weighted = nn.Conv2d | nn.Linear
+Norm = nn.BatchNorm2d | nn.BatchNorm1d
+
 
 @torch.no_grad()
 def insert_batch_norm(net: Network, images: Float[Tensor, "B 3 H W"] | None = None) -> Network:
-    """Follow every convolution but fc8 with a batch normalisation, in place; of DeepLab-MSc, those of its branches.
+    """Follow every layer but fc8 with a batch normalisation, in place; of DeepLab-MSc, those of its branches.
 
     Args:
-        net: a network whose convolutions, but the last, are followed by a ReLU.
+        net: a network whose convolutions and fully connected layers, but the last, are followed by a ReLU.
         images: a batch to calibrate on. With it each normalisation starts as the identity for that batch (its
             scale and shift undo it), so that a trained network goes on where it is; without it as 1 and 0.
+
+    Returns:
+        `net` itself; `fold_batch_norm` makes it plain again.
+
+    >>> from dlseg.networks import create
+    >>> net = insert_batch_norm(create("deeplab", 3, 1 / 64))
+    >>> sum(isinstance(m, nn.BatchNorm2d) for m in net.modules())    # 13 convolutions, fc6, fc7
+    15
+    >>> sum(isinstance(m, nn.BatchNorm2d) for m in fold_batch_norm(net).modules())
+    0
     """
     places = [
         (chain, name, layer)
         for chain in _chains(net)
         for name, layer in chain.named_children()
-        if isinstance(layer, nn.Conv2d) and name != "fc8"
+        if isinstance(layer, nn.Conv2d | nn.Linear) and name != "fc8"
     ]
     statistics = {} if images is None else _statistics(net, [layer for _, _, layer in places], images)
     for chain, name, layer in places:
-        norm = nn.BatchNorm2d(layer.out_channels, device=layer.weight.device, dtype=layer.weight.dtype)
+        kind = nn.BatchNorm1d if isinstance(layer, nn.Linear) else nn.BatchNorm2d
+        norm = kind(len(layer.weight), device=layer.weight.device, dtype=layer.weight.dtype)
         if layer in statistics:
             _calibrate(norm, *statistics[layer])
         setattr(chain, name, nn.Sequential(layer, norm))
@@ -47,12 +62,12 @@ def _chains(net: Network) -> list[nn.Sequential]:
     return [cast(Branch, branch).layers for branch in net.branches.values()]
 
 
-def _statistics(net: Network, layers: list[nn.Conv2d], images: Tensor) -> dict[nn.Module, tuple[Tensor, Tensor]]:
+def _statistics(net: Network, layers: Sequence[Weighted], images: Tensor) -> dict[nn.Module, tuple[Tensor, Tensor]]:
     """Variance and mean of each layer's channels for a batch, without dropout."""
     found: dict[nn.Module, tuple[Tensor, Tensor]] = {}
 
     def note(layer: nn.Module, _: object, maps: Tensor) -> None:
-        found[layer] = torch.var_mean(maps, (0, 2, 3))
+        found[layer] = torch.var_mean(maps, (0, 2, 3)[: maps.ndim - 1])
 
     handles = [layer.register_forward_hook(note) for layer in layers]
     training = net.training
@@ -63,7 +78,7 @@ def _statistics(net: Network, layers: list[nn.Conv2d], images: Tensor) -> dict[n
     return found
 
 
-def _calibrate(norm: nn.BatchNorm2d, variance: Tensor, mean: Tensor) -> None:
+def _calibrate(norm: Norm, variance: Tensor, mean: Tensor) -> None:
     norm.weight.copy_(torch.sqrt(variance + norm.eps))
     norm.bias.copy_(mean)
     cast(Tensor, norm.running_mean).copy_(mean)
@@ -76,13 +91,13 @@ def fold_batch_norm(net: Network) -> Network:
     for chain in _chains(net):
         for name, layer in list(chain.named_children()):
             if isinstance(layer, nn.Sequential):
-                setattr(chain, name, _folded(cast(nn.Conv2d, layer[0]), cast(nn.BatchNorm2d, layer[1])))
+                setattr(chain, name, _folded(cast(Weighted, layer[0]), cast(Norm, layer[1])))
     return net
 
 
-def _folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    assert conv.bias is not None and norm.running_mean is not None and norm.running_var is not None
+def _folded(layer: Weighted, norm: Norm) -> Weighted:
+    assert layer.bias is not None and norm.running_mean is not None and norm.running_var is not None
     scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    conv.weight *= scale[:, None, None, None]
-    conv.bias.copy_((conv.bias - norm.running_mean) * scale + norm.bias)
-    return conv
+    layer.weight *= scale.reshape(-1, *(1,) * (layer.weight.ndim - 1))
+    layer.bias.copy_((layer.bias - norm.running_mean) * scale + norm.bias)
+    return layer

@@ -1,7 +1,7 @@
 """One builder from the rows of a table to torch layers, and the paper's initialisation."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dlseg.atrous import AtrousPool2d, Window
 from dlseg.networks.architectures import VARIANTS, Conv, Norm, Pool, Spec, Variant, scaled
@@ -9,6 +9,20 @@ from dlseg.networks.fcn import FCN
 from dlseg.networks.grid import ScoreGrid
 from dlseg.networks.multiscale import MultiScale
 from dlseg.networks.network import Chain, Classifier, Layers, Network
+
+
+class ResponseNorm(nn.LocalResponseNorm):
+    """Krizhevsky's normalisation, in float32 for the half-precision maps that torch's own refuses on a CPU.
+
+    >>> ResponseNorm(5)(torch.ones(1, 8, 2, 2, dtype=torch.bfloat16)).dtype
+    torch.bfloat16
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same, of the same type."""
+        if x.dtype in (torch.bfloat16, torch.float16):
+            return super().forward(x.float()).to(x.dtype)
+        return super().forward(x)
 
 
 def build(spec: Spec) -> Network:
@@ -42,7 +56,7 @@ def _layers(variant: Variant, spec: Spec) -> Layers:
             channels = scaled(row.channels, spec.width)
         elif isinstance(row, Norm):
             # torch divides alpha by the size of the window; Krizhevsky's 1e-4 is for every term
-            layers[row.name] = nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
+            layers[row.name] = ResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
         else:
             layers[row.name] = pool(row)
     _head(layers, variant.fc6, channels, spec)

@@ -15,7 +15,20 @@ _LAST_CROP = {32: 19, 16: 27, 8: 31}
 
 
 def bilinear_kernel(factor: int) -> Float[Tensor, "K K"]:
-    """The kernel whose transposed convolution with stride `factor` upsamples bilinearly; K = 2f - f mod 2."""
+    """The kernel whose transposed convolution with stride `factor` upsamples bilinearly.
+
+    Args:
+        factor: f, how many times finer the map becomes.
+
+    Returns:
+        (K, K) with K = 2f - f mod 2.
+
+    Raises:
+        TypeError, ValueError: `factor` is no whole number of at least 1.
+
+    >>> bilinear_kernel(2)[0].tolist()
+    [0.0625, 0.1875, 0.1875, 0.0625]
+    """
     whole_number("factor", factor, low=1)
     size = 2 * factor - factor % 2
     centre = (size - 1) / 2
@@ -24,10 +37,18 @@ def bilinear_kernel(factor: int) -> Float[Tensor, "K K"]:
 
 
 class FCN(Network):
-    """VGG-16 at stride 32 with `skips` finer scores added on the way up to one score per pixel.
+    """VGG-16 at stride 32 with finer scores added on the way up to one score per pixel (Long et al. 2015).
 
     The intermediate upsamplings begin bilinear and learn; the last one is bilinear and fixed. The scores of
     the skips and of fc8 begin at zero.
+
+    Args:
+        chain: VGG-16 as a convolutional network, its first padding 100.
+        skips: how many finer maps are added: 0 for FCN-32s, 1 (pool4) for 16s, 2 (pool4, pool3) for 8s.
+
+    >>> from dlseg.networks import create
+    >>> create("fcn-8s", num_classes=5, width=1 / 64)(torch.zeros(1, 3, 40, 50)).shape
+    torch.Size([1, 5, 40, 50])
     """
 
     def __init__(self, chain: Chain, skips: int) -> None:

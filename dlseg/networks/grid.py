@@ -11,10 +11,18 @@ from dlseg.common.constants import VOID
 
 @dataclass(frozen=True)
 class ScoreGrid:
-    """Position k of the map stands for pixel `offset + stride · k`, along both axes.
+    """Where the positions of a score map lie: k stands for pixel `offset + stride · k`, along both axes.
 
     The release decimates labels from 306 as `[1::8]` and from 321 as `[::8]` (offsets 1 and 0), and its
     bilinear zoom keeps those pixels fixed, which is `align_corners=True`.
+
+    Attributes:
+        stride: pixels from position to position.
+        offset: the pixel of the first one.
+
+    >>> import torch
+    >>> ScoreGrid(8).decimate(torch.arange(17 * 17).reshape(17, 17), (3, 3))[0]
+    tensor([ 0,  8, 16])
     """
 
     stride: int

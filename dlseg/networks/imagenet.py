@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.error import URLError
 
 import torch
@@ -13,6 +14,7 @@ from dlseg.networks.build import build_chain
 
 State = dict[str, Tensor]
 URL = "https://download.pytorch.org/models/vgg16-397923af.pth"
+SIZE = 553_433_881  # bytes
 FIRST = "features.0.weight"  # the public weights have a layer of this name, and no other network here has
 # the public weights want RGB / 255, minus this, divided by that; ours want RGB minus the mean pixel
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -66,6 +68,11 @@ def public_shapes(state: State) -> State:
 def _renamed(key: str, names: dict[str, str]) -> str:
     layer, _, kind = key.rpartition(".")
     return f"{names.get(layer, layer)}.{kind}"
+
+
+def kept(url: str = URL) -> Path:
+    """Where torch keeps what was fetched from `url`; there may be nothing yet."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
 
 
 def download(url: str = URL) -> State:

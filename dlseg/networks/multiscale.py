@@ -21,6 +21,15 @@ class MultiScale(Network):
     The paper joins the branches' 640 channels to fc7's before the classifier; the release gives every branch
     a classifier of its own and adds the scores. `features` and `concatenated` are the paper's form of it. Only
     the branches train, as in the paper: initialise `main`, which is frozen, from a trained network (`load_trunk`).
+
+    Args:
+        chain: the network that the branches stand beside.
+
+    >>> from dlseg.networks import create
+    >>> net = create("deeplab-msc", num_classes=21, width=1.0)
+    >>> image = torch.zeros(1, 3, 58, 58)
+    >>> net.features(image).shape[1] - 4096, net.concatenated().weight.shape[0]    # 5 · 128 beside fc7's
+    (640, 21)
     """
 
     def __init__(self, chain: Chain) -> None:

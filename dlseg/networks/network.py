@@ -18,7 +18,17 @@ Layers = OrderedDict[str, nn.Module]
 
 
 class Network(nn.Module):
-    """A network of the paper. `grid` says where its score positions lie in the image; a classifier has none."""
+    """What every network of the paper has in common; `create` makes one.
+
+    Attributes:
+        spec: what it was made by.
+        grid: where its score positions lie in the image; None for a classifier.
+
+    >>> from dlseg.networks import create
+    >>> net = create("deeplab-largefov", width=1 / 64)
+    >>> net.input_size, net.score_size(net.input_size), net.grid
+    ((306, 306), (39, 39), ScoreGrid(stride=8, offset=1))
+    """
 
     spec: Spec
     grid: ScoreGrid | None
@@ -74,7 +84,13 @@ class Network(nn.Module):
 
 
 class Chain(Network, nn.Sequential):
-    """Layers one after the other, by VGG's names."""
+    """Layers one after the other, by VGG's names: conv1_1 … pool5, fc6, fc7, fc8.
+
+    >>> from dlseg.networks import create
+    >>> net = create("deeplab", width=1 / 64)
+    >>> net.fc6.kernel_size, net.fc6.dilation, net.channels("pool4")
+    ((4, 4), (4, 4), 8)
+    """
 
     def __init__(self, layers: Layers, spec: Spec, grid: ScoreGrid | None) -> None:
         nn.Sequential.__init__(self, layers)
@@ -112,7 +128,13 @@ class Chain(Network, nn.Sequential):
 
 
 class Classifier(Chain):
-    """A chain whose answer is one score per class and image."""
+    """A chain whose answer is one score per class and image (section 3.1: what DeepLab begins from).
+
+    >>> import torch
+    >>> from dlseg.networks import create
+    >>> create("vgg16", num_classes=10, width=1 / 64)(torch.zeros(2, 3, 224, 224)).shape
+    torch.Size([2, 10])
+    """
 
     def forward(self, image: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C"]:
         """Class scores: the mean over the positions of the score map, where there is a map."""

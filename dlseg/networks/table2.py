@@ -39,7 +39,15 @@ class Row:
 
 
 def table2(geometry: GeometryName = "paper", size: tuple[int, int] | None = None) -> list[Row]:
-    """The rows of table 2 for images of `size` (default: the geometry's crop), at full width, 21 classes."""
+    """The rows of table 2, at full width and for 21 classes.
+
+    Args:
+        geometry: "paper" or "release".
+        size: (height, width) of the image in pixels; default: the geometry's crop.
+
+    >>> [(row.name, row.view, row.field, f"{row.parameters / 1e6:.1f}") for row in table2()][-1]
+    ('deeplab-largefov', 224, 404, '20.5')
+    """
     return [_row(name, geometry, size) for name in ROWS]
 
 

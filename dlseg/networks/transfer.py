@@ -23,7 +23,15 @@ CLASSIFIERS = ("fc8", "scores", "skips", "upsamplings")
 
 @dataclass(frozen=True)
 class Transfer:
-    """Names of the network's layers that were copied, and of those that keep their own initialisation."""
+    """What `load_trunk` did, in words by `str`.
+
+    Attributes:
+        copied: the network's layers that were copied.
+        new: those that keep their own initialisation.
+
+    >>> print(Transfer(("conv1_1", "fc6"), ("fc8",)))
+    copied conv1_1, fc6; new fc8
+    """
 
     copied: tuple[str, ...]
     new: tuple[str, ...]
@@ -50,6 +58,10 @@ def load_trunk(net: Network, classifier: nn.Module | Mapping[str, Tensor], same_
 
     Raises:
         ValueError: no layer fits: another architecture or another width. `net` is as it was.
+
+    >>> from dlseg.networks import create
+    >>> print(load_trunk(create("deeplab-largefov", 21, 1 / 64), create("vgg16-20m", 1000, 1 / 64)).new)
+    ('fc8',)
     """
     given = classifier.state_dict() if isinstance(classifier, nn.Module) else classifier
     source, target = _plain_names(given), _plain_names(net.state_dict())
@@ -98,19 +110,35 @@ def _fits(source: Tensor, target: Tensor) -> bool:
     )
 
 
+# classifiers that networks begin from, by the first convolution's weights in their state dicts
+_CLASSIFIERS = {"conv1_1.weight": "vgg16", "conv1.weight": "alexnet"}
+
+
 def decimated_for(net: Network, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """VGG-16's state dict, by our names, with fc6 and fc7 decimated to what `net` has; any other one as it is."""
+    """A classifier's state dict (VGG-16's, AlexNet's) with fc6 and fc7 decimated to what `net` has.
+
+    Any other state dict, one whose fc6 is a convolution already, or one of another trunk (whose fc7 would mean
+    nothing there), is given back as it is (sections 3.1, 3.2).
+
+    >>> from dlseg.networks import create
+    >>> classifier, net = create("vgg16", 10, 1 / 64), create("deeplab-largefov", 21, 1 / 64)
+    >>> tuple(classifier.fc6.weight.shape), tuple(decimated_for(net, classifier.state_dict())["fc6.weight"].shape)
+    ((64, 392), (16, 8, 3, 3))
+    """
+    own = {name.rpartition("main.")[2] for name in net.state_dict()}
     fc6 = VARIANTS[net.spec.variant].fc6
+    name = next((name for first, name in _CLASSIFIERS.items() if first in state and first in own), None)
     connected = "fc6.weight" in state and state["fc6.weight"].ndim == 2 and "fc7.weight" in state
-    if not connected or fc6.padding is None or "conv1_1.weight" not in state:
+    if not connected or fc6.padding is None or name is None:
         return state
     classes = state["fc8.weight"].shape[0] if "fc8.weight" in state else 1
+    width = state["fc6.weight"].shape[0] / VARIANTS[name].fc6.channels
     with torch.device("meta"):
-        vgg = build_chain(Spec("vgg16", classes, state["conv1_1.weight"].shape[0] / 64, "paper"))
-    missing = vgg.load_state_dict(
-        {key: state[key] for key in vgg.state_dict() if key in state}, strict=False, assign=True
+        classifier = build_chain(Spec(name, classes, width, "paper"))
+    missing = classifier.load_state_dict(
+        {key: state[key] for key in classifier.state_dict() if key in state}, strict=False, assign=True
     ).missing_keys
-    small = decimate(convolutionalize(vgg), fc6.kernel, scaled(fc6.channels, net.spec.width))
+    small = decimate(convolutionalize(classifier), fc6.kernel, scaled(fc6.channels, net.spec.width))
     return {key: value for key, value in small.state_dict().items() if key not in missing}
 
 

@@ -149,14 +149,14 @@ def _without_prefix(state: State) -> State:
 
 def _of_a_run(found: dict[str, Any]) -> Weights:
     """A checkpoint of `dlseg train`: plain weights, with what the recipe put in for the training folded away."""
-    said, recipe = json.loads(found["run"]), json.loads(found["recipe"])
+    run, recipe = json.loads(found["run"]), json.loads(found["recipe"])
     folded = _folded({key: value for key, value in found["net"].items() if value.is_floating_point()})
     state = {key: value.float() for key, value in folded.items()}
     if recipe.get("channels") == "bgr":
         for key in ("conv1_1.weight", "conv1.weight", "chain.conv1_1.weight", "branches.image.layers.conv1.weight"):
             if key in state:
                 state[key] = state[key].flip(1)
-    info = {key: said[key] for key in ("variant", "num_classes", "width", "geometry")}
+    info = {key: run[key] for key in ("variant", "num_classes", "width", "geometry")}
     if found.get("classes"):
         info["classes"] = list(found["classes"])
     return Weights(state, "checkpoint", info | {"recipe": recipe, "iterations_done": found["iteration"]})

@@ -17,6 +17,7 @@ from torch import Tensor
 from dlseg.common.checks import message
 from dlseg.common.files import whole_file, write_whole
 from dlseg.common.json_objects import read_object_file
+from dlseg.common.shipped import shipped
 from dlseg.networks.architectures import Spec
 from dlseg.networks.build import build
 from dlseg.networks.imagenet import FIRST, download, from_imagenet, public_shapes
@@ -24,7 +25,7 @@ from dlseg.networks.network import Network
 from dlseg.networks.transfer import Transfer, decimated_for, load_trunk
 from dlseg.networks.weight_formats import State, Weights, read_weights
 
-WEIGHTS = Path(__file__).resolve().parents[2] / "data" / "weights"
+WEIGHTS = shipped("data") / "weights"
 SPEC = ("variant", "num_classes", "width", "geometry")
 
 
@@ -41,6 +42,14 @@ def save_weights(net: Network, path: str | Path, info: dict[str, Any] | None = N
 
     Raises:
         ValueError: another ending, or `info` contradicts the network. Nothing is written then.
+
+    >>> import tempfile
+    >>> from dlseg.networks import create
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.safetensors"
+    ...     net, info = open_weights(save_weights(create("deeplab", 2, 1 / 64), path, {"classes": ["sky", "sea"]}))
+    >>> net.spec.variant, info["classes"]
+    ('deeplab', ['sky', 'sea'])
     """
     target = Path(path)
     if target.suffix != ".safetensors":
@@ -57,7 +66,7 @@ def save_weights(net: Network, path: str | Path, info: dict[str, Any] | None = N
 
 
 def load_weights(net: Network, source: str | Path) -> None:
-    """Fill a network with weights, in place.
+    """Fill a network with weights, in place (section 3.1 for a classifier's).
 
     Args:
         net: the network; where anything is wrong it stays as it is.
@@ -69,6 +78,10 @@ def load_weights(net: Network, source: str | Path) -> None:
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is damaged, or another network's.
+
+    >>> from dlseg.networks import create
+    >>> net = create("deeplab-largefov", num_classes=13, width=0.125)
+    >>> load_weights(net, "shapes")
     """
     if source == "imagenet":
         initialise_from(net, Weights(download()), "imagenet")

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch.nn import functional as F
 
+from dlseg.common.checks import message
 from dlseg.crf import CRFParams, DenseCRF
 from dlseg.datasets.transforms import to_input
 from dlseg.images import as_rgb
@@ -26,6 +27,11 @@ class Prediction:
         probs: softmax of `scores` over classes; its −log is the CRF's unary.
         marginals: what the CRF made of `probs`; None without a CRF.
         labels: the most probable class of each pixel, (H, W).
+
+    >>> from dlseg.networks import create
+    >>> found = predict(create("deeplab", 2, width=1 / 16), np.zeros((9, 9, 3), np.uint8))
+    >>> bool((found.labels == found.probs.argmax(0)).all()), found.marginals is None
+    (True, True)
     """
 
     coarse: Float32[np.ndarray, "C h w"]
@@ -42,19 +48,27 @@ def predict(
     kernel: str | None = None,
     tile: int | None = None,
 ) -> Prediction:
-    """Label every pixel of an RGB image of any size.
+    """Label every pixel of an RGB image of any size (sections 3.1 and 4.1).
 
     Args:
-        net: a labeller (`dlseg.networks.create("deeplab…")`); put into evaluation mode.
+        net: a segmentation network (`dlseg.networks.create("deeplab…")`); put into evaluation mode.
         image: (H, W, 3) uint8, not changed.
         crf: parameters of the fully connected CRF, or None to stop at the upsampled scores.
         kernel: the CRF's kernel, see `dlseg.crf.DenseCRF`; None is its default.
         tile: the largest side, in pixels, of what the network sees at once; the scores are those of the whole image
             up to rounding. None: the whole image, unless its maps would take more than half of the free memory.
 
+    Returns:
+        Scores, probabilities and labels, and the CRF's marginals where it was asked for.
+
     Raises:
-        ImageError: not an RGB image. ValueError: the net is a classifier, or a tile is smaller than the network's
-            field needs.
+        ImageError: not an RGB image.
+        ValueError: the net is a classifier, or a tile is smaller than the network's field needs.
+
+    >>> from dlseg.networks import create
+    >>> found = predict(create("deeplab-largefov", 3, width=1 / 16), np.zeros((20, 30, 3), np.uint8))
+    >>> found.labels.shape, found.scores.shape, found.coarse.shape
+    ((20, 30), (3, 20, 30), (3, 4, 5))
     """
     image = as_rgb(image)
     coarse, scores = score_maps(net, image, tile)
@@ -71,9 +85,27 @@ def predict(
 def score_maps(
     net: Network, image: UInt8[np.ndarray, "H W 3"], tile: int | None = None
 ) -> tuple[Float32[torch.Tensor, "C h w"], Float32[torch.Tensor, "C H W"]]:
-    """Raw scores at stride 8 and upsampled to the image; the image is first grown by the mean pixel to fit."""
+    """Raw scores at stride 8 and upsampled to the image; the image is first grown by the mean pixel to fit.
+
+    Args:
+        net: a segmentation network; put into evaluation mode.
+        image: (H, W, 3) uint8.
+        tile: see `predict`.
+
+    Returns:
+        Both score maps, (C, h, w) and (C, H, W).
+
+    Raises:
+        ValueError: as `predict`.
+
+    >>> from dlseg.networks import create
+    >>> coarse, scores = score_maps(create("deeplab", 3, width=1 / 16), np.zeros((20, 30, 3), np.uint8))
+    >>> coarse.shape, scores.shape
+    (torch.Size([3, 4, 5]), torch.Size([3, 20, 30]))
+    """
     if net.grid is None:
-        raise ValueError(f"net: {net.spec.variant} gives one answer an image; expected a labeller (deeplab…)")
+        what = f"{net.spec.variant}, which gives one answer an image"
+        raise ValueError(message("net", what, "a segmentation network (deeplab…)"))
     size = (image.shape[0], image.shape[1])
     below, right = (fitting_size(n, net.grid.stride, net.grid.offset) - n for n in size)
     coarse = coarse_map(net.eval(), F.pad(to_input(image), (0, right, 0, below))[None], tile)
@@ -84,6 +116,14 @@ def fitting_size(n: int, stride: int, offset: int) -> int:
     """The smallest size from `n` on whose last score position is its last pixel: 306 for 300, offset 1.
 
     At least two positions: pool5 with holes finds nothing but padding beside a single one.
+
+    Args:
+        n: pixels.
+        stride: of the score positions.
+        offset: of the first one.
+
+    >>> fitting_size(300, 8, 1), fitting_size(306, 8, 1), fitting_size(1, 8, 1)
+    (306, 306, 10)
     """
     n = max(n, stride + offset + 1)
     return n + (offset + 1 - n) % stride

@@ -27,7 +27,18 @@ WIDTHS = (1, 3, 8)
 
 
 class Score:
-    """The confusion matrix of all pixels, and those of the trimap bands, filled image by image."""
+    """The confusion matrix of all pixels, and those of the trimap bands, filled image by image.
+
+    Args:
+        classes: their names, background first.
+        widths: of the bands, px to one side of a boundary.
+        around: what a boundary is, see `dlseg.evaluation.trimap_band`.
+
+    >>> score = Score(["background", "cat"])
+    >>> score.update(np.array([[0, 1, 1, 1]]), np.array([[0, 0, 1, 1]]))
+    >>> round(score.summary()["mean_iou"], 4), score.summary()["pixel_accuracy"]
+    (0.5833, 0.75)
+    """
 
     def __init__(self, classes: Sequence[str], widths: Sequence[int] = WIDTHS, around: Around = "void") -> None:
         self.classes = tuple(classes)
@@ -86,10 +97,29 @@ def evaluate(
     widths: Sequence[int] = WIDTHS,
     around: Around = "void",
 ) -> dict[str, Score]:
-    """Scores of the network alone, `"net"`, and with the CRF, `"crf"`, where parameters are given.
+    """How well a network labels a split, alone and with the CRF (section 5).
+
+    Args:
+        net: a segmentation network.
+        data: pictures with labels.
+        crf: parameters of the CRF, or None.
+        kernel: the CRF's.
+        progress: show a progress bar.
+        widths: of the trimap's bands, px to one side of a boundary.
+        around: what a boundary is, see `dlseg.evaluation.trimap_band`.
+
+    Returns:
+        `"net"`: the network alone; `"crf"`: with the CRF, where parameters are given.
 
     Raises:
         ValueError: a sample has no labels, or the network has another number of classes.
+
+    >>> from dlseg.datasets import load
+    >>> from dlseg.networks import open_weights
+    >>> data = load("shapes", "val")
+    >>> data.names = data.names[:1]
+    >>> sorted(evaluate(open_weights("shapes")[0], data)["net"].summary())[:3]
+    ['accuracy', 'iou', 'mean_accuracy']
     """
     _check_classes(net, data)
     scores = {name: Score(data.classes, widths, around) for name in (["net"] if crf is None else ["net", "crf"])}
@@ -111,6 +141,12 @@ def score_results(
 
     The authors' script skips results that are missing, and the mean is then over fewer images than it says; here
     they are an error.
+
+    Args:
+        folder: where the results are.
+        data: pictures with labels.
+        widths: of the trimap's bands, px to one side of a boundary.
+        around: what a boundary is, see `dlseg.evaluation.trimap_band`.
 
     Raises:
         FileNotFoundError: results are missing; the message counts and names them.

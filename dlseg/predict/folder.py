@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -12,23 +14,40 @@ from tqdm.auto import tqdm
 
 from dlseg.common.files import claim
 from dlseg.crf import CRFParams
-from dlseg.datasets.lists import ENDINGS
+from dlseg.datasets.lists import ENDINGS, fixed_part
 from dlseg.images import read_image
 from dlseg.networks import Network
 from dlseg.predict import predict
 from dlseg.predict.results import Overlay, Results, made_here, refuse_overwriting
 
+# what no other picture would fare better with: a full disk, a full quota, a place that cannot be written
+STOPS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
 
 def images_in(folder: str | Path, nested: bool = False) -> list[Path]:
     """The image files of a folder, by name, without the results that `dlseg predict` wrote there.
 
-    With `nested` also those of the folders in it. Files whose name begins with a dot are left out.
+    With `nested` also those of the folders in it, though not of links to folders. Files whose name begins with a
+    dot are left out; a link that leads nowhere is an image like others, and its fault is found when it is read.
 
-    Raises FileNotFoundError where there is none, ValueError where two would have the same result.
+    Args:
+        folder: where to look.
+        nested: look into its folders, too.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: two would have the same result.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     for name in ("b.jpg", "a.png", "notes.txt"):
+    ...         (Path(place) / name).touch()
+    ...     [path.name for path in images_in(place)]
+    ['a.png', 'b.jpg']
     """
     paths = Path(folder).rglob("*") if nested else Path(folder).iterdir()
     files = sorted(path for path in paths if path.suffix.lower() in ENDINGS and not path.name.startswith("."))
-    found = [path for path in files if path.is_file() and not made_here(path)]
+    found = [path for path in files if _is_picture(path)]
     if not found:
         inside = "" if nested else "; --nested looks into its folders, too"
         raise FileNotFoundError(f"images: none in {str(folder)!r} (looked for {', '.join(ENDINGS)}{inside})")
@@ -43,24 +62,56 @@ def images_in(folder: str | Path, nested: bool = False) -> list[Path]:
 def collect(sources: Sequence[Path], nested: bool = False) -> dict[Path, str]:
     """The images that files, folders and patterns with stars name → what their results are called.
 
-    A result is called as its image; one from a folder inside a folder is in a folder of that name.
+    A result is called as its image; one from a folder inside a folder (or inside the part of a pattern before its
+    first star) is in a folder of that name, and so are files given one by one of which several have one name.
 
-    Raises FileNotFoundError for a source without an image, and what `images_in` raises.
+    Args:
+        sources: what to label.
+        nested: look into the folders of folders, too.
+
+    Raises:
+        FileNotFoundError: a source without an image.
+        ValueError: as `images_in`.
+
+    >>> collect([Path("a/0.jpg"), Path("b/1.jpg")]) == {Path("a/0.jpg"): "0", Path("b/1.jpg"): "1"}
+    True
+    >>> list(collect([Path("a/0.jpg"), Path("b/0.jpg")]).values())
+    ['a/0', 'b/0']
     """
     found: dict[Path, str] = {}
+    single = _names_of_files([source for source in sources if not source.is_dir()])
     for source in sources:
         if source.is_dir():
-            new = {path: path.relative_to(source).with_suffix("").as_posix() for path in images_in(source, nested)}
+            new = {path: _name(path, str(source)) for path in images_in(source, nested)}
         elif source.exists() or not any(sign in str(source) for sign in "*?["):
-            new = {source: source.stem}
+            new = {source: single[source]}
         else:
+            base = fixed_part(str(source))
             paths = sorted(Path(source.anchor).glob(str(source.relative_to(source.anchor))))
-            new = {path: path.stem for path in paths if path.is_file() and not made_here(path)}
+            new = {path: _name(path, base) for path in paths if _is_picture(path)}
             if not new:
                 raise FileNotFoundError(f"images: no file is called {str(source)!r}")
-        known = {path.resolve() for path in found}
-        found |= {path: name for path, name in new.items() if path.resolve() not in known}
+        known = {os.path.realpath(path) for path in found}
+        found |= {path: name for path, name in new.items() if os.path.realpath(path) not in known}
     return found
+
+
+def _name(path: Path, base: str) -> str:
+    return path.relative_to(base).with_suffix("").as_posix()
+
+
+def _names_of_files(files: Sequence[Path]) -> dict[Path, str]:
+    """What the results of single files are called: as these, with the folders in which they differ where needed."""
+    if len({path.stem for path in files}) == len(set(files)):
+        return {path: path.stem for path in files}
+    places = {path: Path(os.path.normpath(path.absolute())) for path in files}
+    base = os.path.commonpath([place.parent for place in places.values()])
+    return {path: _name(place, base) for path, place in places.items()}
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether a path is to be labelled: no folder, and no result of ours. A pipe is not opened: it would block."""
+    return not path.is_dir() and not (path.is_file() and made_here(path))
 
 
 def label_all(
@@ -79,7 +130,7 @@ def label_all(
     """Write OUT/NAME.png, a palette PNG of class numbers, for each image; those that are there are not done again.
 
     Args:
-        net: a labeller.
+        net: a segmentation network.
         images: files.
         names: what their results are called, NAME for NAME.png; by default as the images.
         out: a folder; `job.json` in it notes with what it was made.
@@ -121,7 +172,9 @@ def label_all(
             if not each.done():
                 image = read_image(each.picture)
                 each.write(predict(net, image, crf, kernel, tile), net, image, overlay)
-        except (ValueError, FileNotFoundError) as error:
+        except (ValueError, OSError) as error:
+            if isinstance(error, OSError) and error.errno in STOPS:
+                raise
             unique = [path.name for path in images].count(each.picture.name) == 1
             faults[each.picture.name if unique else str(each.picture)] = str(error)
     return faults
@@ -132,7 +185,13 @@ def _shown(results: Sequence[Results], progress: bool) -> Iterable[Results]:
 
 
 def digest(net: Network) -> str:
-    """SHA-256 of a network's kind and weights: what tells results apart."""
+    """SHA-256 of a network's kind and weights: what tells results apart.
+
+    >>> from dlseg.networks import create
+    >>> net = create("deeplab", 3, width=1 / 16)
+    >>> digest(net) == digest(net), len(digest(net))
+    (True, 64)
+    """
     found = hashlib.sha256(repr(net.spec).encode())
     for name, value in net.state_dict().items():
         found.update(name.encode())

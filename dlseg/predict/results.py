@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,8 +48,11 @@ class Results:
     def done(self) -> bool:
         """Whether the labels are there.
 
-        Raises ValueError where they are those of another picture, or of this one before it was changed.
+        Raises ValueError where they are those of another picture, or of this one before it was changed, and
+        FileNotFoundError where the picture is no file.
         """
+        if not self.picture.is_file():  # a name that leads nowhere, or to a pipe that would be waited for
+            raise FileNotFoundError(f"image: no file {str(self.picture)!r}")
         if not self.labels.exists():
             return False
         if notes(self.labels).get(SOURCE) != sha256(self.picture):
@@ -73,11 +77,11 @@ class Results:
 
 def refuse_overwriting(results: Sequence[Results]) -> None:
     """Raise ValueError where writing `results` would destroy a picture, a file not made here, or one another."""
-    pictures = {each.picture.resolve(): each.picture for each in results}
-    owner: dict[Path, Path] = {}
+    pictures = {os.path.realpath(each.picture): each.picture for each in results}
+    owner: dict[str, Path] = {}
     for each in results:
         for path in each.files():
-            place = path.resolve()
+            place = os.path.realpath(path)  # unlike `resolve` without an error for links in a circle
             if place in pictures:
                 raise ValueError(
                     f"--out: {str(path)!r} is itself a picture to be labelled and would be "

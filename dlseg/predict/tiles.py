@@ -57,7 +57,7 @@ def context(net: Network) -> int:
     """
     grid = net.grid
     if grid is None or grid.stride == 1:
-        raise ValueError(f"tile: {net.spec.variant} cannot be computed in pieces; expected a deeplab… labeller")
+        raise ValueError(f"tile: got {net.spec.variant}, which cannot be computed in pieces, expected deeplab…")
     top, left, bottom, right = receptive_field(net)[-1].box(0, 0)
     reach = max(grid.offset - min(top, left), max(bottom, right) - grid.offset)
     return math.ceil(reach / grid.stride) * grid.stride

@@ -17,10 +17,17 @@ Numbers = tuple[float, float]
 
 @dataclass(frozen=True)
 class LayerField:
-    """What the cells of one layer's map see of the image, in pixels, (height, width) or (y, x).
+    """What the cells of one layer's map see of the image, in pixels, (height, width) or (y, x) (section 3.2).
 
-    `size` is what one cell sees, padding included; `stride` the distance between neighbours (0 where there is
-    one answer for the whole image); `centre` the middle of what cell (0, 0) sees, pixel (0, 0) being (0.0, 0.0).
+    Attributes:
+        name: the layer's.
+        size: what one cell sees, padding included.
+        stride: the distance between neighbours; 0 where there is one answer for the whole image.
+        centre: the middle of what cell (0, 0) sees, pixel (0, 0) being (0.0, 0.0).
+
+    >>> seen = receptive_field(nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1)))[-1]
+    >>> seen.size, seen.stride, seen.box(1, 2)    # rows 1 to 3, columns 3 to 5
+    ((3, 3), (2.0, 2.0), (1, 3, 3, 5))
     """
 
     name: str
@@ -99,7 +106,11 @@ def _layer(name: str, axes: tuple[Axis, Axis]) -> LayerField:
 
 
 def blank(net: nn.Module, size: Pair) -> Tensor:
-    """An image without memory of the channels and the type that the first convolution takes."""
+    """An image without memory, of the channels and the type that the first convolution takes.
+
+    >>> blank(nn.Conv2d(4, 8, 3), (10, 20)).shape
+    torch.Size([1, 4, 10, 20])
+    """
     first = next((m for m in net.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)), None)
     channels, dtype = (first.in_channels, first.weight.dtype) if first is not None else (3, torch.float32)
     return torch.empty(1, channels, *size, device="meta", dtype=dtype)

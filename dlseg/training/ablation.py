@@ -1,36 +1,49 @@
-"""Table 1 again: variants with and without the multi-scale branches and the CRF, trained and measured alike.
+"""The paper's tables again: variants, with and without the multi-scale branches and the CRF, trained alike.
 
 A plan says what is compared; every network and every score is a file of its own in one folder, so that a run
-that was interrupted goes on where it was. `table1` shows the results beside the paper's.
+that was interrupted, at any moment, goes on where it was. `report` shows the results beside the paper's.
+
+`Plan.paper` is the paper's whole path in miniature: a classifier learns single things; its fully connected layers
+become convolutions (section 3.1) and are decimated for each variant (3.2); all layers learn on scenes (5); the
+branches learn on the finished network (4.2); the CRF's parameters are searched on held-out scenes, once for each
+variant (4.1).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
+from math import sqrt
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean, median, stdev
+from time import perf_counter
 from typing import Any, Literal
 
 import torch
-from torch import nn
 
-from dlseg.common.checks import message, one_of, whole_number
+from dlseg.common.checks import message, number, one_of, whole_number
 from dlseg.common.files import claim, write_whole
-from dlseg.common.json_objects import read_object, to_json
+from dlseg.common.json_objects import from_json, read_object, to_json
 from dlseg.common.tables import table
-from dlseg.crf import CRFParams
-from dlseg.datasets import load
+from dlseg.crf import CRFParams, Scored, Space, search
+from dlseg.crf.tuning.search import draw
+from dlseg.datasets import Dataset, load
 from dlseg.datasets.protocols import InMemory, LabelledImages
 from dlseg.networks import Network, create, load_trunk, open_weights, save_weights
 from dlseg.networks.architectures import VARIANTS, GeometryName
+from dlseg.networks.table2 import ROWS, table2
+from dlseg.networks.transfer import decimated_for
+from dlseg.predict import fitting_size
 from dlseg.predict.evaluate import evaluate
-from dlseg.training.loop import Callback, train
+from dlseg.predict.score_files import ScoredImages, save_score_maps
+from dlseg.training.loop import Callback, TrainingStep, train
+from dlseg.training.pretraining import Optimiser, accuracy, pretrain, single_things
 from dlseg.training.recipe import SHAPES_CRF, Recipe
+from dlseg.training.setup import resolve
 
 # variant -> the same with the multi-scale branches, which learn on the finished variant (section 4.2)
 MULTISCALE = {"deeplab": "deeplab-msc", "deeplab-largefov": "deeplab-msc-largefov"}
@@ -53,6 +66,41 @@ WORDS = {
 }
 
 Watch = Callable[[str, int], AbstractContextManager[Callback]]
+SEARCH_SEED = 10  # the authors' script draws its images by rng(10)
+KEPT_IN_MEMORY = 4 << 30  # bytes of pictures and labels; larger sets are read from disk again each time
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """How the classifiers learn single things.
+
+    Attributes:
+        images: how many pictures they learn from.
+        unseen: how many others their accuracy is measured on.
+        epochs, batch, lr, optimiser: see `dlseg.training.pretraining.pretrain`.
+        init: a weights file whose convolutions VGG-16's begin from, such as a classifier of an easier task; None
+            for random ones.
+        each_seed: train one for every seed of the plan. False: one for all, by the first seed, as all of the
+            paper's networks begin from the same ImageNet VGG-16.
+
+    >>> Pretraining(images=8000).optimiser
+    'adamw'
+    """
+
+    images: int = 6000
+    unseen: int = 500
+    epochs: int = 12
+    batch: int = 32
+    lr: float = 5e-4
+    optimiser: Optimiser = "adamw"
+    init: str | None = None
+    each_seed: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("images", "unseen", "epochs", "batch"):
+            whole_number(name, getattr(self, name), low=1)
+        number("lr", self.lr, low=1e-9)
+        one_of("optimiser", self.optimiser, ("sgd", "adamw"))
 
 
 @dataclass(frozen=True)
@@ -63,14 +111,27 @@ class Plan:
         data: a data set's name or path; networks learn on `train_split` and are measured on `val_split`.
         variants: names of plain segmentation networks; those of `MULTISCALE` are also trained with branches if
             `multiscale`.
-        crf: the parameters of the "-CRF" rows; None leaves these rows out.
+        crf: the parameters of the "-CRF" rows; None leaves these rows out, unless `search` finds some.
         seeds: every network is trained once for each.
         width, geometry: of every network.
-        recipe: how the plain variants learn; `branch_recipe` is for the multi-scale branches.
-        init: "shapes-classifier", "none" or a weights file.
+        recipe: how the plain variants learn; `branch_recipe` is for the multi-scale branches. Their crops are for
+            VGG's networks of that geometry; AlexNet's, whose positions lie elsewhere, get the nearest that fits.
+        init: "singles" trains classifiers first (VGG-16, AlexNet) by `pretraining`; else "shapes-classifier",
+            "none" or a weights file.
         copy: "conv" copies the classifier's convolutions only, so that every variant begins with a new fc6, fc7 and
-            fc8; "all" copies whatever fits.
+            fc8; "all" copies whatever fits, fc6 and fc7 decimated.
         images: how many pictures of `val_split` to measure on; None for all.
+        singles: the data set whose single things the classifiers learn; "" for `data`.
+        pretraining: how they learn.
+        search: what to try as the CRF's parameters, for each variant once, with its network of the first seed.
+            None: no search.
+        search_images: on how many pictures of `val_split`; networks are then measured on the others.
+
+    >>> plan = Plan.paper("shapes", side=128, seeds=(0,))
+    >>> plan.recipe.crop, plan.init, len(plan.search.coarse())
+    (130, 'singles', 96)
+    >>> Plan.from_json(plan.to_json()) == plan
+    True
     """
 
     data: str = "shapes"
@@ -87,6 +148,10 @@ class Plan:
     init: str = "shapes-classifier"
     copy: Literal["conv", "all"] = "conv"
     images: int | None = None
+    singles: str = ""
+    pretraining: Pretraining = field(default_factory=Pretraining)
+    search: Space | None = None
+    search_images: int = 100
 
     def __post_init__(self) -> None:
         plain = [v.name for v in VARIANTS.values() if v.kind == "segmentation"]
@@ -96,6 +161,7 @@ class Plan:
             if not getattr(self, name):
                 raise ValueError(message(name, "none", "at least one"))
         one_of("copy", self.copy, ("conv", "all"))
+        whole_number("search_images", self.search_images, low=1)
         if self.images is not None:
             whole_number("images", self.images, low=1)
 
@@ -112,6 +178,30 @@ class Plan:
             **changes,
         )
 
+    @classmethod
+    def paper(cls, data: str = "shapes", side: int = 321, **changes: Any) -> Plan:
+        """The paper's path in miniature, all of tables 1 and 2 and AlexNet: some nights on two cores, or a GPU.
+
+        Args:
+            data: scenes; pictures of single things come from the data set of the same name.
+            side: of the scenes, in pixels: the crop is the whole scene, 41 × 41 scores for 321.
+            changes: fields that are to be otherwise.
+        """
+        offset = VARIANTS["deeplab"].paper.offset
+        recipe = Recipe.shapes(crop=fitting_size(side, 8, offset), batch=8, iterations=4000, lr=0.02)
+        plan = cls(
+            data=data,
+            variants=("deeplab", "deeplab-7x7", "deeplab-4x4", "deeplab-largefov", "deeplab-alexnet"),
+            crf=None,
+            seeds=(0, 1, 2),
+            recipe=recipe,
+            branch_recipe=dataclasses.replace(recipe, iterations=1000),
+            init="singles",
+            copy="all",
+            search=Space(),
+        )
+        return dataclasses.replace(plan, **changes)
+
     def to_json(self) -> str:
         """One JSON object; `from_json` reads it back."""
         return to_json(self, indent=2)
@@ -126,10 +216,16 @@ class Plan:
         values = read_object(text, [*(f.name for f in dataclasses.fields(cls)), "pour"], "plan")
         if "pour" in values:  # its name until version 0.1
             values.setdefault("copy", values.pop("pour"))
-        for name in {"recipe", "branch_recipe"} & set(values):
-            values[name] = Recipe.from_json(json.dumps(values[name]))
-        if values.get("crf") is not None:
-            values["crf"] = CRFParams.from_json(json.dumps(values["crf"]))
+        parts: dict[str, Callable[[str], Any]] = {
+            "recipe": Recipe.from_json,
+            "branch_recipe": Recipe.from_json,
+            "crf": CRFParams.from_json,
+            "search": Space.from_json,
+            "pretraining": lambda part: from_json(Pretraining, part, "pretraining"),
+        }
+        for name, read in parts.items():
+            if values.get(name) is not None:
+                values[name] = read(json.dumps(values[name]))
         for name in {"variants", "seeds"} & set(values):
             values[name] = tuple(values[name])
         return cls(**values)
@@ -137,32 +233,58 @@ class Plan:
 
 @dataclass(frozen=True)
 class Result:
-    """One trained network: `net` and `crf` are the summaries (`Score.summary`) without and with the CRF."""
+    """One trained network.
+
+    Attributes:
+        variant, seed: which.
+        parameters: how many it has.
+        net, crf: the summaries (`Score.summary`) without and with the CRF.
+        params: the CRF's parameters.
+        speed: images a second while it was trained, batches and all; None where that was not seen.
+
+    >>> Result("deeplab", 0, 65_140_565, {"mean_iou": 0.598}, {"mean_iou": 0.6374}).crf
+    {'mean_iou': 0.6374}
+    """
 
     variant: str
     seed: int
     parameters: int
     net: dict[str, Any]
     crf: dict[str, Any] | None
+    params: dict[str, Any] | None = None
+    speed: float | None = None
 
 
-def ablate(plan: Plan, folder: str | Path, watch: Watch | None = None) -> list[Result]:
-    """Train and measure everything in `plan`; what is in `folder` already is not done again.
+def ablate(
+    plan: Plan,
+    folder: str | Path,
+    watch: Watch | None = None,
+    *,
+    device: str | torch.device = "auto",
+    jobs: int = -1,
+) -> list[Result]:
+    """Train and measure everything in `plan` (section 5); what is in `folder` already is not done again.
 
     Args:
         plan: what is compared.
         folder: where networks, scores and `plan.json` go.
         watch: called with the name of each training and its number of iterations; gives a context whose value is
             the callback, such as `dlseg.training.callbacks.ProgressBar`.
+        device: where networks are trained and run; "auto" is a GPU where there is one.
+        jobs: processes that make pictures and search the CRF's parameters; -1 for one per core.
+
+    Returns:
+        A result a network, in the plan's order, seed by seed.
 
     Raises:
-        ValueError: the folder belongs to another plan.
+        ValueError: the folder belongs to another plan, or `search_images` leaves nothing to measure on.
     """
-    folder = Path(folder)
+    folder, place = Path(folder), resolve(device)
     _claim(folder, plan)
-    data = InMemory(load(plan.data, plan.train_split))
-    val = _First(load(plan.data, plan.val_split), plan.images)
-    return [_result(plan, folder, name, seed, data, val, watch) for seed in plan.seeds for name in _names(plan)]
+    run = _Run(
+        plan, folder, _kept(load(plan.data, plan.train_split)), load(plan.data, plan.val_split), watch, place, jobs
+    )
+    return [run.result(name, seed) for seed in plan.seeds for name in _names(plan)]
 
 
 def _claim(folder: Path, plan: Plan) -> None:
@@ -181,69 +303,226 @@ def _names(plan: Plan) -> Iterator[str]:
             yield MULTISCALE[name]
 
 
-def _result(
-    plan: Plan, folder: Path, name: str, seed: int, data: LabelledImages, val: LabelledImages, watch: Watch | None
-) -> Result:
-    path = folder / f"{name}-seed{seed}.safetensors"
-    scores = path.with_suffix(".scores.json")
-    if not scores.exists():
-        trained = path.with_suffix(".json").exists()
-        net = open_weights(path)[0] if trained else _train(plan, path, name, seed, data, watch)
-        found = evaluate(net, val, plan.crf)
-        document = {
-            "variant": name,
-            "seed": seed,
-            "parameters": sum(p.numel() for p in net.parameters()),
-            "net": found["net"].summary(),
-            "crf": found["crf"].summary() if "crf" in found else None,
-        }
-        write_whole(scores, json.dumps(document, indent=1))
-    return Result(**json.loads(scores.read_text(encoding="utf-8")))
+def _kept(data: Dataset) -> LabelledImages:
+    """The data, in memory where they are not too large for it."""
+    height, width = data[0].image.shape[:2] if len(data) else (0, 0)
+    return InMemory(data) if len(data) * height * width * 4 <= KEPT_IN_MEMORY else data
 
 
-def _train(plan: Plan, path: Path, name: str, seed: int, data: LabelledImages, watch: Watch | None) -> Network:
-    torch.manual_seed(seed)
-    net = create(name, data.num_classes, plan.width, plan.geometry)
-    recipe = dataclasses.replace(plan.recipe, seed=seed)
-    if name in MULTISCALE.values():
-        plain = next(key for key, value in MULTISCALE.items() if value == name)
-        load_trunk(net, open_weights(path.with_name(f"{plain}-seed{seed}.safetensors"))[0])
-        recipe = dataclasses.replace(plan.branch_recipe, seed=seed)
-    elif plan.init != "none":
-        load_trunk(net, _classifier(plan))
-    checkpoint = path.with_suffix(".checkpoint")
-    bar = watch(f"{name}, seed {seed}", recipe.iterations) if watch else nullcontext(None)
-    with bar as callback:
-        train(net, data, recipe, [callback] if callback else [], checkpoint, keep_checkpoint=True)
-    save_weights(net, path, {"seed": seed, "classes": data.classes, "recipe": dataclasses.asdict(recipe)})
-    checkpoint.unlink(missing_ok=True)
-    return net
+class _Run:
+    """What every step of an ablation needs; a step writes one file, whole, and is not done again where that is."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Path,
+        data: LabelledImages,
+        val: Dataset,
+        watch: Watch | None,
+        device: torch.device,
+        jobs: int,
+    ) -> None:
+        self.plan, self.folder, self.data, self.val = plan, folder, data, val
+        self.watch, self.device, self.jobs = watch, device, jobs
+        self.searched = [] if plan.search is None else draw(len(val), plan.search_images, SEARCH_SEED)
+        rest = [i for i in range(len(val)) if i not in set(self.searched)]
+        if not rest:
+            few = f"fewer than the {len(val)} pictures of {plan.val_split}, so that some are left to measure on"
+            raise ValueError(message("search_images", plan.search_images, few))
+        if not val.labelled:
+            raise ValueError(f"split {plan.val_split!r}: got pictures without labels, expected labelled ones")
+        self.measured = _Part(val, rest[: plan.images])
+
+    def result(self, name: str, seed: int) -> Result:
+        """One network, trained and measured."""
+        scores = self._path(name, seed).with_suffix(".scores.json")
+        if not scores.exists():
+            net, info = self._trained(name, seed)
+            crf = self._parameters(name)
+            found = evaluate(net.to(self.device), self.measured, crf)
+            result = Result(
+                name,
+                seed,
+                sum(p.numel() for p in net.parameters()),
+                found["net"].summary(),
+                found["crf"].summary() if "crf" in found else None,
+                None if crf is None else dataclasses.asdict(crf),
+                info.get("images_per_second"),
+            )
+            write_whole(scores, to_json(result, indent=1))
+        return from_json(Result, scores.read_text(encoding="utf-8"), str(scores))
+
+    def _path(self, name: str, seed: int) -> Path:
+        return self.folder / f"{name}-seed{seed}.safetensors"
+
+    def _trained(self, name: str, seed: int) -> tuple[Network, dict[str, Any]]:
+        """The network, trained now if it has not been."""
+        path = self._path(name, seed)
+        if not path.with_suffix(".json").exists():  # written last
+            self._train(path, name, seed)
+        path.with_suffix(".checkpoint").unlink(missing_ok=True)
+        return open_weights(path)
+
+    def _train(self, path: Path, name: str, seed: int) -> None:
+        plan = self.plan
+        recipe = plan.recipe
+        torch.manual_seed(seed)
+        net = create(name, self.data.num_classes, plan.width, plan.geometry)
+        if name in MULTISCALE.values():
+            plain = next(key for key, value in MULTISCALE.items() if value == name)
+            load_trunk(net, self._trained(plain, seed)[0])
+            recipe = plan.branch_recipe
+        elif plan.init != "none":
+            load_trunk(net, self._classifier(net, seed), same_classes=False)
+        assert net.grid is not None
+        moved = net.grid.offset - VARIANTS["deeplab"].geometry(plan.geometry).offset
+        recipe = dataclasses.replace(recipe, seed=seed, crop=recipe.crop + moved)
+        with self._watched(f"{name}, seed {seed}", recipe.iterations) as callbacks:
+            speed = _Speed(recipe.batch)
+            checkpoint = path.with_suffix(".checkpoint")
+            train(net, self.data, recipe, [*callbacks, speed], checkpoint, device=self.device, keep_checkpoint=True)
+        info = {"seed": seed, "classes": self.data.classes, "recipe": dataclasses.asdict(recipe)}
+        save_weights(net, path, info | {"images_per_second": speed.rate()})
+
+    def _classifier(self, net: Network, seed: int) -> Mapping[str, torch.Tensor]:
+        """What the network begins from: the tensors of a classifier, fc6 and fc7 decimated to the network's."""
+        plan = self.plan
+        if plan.init == "singles":
+            variant = "alexnet" if "alexnet" in net.spec.variant else "vgg16"
+            path = self._path(variant, seed if plan.pretraining.each_seed else plan.seeds[0])
+            if not path.with_suffix(".json").exists():
+                self._pretrain(path, variant, seed)
+            path.with_suffix(".checkpoint").unlink(missing_ok=True)
+            classifier = open_weights(path)[0]
+        else:
+            known = ("shapes", "vgg16-20m") if plan.init == "shapes-classifier" else (plan.init,)
+            classifier = open_weights(*known)[0]
+        state = decimated_for(net, classifier.state_dict())
+        return state if plan.copy == "all" else {k: v for k, v in state.items() if k.startswith("conv")}
+
+    def _pretrain(self, path: Path, variant: str, seed: int) -> None:
+        plan, p = self.plan, self.plan.pretraining
+        side, source = VARIANTS[variant].geometry(plan.geometry).crop, plan.singles or plan.data
+        images, classes = single_things(source, 2 * seed, p.images, side, self.jobs)
+        unseen, true = single_things(source, 2 * seed + 1, p.unseen, side, self.jobs)
+        torch.manual_seed(seed)
+        net = create(variant, int(classes.max()) + 1, plan.width, plan.geometry)
+        if p.init is not None and variant == "vgg16":
+            begun = open_weights(p.init)[0].state_dict()
+            load_trunk(net, {key: value for key, value in begun.items() if key.startswith("conv")})
+        with self._watched(f"{variant}, seed {seed}", p.epochs * (p.images // p.batch)) as callbacks:
+            pretrain(
+                net,
+                images,
+                classes,
+                epochs=p.epochs,
+                batch=p.batch,
+                lr=p.lr,
+                optimiser=p.optimiser,
+                seed=seed,
+                callbacks=callbacks,
+                checkpoint=path.with_suffix(".checkpoint"),
+                keep_checkpoint=True,
+                device=self.device,
+            )
+        right = accuracy(net.to(self.device), unseen, true)
+        info = {"seed": seed, "pretraining": dataclasses.asdict(p), "accuracy": round(right, 4)}
+        save_weights(net, path, info)
+
+    def _parameters(self, name: str) -> CRFParams | None:
+        """The CRF's parameters for a variant: the plan's, or what its network of the first seed does best with."""
+        plan, path = self.plan, self.folder / f"{name}.crf.json"
+        if plan.search is None:
+            return plan.crf
+        if not path.exists():
+            maps, log = self.folder / "score-maps" / name, path.with_suffix(".log")
+            net = self._trained(name, plan.seeds[0])[0].to(self.device)
+            missing = [i for i in self.searched if not (maps / f"{self.val.names[i]}.npz").exists()]
+            maps.mkdir(parents=True, exist_ok=True)
+            save_score_maps(net, self.val, maps, missing, progress=self.watch is not None)
+            found = search(
+                _Chosen(ScoredImages(self.val, maps), self.searched),
+                plan.search,
+                subset=len(self.searched),
+                jobs=self.jobs,
+                log=log,
+                progress=self.watch is not None,
+            )
+            write_whole(path, found.params.to_json() + "\n")
+        return CRFParams.from_json(path.read_text(encoding="utf-8"))
+
+    @contextmanager
+    def _watched(self, name: str, iterations: int) -> Iterator[list[Callback]]:
+        with self.watch(name, iterations) if self.watch else nullcontext(None) as callback:
+            yield [callback] if callback else []
 
 
-def _classifier(plan: Plan) -> nn.Module:
-    known = ("shapes", "vgg16-20m") if plan.init == "shapes-classifier" else (plan.init,)
-    classifier = open_weights(*known)[0]
-    if plan.copy == "all":
-        return classifier
-    return nn.Sequential(OrderedDict((n, m) for n, m in classifier.main.named_children() if n.startswith("conv")))
+class _Speed:
+    """Images a second: the median over the iterations that this process saw."""
+
+    def __init__(self, batch: int) -> None:
+        self.batch = batch
+        self.times: list[float] = []
+
+    def __call__(self, step: TrainingStep) -> None:
+        self.times.append(perf_counter())
+
+    def rate(self) -> float | None:
+        """None where there were too few iterations."""
+        each = [b - a for a, b in pairwise(self.times)]
+        return round(self.batch / median(each), 2) if each else None
 
 
-class _First:
-    """The first pictures of a data set, all for None."""
+class _Part:
+    """Some samples of a data set."""
 
-    def __init__(self, data: LabelledImages, count: int | None) -> None:
-        self.data, self.count = data, len(data) if count is None else min(count, len(data))
+    def __init__(self, data: Dataset, indices: Sequence[int]) -> None:
+        self.data, self.indices = data, indices
         self.classes, self.num_classes = data.classes, data.num_classes
 
     def __len__(self) -> int:
-        return self.count
+        return len(self.indices)
 
     def __getitem__(self, index: int) -> Any:
-        return self.data[index]
+        return self.data[self.indices[index]]
+
+
+class _Chosen:
+    """Some of the images with score maps, for the search."""
+
+    def __init__(self, images: ScoredImages, indices: Sequence[int]) -> None:
+        self.images, self.indices = images, indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Scored:
+        return self.images[self.indices[index]]
+
+
+def report(plan: Plan, results: Sequence[Result]) -> str:
+    """Tables 1 and 2 as Markdown, and the CRF's parameters where they were searched.
+
+    Args:
+        plan: what was compared.
+        results: what `ablate` gave.
+    """
+    seeds = len(plan.seeds)
+    spread_words = f"mean ± standard error of {seeds} seeds, " if seeds > 1 else ""
+    parts = [f"Table 1: {spread_words}in per cent.", table1(results)]
+    if rows := [name for name in ROWS if name in plan.variants]:
+        parts += [f"Table 2: {spread_words}after the CRF.", table2_measured(plan, results, rows)]
+    if plan.search is not None:
+        parts += [
+            f"The CRF's parameters, searched on {plan.search_images} other pictures with the network of seed "
+            f"{plan.seeds[0]}.",
+            _parameters_table(results),
+        ]
+    return "\n\n".join(parts)
 
 
 def table1(results: Sequence[Result]) -> str:
-    """A Markdown table: a row a method, in per cent; mean ± standard deviation where there are several seeds."""
+    """A Markdown table: a row a method, in per cent; mean ± standard error where there are several seeds."""
     widths, rows = list(results[0].net["trimap_mean_iou"]), []
     for name in dict.fromkeys(result.variant for result in results):
         of = [result for result in results if result.variant == name]
@@ -263,10 +542,53 @@ def _row(name: str, results: Sequence[Result], widths: Sequence[str], *, crf: bo
     return [method, spread([s["mean_iou"] for s in summaries]), *near, f"{results[0].parameters:,}", paper]
 
 
+def table2_measured(plan: Plan, results: Sequence[Result], rows: Sequence[str]) -> str:
+    """Table 2 with what was measured: fc6 and its field, parameters, mean IOU after the CRF, training speed."""
+    lines = []
+    for row in (row for row in table2(plan.geometry) if row.name in rows):
+        of = [result for result in results if result.variant == row.name]
+        speeds = [result.speed for result in of if result.speed is not None]
+        crf = [result.crf["mean_iou"] for result in of if result.crf is not None]
+        lines.append(
+            [
+                WORDS[row.name].format("-CRF" if crf else ""),
+                f"{row.kernel}×{row.kernel}",
+                row.input_stride,
+                row.view,
+                row.field,
+                f"{of[0].parameters:,}",
+                spread(crf) if len(crf) == len(of) else None,
+                f"{mean(speeds):.2f}" if speeds else None,
+                f"{row.paper.mean_iou:.2f}",
+                f"{row.paper.speed:.2f}",
+            ]
+        )
+    head = [
+        "method",
+        "fc6",
+        "input stride",
+        "field as the paper counts it",
+        "field in full",
+        "parameters",
+        "mean IOU",
+    ]
+    return table([*head, "training images/s", "paper: mean IOU", "images/s"], lines)
+
+
+def _parameters_table(results: Sequence[Result]) -> str:
+    names = ("w1", "sigma_alpha", "sigma_beta", "w2", "sigma_gamma", "iterations")
+    found = {result.variant: result.params for result in results if result.params is not None}
+    return table(["network", *names], [[name, *(params[key] for key in names)] for name, params in found.items()])
+
+
 def spread(shares: Sequence[float | None]) -> str:
-    """Mean, in per cent, ± standard deviation where there are several; "–" without one, as in an empty band."""
-    known = [share for share in shares if share is not None]
+    """Mean, in per cent, ± standard error where there are several; "–" without one, as in an empty band.
+
+    >>> spread([0.5, 0.52, 0.54]), spread([0.5])
+    ('52.00 ± 1.15', '50.00')
+    """
+    known = [100 * share for share in shares if share is not None]
     if not known:
         return "–"
-    text = f"{100 * mean(known):.2f}"
-    return f"{text} ± {100 * stdev(known):.2f}" if len(known) > 1 else text
+    text = f"{mean(known):.2f}"
+    return f"{text} ± {stdev(known) / sqrt(len(known)):.2f}" if len(known) > 1 else text

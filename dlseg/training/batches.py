@@ -1,4 +1,4 @@
-"""The stream of training batches: a sample is a function of (seed, number), so a run can be taken up anywhere."""
+"""The stream of training batches: a sample is a function of (seed, number), so a run can be resumed anywhere."""
 
 from __future__ import annotations
 

@@ -27,14 +27,26 @@ from dlseg.training.setup import plain_copy
 
 
 class ProgressBar:
-    """A bar with the loss, averaged over the last fifty iterations or so; to be used in a `with`."""
+    """A bar with the loss, averaged over the last fifty iterations or so; to be used in a `with`.
+
+    Args:
+        total: iterations.
+        what: the bar's name.
+        file: where it is drawn; None is standard error.
+
+    >>> import io
+    >>> with ProgressBar(100, file=io.StringIO()) as bar:
+    ...     bar(TrainingStep(iteration=51, iterations=100, loss=0.5, rate=1.0))    # resumed after 50
+    ...     bar.bar.n
+    51
+    """
 
     def __init__(self, total: int, what: str = "train", file: TextIOBase | None = None) -> None:
         self.bar = tqdm(total=total, desc=what, unit="it", file=file or sys.stderr)
         self.smooth = Smooth(0.04)
 
     def __call__(self, step: TrainingStep) -> None:
-        self.bar.n = step.iteration - 1  # a run that was taken up does not start at 0
+        self.bar.n = step.iteration - 1  # a resumed run does not start at 0
         self.bar.set_postfix(loss=f"{self.smooth(step.loss):.3f}", refresh=False)
         self.bar.update()
 
@@ -48,7 +60,12 @@ class ProgressBar:
 
 
 class Smooth:
-    """A running mean in which a new value weighs `share`."""
+    """A running mean in which a new value weighs `share`.
+
+    >>> mean = Smooth(0.25)
+    >>> mean(4.0), mean(8.0)
+    (4.0, 5.0)
+    """
 
     def __init__(self, share: float) -> None:
         self.share = share
@@ -62,7 +79,16 @@ class Smooth:
 class JsonLog:
     """A JSON object a line: iteration, loss, rate, and seconds since this process began to train.
 
-    A run that was taken up writes on from where it goes on: lines of iterations that it repeats are dropped.
+    A resumed run writes on from where it goes on: lines of iterations that it repeats are dropped.
+
+    Args:
+        path: the file; its folder is made where it is missing.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     JsonLog(Path(folder) / "log")(TrainingStep(iteration=1, iterations=10, loss=2.5, rate=1.0))
+    ...     [(line["iteration"], line["loss"]) for line in read_log(Path(folder) / "log")]
+    [(1, 2.5)]
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -90,7 +116,11 @@ class JsonLog:
 
 
 def read_log(path: str | Path) -> list[dict[str, Any]]:
-    """The lines of a `JsonLog`; one that a kill cut short is left out, and no file is no lines."""
+    """The lines of a `JsonLog`; one that a kill cut short is left out, and no file is no lines.
+
+    >>> read_log("no-such-file")
+    []
+    """
     lines = Path(path).read_text(encoding="utf-8").splitlines() if Path(path).exists() else []
     whole = []
     for line in lines:
@@ -104,7 +134,7 @@ def read_log(path: str | Path) -> list[dict[str, Any]]:
 def duration(seconds: float) -> str:
     """Hours and minutes, in words.
 
-    >>> duration(46_860), duration(400)
+    >>> duration(46_860.0), duration(400.0)
     ('13 h 1 min', '7 min')
     """
     minutes = max(1, round(seconds / 60))
@@ -127,6 +157,14 @@ class Validation:
 
     Attributes:
         scores: iteration → mean IoU in 0 … 1, by VOC's convention.
+
+    >>> from dlseg.datasets import load
+    >>> from dlseg.networks import create
+    >>> net, recipe = create("deeplab-largefov", 13, 1 / 64), Recipe.shapes(iterations=10)
+    >>> validation = Validation(net, load("shapes", "train_sample"), recipe, every=5)
+    >>> validation(TrainingStep(iteration=1, iterations=10, loss=1.0, rate=1.0))    # not yet
+    >>> validation.scores
+    {}
     """
 
     def __init__(
@@ -184,8 +222,18 @@ class Validation:
 class EarlyStop:
     """Ends the training when the smoothed loss has not fallen by `least` for `patience` iterations.
 
+    Args:
+        patience: iterations.
+        least: what counts as fallen.
+
     Raises:
         TypeError, ValueError: a patience that is no whole number from 1 on, or a negative `least`.
+
+    >>> stop = EarlyStop(patience=1)
+    >>> stop(TrainingStep(iteration=1, iterations=9, loss=1.0, rate=1.0))
+    >>> stop(TrainingStep(iteration=2, iterations=9, loss=1.0, rate=1.0))
+    Traceback (most recent call last):
+    dlseg.training.loop.StopTraining
     """
 
     def __init__(self, patience: int, least: float = 0.0) -> None:

@@ -78,7 +78,6 @@ class TrainingState:
         if processes().rank:
             return
         state = {
-            "format": FORMAT,
             "iteration": iteration,
             "recipe": self.recipe.to_json(),
             "run": self.fingerprint,
@@ -89,13 +88,7 @@ class TrainingState:
             "rng": torch.get_rng_state(),
             "callbacks": [c.state_dict() for c in self._stateful()],
         }
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(path) as draft, draft.open("wb") as file:
-                torch.save(state, file)
-        except (OSError, RuntimeError) as error:  # torch raises RuntimeError where its own writer fails
-            kept = "the last whole one stays" if path.exists() else "there is none yet"
-            raise OSError(f"checkpoint: cannot write {str(path)!r} ({error}); {kept}") from error
+        write_state(path, state)
 
     def resume(self, path: Path) -> int:
         """Take up the state in `path`, if there is one; returns the number of iterations done.
@@ -109,7 +102,7 @@ class TrainingState:
         """
         if not path.exists():
             return 0
-        state = _read(path)
+        state = read_state(path)
         recipes = [dataclasses.asdict(each) for each in (Recipe.from_json(state["recipe"]), self.recipe)]
         fixed = [{k: v for k, v in each.items() if k not in SOLVER} for each in recipes]
         for theirs, ours in (fixed, (json.loads(state["run"]), json.loads(self.fingerprint))):
@@ -152,7 +145,27 @@ class TrainingState:
         return [callback for callback in self.callbacks if isinstance(callback, Stateful)]
 
 
-def _read(path: Path) -> dict[str, Any]:
+def write_state(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint, plain values and tensors, whole or not at all.
+
+    Raises:
+        OSError: the disk is full or cannot be written; the last whole checkpoint stays.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as draft, draft.open("wb") as file:
+            torch.save({"format": FORMAT} | state, file)
+    except (OSError, RuntimeError) as error:  # torch raises RuntimeError where its own writer fails
+        kept = "the last whole one stays" if path.exists() else "there is none yet"
+        raise OSError(f"checkpoint: cannot write {str(path)!r} ({error}); {kept}") from error
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """What `write_state` wrote, on the CPU.
+
+    Raises:
+        ValueError: the file is no whole checkpoint of dlseg.
+    """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
@@ -170,7 +183,7 @@ def changes(path: Path, recipe: Recipe) -> str:
     """
     if not path.exists():
         return ""
-    state = _read(path)
+    state = read_state(path)
     there, here = dataclasses.asdict(Recipe.from_json(state["recipe"])), dataclasses.asdict(recipe)
     found = [f"{k} {there[k]} → {here[k]}" for k in SOLVER if there[k] != here[k]]
     return f"{path}: goes on after iteration {state['iteration']}" + (f" with {', '.join(found)}" if found else "")

@@ -35,7 +35,17 @@ from dlseg.training.setup import (
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """What a callback gets after an iteration; `loss` is the batch's cross-entropy, mean (in nats) or sum."""
+    """What a callback gets after an iteration.
+
+    Attributes:
+        iteration: its number, from 1.
+        iterations: how many there will be.
+        loss: the batch's cross-entropy, mean (in nats) or sum.
+        rate: the factor of the learning rate.
+
+    >>> TrainingStep(iteration=1, iterations=6000, loss=3.04, rate=1.0).loss
+    3.04
+    """
 
     iteration: int
     iterations: int
@@ -47,7 +57,12 @@ Callback = Callable[[TrainingStep], None]
 
 
 class StopTraining(Exception):
-    """Raised by a callback to end the training, in good order, before its last iteration."""
+    """Raised by a callback to end the training, in good order, before its last iteration.
+
+    >>> def stop(step: TrainingStep) -> None:
+    ...     if step.loss < 0.1:
+    ...         raise StopTraining
+    """
 
 
 def loss_at_stride(
@@ -100,7 +115,7 @@ def train(
     keep_checkpoint: bool = False,
     origin: str = "",
 ) -> Network:
-    """Train a segmentation network in place and return it; each callback is called after every iteration.
+    """Train a segmentation network in place and return it (section 5).
 
     With `checkpoint`, the whole state is kept in that file, anew after every `every` iterations. A run that finds
     the file goes on from it and ends with the very weights of an uninterrupted one (on a CPU, with the same number
@@ -130,6 +145,15 @@ def train(
         ValueError: net, data and recipe do not go together, nothing can be learned from the labels (all are void,
             or of one class), or the checkpoint belongs to another run.
         FloatingPointError: the loss is no longer finite (the learning rate is too high).
+
+    >>> from dlseg.datasets import load
+    >>> from dlseg.networks import create
+    >>> losses = []
+    >>> recipe = Recipe.shapes(iterations=2, batch=2, crop=66)
+    >>> net = create("deeplab-largefov", num_classes=13, width=1 / 64)
+    >>> net = train(net, load("shapes", "train_sample"), recipe, [lambda step: losses.append(step.loss)])
+    >>> len(losses)
+    2
     """
     grid = check_fit(net, data, recipe, accumulate)
     place, dtype, mine = resolve(device), number_type(recipe), processes().share(recipe.batch)

@@ -1,11 +1,16 @@
-"""A classifier of shapes to start a segmentation network from, as ImageNet's VGG-16 is the paper's start.
+"""A classifier of single things to start a segmentation network from, as ImageNet's VGG-16 is the paper's start.
 
 Batch normalisation is used while it learns and folded away at the end (`dlseg.networks.batch_norm`).
 """
 
 from __future__ import annotations
 
+import hashlib
+import importlib
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,17 +18,55 @@ from jaxtyping import Float, Integer, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
+from dlseg.common.checks import message, one_of, whole_number
 from dlseg.common.constants import MEAN_PIXEL
 from dlseg.networks import Network
 from dlseg.networks.batch_norm import fold_batch_norm, insert_batch_norm
+from dlseg.training.checkpoint import read_state, write_state
 from dlseg.training.loop import Callback, TrainingStep
+from dlseg.training.setup import resolve
 
 Images = UInt8[np.ndarray, "N H W 3"]
 Classes = Integer[np.ndarray, " N"]
+Optimiser = Literal["sgd", "adamw"]
+
+
+def single_things(name: str, seed: int, count: int, size: int, jobs: int = 1) -> tuple[Images, Classes]:
+    """Pictures of one thing each and their classes from 0 on, of a data set that makes such ones.
+
+    Args:
+        name: the data set's, such as "shapes": `dlseg.datasets.NAME.classification` makes them.
+        seed: which pictures.
+        count: how many.
+        size: side in pixels.
+        jobs: processes; -1 for one per core.
+
+    Returns:
+        Images (N, size, size, 3) and class numbers (N,); background is no class here.
+
+    Raises:
+        ValueError: a data set that makes no pictures of single things.
+
+    >>> images, classes = single_things("shapes", seed=0, count=3, size=64)
+    >>> images.shape, classes.shape
+    ((3, 64, 64, 3), (3,))
+    """
+    try:
+        make = importlib.import_module(f"dlseg.datasets.{name}").classification
+    except (ImportError, AttributeError) as error:
+        raise ValueError(
+            message("singles", repr(name), "a data set that makes pictures of single things")
+        ) from error
+    images, classes = make(seed, count, size, jobs)
+    return images, classes - 1
 
 
 def to_inputs(images: Images) -> Float[Tensor, "N 3 H W"]:
-    """A batch of RGB images less the mean pixel."""
+    """A batch of RGB images less the mean pixel.
+
+    >>> to_inputs(np.zeros((1, 2, 2, 3), np.uint8))[0, :, 0, 0]
+    tensor([-122.6750, -116.6690, -104.0080])
+    """
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() - torch.tensor(MEAN_PIXEL)[:, None, None]
 
 
@@ -35,30 +78,95 @@ def pretrain(
     epochs: int = 12,
     batch: int = 32,
     lr: float = 0.1,
+    optimiser: Optimiser = "sgd",
     seed: int = 0,
     callbacks: Sequence[Callback] = (),
+    checkpoint: Path | None = None,
+    every: int = 100,
+    keep_checkpoint: bool = False,
+    device: str | torch.device = "auto",
 ) -> Network:
-    """Train a classifier in place on images (N, H, W, 3) and class numbers (N,), and return it.
+    """Train a classifier in place and return it: one-cycle schedule, every image mirrored half the time.
 
-    SGD with momentum under a one-cycle schedule; every image is mirrored half the time.
+    Args:
+        net: a classifier; afterwards it is where it was, and plain.
+        images: (N, H, W, 3) RGB.
+        classes: (N,) class numbers from 0 on.
+        epochs: how often every image is seen.
+        batch: images an iteration.
+        lr: the highest learning rate.
+        optimiser: "sgd" (Nesterov momentum 0.9) or "adamw".
+        seed: of order, mirroring and dropout.
+        callbacks: called with a `TrainingStep` after every iteration.
+        checkpoint: the file that keeps the state; a run that finds it goes on from it and ends with the same
+            weights. It is removed at the end, unless `keep_checkpoint`.
+        every: iterations between checkpoints.
+        keep_checkpoint: leave the state after the last iteration in `checkpoint`.
+        device: "auto" is a GPU where there is one.
+
+    Raises:
+        ValueError: fewer images than a batch, or a checkpoint of another run.
+
+    >>> from dlseg.networks import create
+    >>> images, classes = single_things("shapes", seed=0, count=4, size=64)
+    >>> net = pretrain(create("vgg16-20m", 12, width=1 / 64), images, classes, epochs=1, batch=2)
+    >>> 0 <= accuracy(net, images, classes) <= 1
+    True
     """
+    one_of("optimiser", optimiser, ("sgd", "adamw"))
+    whole_number("batch", batch, low=1, high=len(images))
+    place, home = resolve(device), next(net.parameters()).device
     torch.manual_seed(seed)
-    insert_batch_norm(net).train()
+    insert_batch_norm(net).train().to(place)
     total = epochs * (len(images) // batch)
-    optimiser = torch.optim.SGD(net.parameters(), lr=lr, momentum=0.9, weight_decay=5e-4, nesterov=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total)
-    for i, chosen in enumerate(_shuffled(len(images), batch, epochs, seed)):
+    solver: torch.optim.Optimizer
+    if optimiser == "sgd":
+        solver = torch.optim.SGD(net.parameters(), lr=lr, momentum=0.9, weight_decay=5e-4, nesterov=True)
+    else:
+        solver = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(solver, lr, total)
+    run = {"net": net, "optimiser": solver, "schedule": schedule}
+    settings = {"epochs": epochs, "batch": batch, "lr": lr, "optimiser": optimiser, "seed": seed}
+    settings |= net.spec.to_dict() | {"images": hashlib.sha256(images.tobytes() + classes.tobytes()).hexdigest()}
+    first = 0 if checkpoint is None else _resume(checkpoint, run, settings)
+    for i, chosen in enumerate(islice(_shuffled(len(images), batch, epochs, seed), first, None), first):
         x = to_inputs(images[chosen])
         mirrored = torch.rand(len(x)) < 0.5
         x[mirrored] = x[mirrored].flip(-1)
-        loss = F.cross_entropy(net(x), torch.from_numpy(classes[chosen]).long())
-        optimiser.zero_grad()
+        loss = F.cross_entropy(net(x.to(place)), torch.from_numpy(classes[chosen]).long().to(place))
+        solver.zero_grad()
         loss.backward()
-        optimiser.step()
+        solver.step()
         schedule.step()
         for callback in callbacks:
             callback(TrainingStep(i + 1, total, float(loss.detach()), float(schedule.get_last_lr()[0]) / lr))
-    return fold_batch_norm(net).eval()
+        if checkpoint is not None and ((i + 1) % every == 0 or (keep_checkpoint and i + 1 == total)):
+            state = {name: part.state_dict() for name, part in run.items()}
+            gpu = torch.cuda.get_rng_state(place) if place.type == "cuda" else None
+            random = {"rng": torch.get_rng_state(), "gpu_rng": gpu}
+            write_state(checkpoint, state | random | {"iteration": i + 1, "settings": settings})
+    if checkpoint is not None and not keep_checkpoint:
+        checkpoint.unlink(missing_ok=True)
+    return fold_batch_norm(net).eval().to(home)
+
+
+def _resume(path: Path, run: dict[str, Any], settings: dict[str, Any]) -> int:
+    """Take up the state in `path`, if there is one; the number of iterations done."""
+    if not path.exists():
+        return 0
+    state = read_state(path)
+    there = state.get("settings") or {}
+    if differing := [key for key in settings if there.get(key) != settings[key]]:
+        raise ValueError(
+            f"checkpoint: {str(path)!r} belongs to another run (other {', '.join(differing)}); "
+            "name another file, or remove it to start afresh"
+        )
+    for name, part in run.items():
+        part.load_state_dict(state[name])
+    torch.set_rng_state(state["rng"])
+    if state["gpu_rng"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["gpu_rng"])
+    return int(state["iteration"])
 
 
 def _shuffled(size: int, batch: int, epochs: int, seed: int) -> Iterator[np.ndarray]:
@@ -69,9 +177,16 @@ def _shuffled(size: int, batch: int, epochs: int, seed: int) -> Iterator[np.ndar
 
 @torch.inference_mode()
 def accuracy(net: Callable[[Tensor], Tensor], images: Images, classes: Classes, batch: int = 64) -> float:
-    """Share of images whose class scores highest."""
+    """Share of images whose class scores highest, on the network's own device.
+
+    >>> scores = lambda x: torch.stack([-x.mean((1, 2, 3)), x.mean((1, 2, 3))], 1)    # dark, light
+    >>> pictures = np.stack([np.zeros((8, 8, 3), np.uint8), np.full((8, 8, 3), 255, np.uint8)])
+    >>> accuracy(scores, pictures, np.array([0, 1]))
+    1.0
+    """
+    place = next(net.parameters()).device if isinstance(net, Network) else torch.device("cpu")
     hits = 0
     for first in range(0, len(images), batch):
-        scores = net(to_inputs(images[first : first + batch]))
-        hits += int((scores.argmax(1).numpy() == classes[first : first + batch]).sum())
+        scores = net(to_inputs(images[first : first + batch]).to(place))
+        hits += int((scores.argmax(1).cpu().numpy() == classes[first : first + batch]).sum())
     return hits / len(images)

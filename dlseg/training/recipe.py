@@ -250,6 +250,9 @@ def check_crop(crop: int, stride: int, offset: int) -> None:
 
     Raises:
         ValueError: it is none.
+
+    >>> check_crop(321, stride=8, offset=0)
+    >>> check_crop(306, stride=8, offset=1)
     """
     too_much = (crop - offset - 1) % stride
     if too_much:

@@ -114,12 +114,13 @@ def seconds_needed(net: Network, recipe: Recipe, device: torch.device, looked_at
     copy, share = deepcopy(net).to(device).train(), len(processes().share(recipe.batch))
     images = torch.zeros(min(share, looked_at), 3, recipe.crop, recipe.crop, device=device)
     begin = 0.0
-    for _ in range(2):  # the first one starts everything and does not count
-        begin = time.perf_counter()
-        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-            copy(images).float().square().sum().backward()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+    with torch.random.fork_rng():  # its dropout takes no random numbers from what comes after
+        for _ in range(2):  # the first one starts everything and does not count
+            begin = time.perf_counter()
+            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+                copy(images).float().square().sum().backward()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
     return (time.perf_counter() - begin) * share / len(images) * recipe.iterations
 
 
@@ -128,6 +129,9 @@ def resolve(device: str | torch.device) -> torch.device:
 
     Raises:
         ValueError: a name of none, or a device that this machine, or this torch, does not have.
+
+    >>> resolve("cpu")
+    device(type='cpu')
     """
     if str(device) != "auto":
         try:
@@ -154,7 +158,11 @@ def _devices() -> dict[str, int]:
 
 
 def number_type(recipe: Recipe) -> torch.dtype:
-    """Of the weights while they learn."""
+    """The type of the weights while they learn.
+
+    >>> number_type(Recipe(precision="bfloat16")), number_type(Recipe(precision="float64"))
+    (torch.float32, torch.float64)
+    """
     return torch.float64 if recipe.precision == "float64" else torch.float32
 
 

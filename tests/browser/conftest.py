@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from executed import browser
 
 if TYPE_CHECKING:
     from labdriver import LabServer, Notebook, Settings
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 OUTPUT = HERE / "output"
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -36,6 +35,11 @@ FLAGS = [
 ]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The book last: it is made from notebooks that JupyterLab has run by then."""
+    items.sort(key=lambda item: item.path == HERE / "test_book.py")
+
+
 def missing(what: str) -> None:
     if os.environ.get("DLSEG_REQUIRE_BROWSER") == "1":
         pytest.fail(f"{what}, and DLSEG_REQUIRE_BROWSER=1 asks for the browser tests", pytrace=False)
@@ -44,7 +48,7 @@ def missing(what: str) -> None:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    path = browser()
     if path is None or not Path(path).exists():
         missing("no Chromium on the PATH (or in $CHROMIUM)" if path is None else f"no Chromium at {path}")
     try:
@@ -52,9 +56,9 @@ def chromium() -> Iterator[Browser]:
     except ImportError:
         missing("playwright is not installed")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
+        running = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield running
+        running.close()
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,9 @@
 import time
 from collections.abc import Callable
 
+import nbformat
 import pytest
+from executed import check_stills, check_that_all_ran, check_verdicts, kept
 from labdriver import Notebook, Picture
 
 pytestmark = pytest.mark.browser
@@ -18,6 +20,15 @@ def choose(label: str, option: str) -> Callable[[Notebook], None]:
     return lambda notebook: notebook.choose(label, option)
 
 
+def keep(notebook: Notebook, name: str, factory: pytest.TempPathFactory) -> None:
+    """What is asked of a notebook that ran anywhere; it is then the book's as well."""
+    ran = notebook.document()
+    check_that_all_ran(ran)
+    check_stills(ran)
+    check_verdicts(ran, "student")
+    nbformat.write(ran, kept(factory, name))
+
+
 MOVES = {
     "01_pooling": slide("right (px)", "PageUp"),
     "02_atrous": slide("rate (cells)", "ArrowRight"),
@@ -29,9 +40,17 @@ MOVES = {
 
 
 @pytest.mark.timeout(900)
+def test_the_tour_runs(open_notebook: Callable[..., Notebook], tmp_path_factory: pytest.TempPathFactory) -> None:
+    keep(open_notebook("00_tour.ipynb").run_all(PATIENCE), "00_tour", tmp_path_factory)
+
+
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", MOVES)
-def test_it_runs_and_its_explorer_moves(open_notebook: Callable[..., Notebook], name: str) -> None:
+def test_it_runs_and_its_explorer_moves(
+    open_notebook: Callable[..., Notebook], name: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     notebook = open_notebook(f"{name}.ipynb").run_all(PATIENCE)
+    keep(notebook, name, tmp_path_factory)
     boxes = notebook.page.locator(".dlseg-canvas")
     pictures = [Picture(notebook.page, boxes.nth(index)) for index in range(boxes.count())]
     before = [picture.settled() for picture in pictures]

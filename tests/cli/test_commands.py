@@ -149,3 +149,10 @@ def test_pretrain_makes_a_classifier(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert 0 <= report["accuracy"] <= 1 and len(report["classes"]) == 12 and out.is_file()
+    assert not out.with_suffix(".checkpoint").exists() and report["init"] == "nothing copied: random weights"
+    more = ("--images", 64, "--epochs", 1, "--width", 0.0625, "--jobs", 1, "--variant", "vgg16-20m", "--init", out)
+    again = run(
+        "pretrain", "--out", tmp_path / "d.safetensors", *more, "--optimiser", "adamw", "--lr", 1e-4, "--json"
+    )
+    assert json.loads(again.stdout)["init"].startswith(f"{out}: copied conv1_1, ")
+    assert json.loads(again.stdout)["init"].endswith("fc8; new nothing")

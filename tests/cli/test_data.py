@@ -105,7 +105,7 @@ def test_one_clear_error_each(tmp_path: Path) -> None:
         ("--out", str(tmp_path / "file")): "is a file",
         ("--out", str(tmp_path / "mine")): "is not empty, and nothing that was made here before",
         ("--out", str(tmp_path / "made"), "--seed", "9"): "was made with other settings",
-        ("--out", str(tmp_path / "x"), "--jobs", "0"): "jobs: expected a number of processes",
+        ("--out", str(tmp_path / "x"), "--jobs", "0"): "jobs: got 0, expected a number of processes",
         ("--out", str(tmp_path / "x"), "--seed", "-1"): "is not in the range",
         ("--out", str(tmp_path / "x"), "--train", "0"): "is not in the range",
     }
@@ -142,7 +142,7 @@ def test_check_names_faults_and_fails(tmp_path: Path) -> None:
     result = dlseg("check", root)
     assert result.exit_code == 1
     assert "fault: JPEGImages/shapes_val_00001.jpg: " in result.stdout
-    assert "fault: SegmentationClass/shapes_val_00002.png: not a whole PNG file" in result.stdout
+    assert "fault: SegmentationClass/shapes_val_00002.png: is not an image file that can be read" in result.stdout
     assert result.stdout.endswith("2 faults\n")
     as_json = dlseg("check", root, "--json")
     report = json.loads(as_json.stdout)

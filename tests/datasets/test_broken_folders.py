@@ -2,9 +2,11 @@
 
 import io
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +19,10 @@ from dlseg.images import ImageError, read_image
 
 Break = Callable[[Path], object]
 LISTS = "ImageSets/Segmentation"
-SAID = {"classes": ["a", "b", "c"], "splits": {s: {"images": s, "labels": f"{s}_l"} for s in ("train", "val")}}
+SAID: dict[str, Any] = {
+    "classes": ["a", "b", "c"],
+    "splits": {s: {"images": s, "labels": f"{s}_l"} for s in ("train", "val")},
+}
 
 
 def in_vocs_layout(root: Path) -> None:
@@ -57,6 +62,18 @@ def folder_instead(path: str) -> Break:
     return lambda root: ((root / path).unlink(), (root / path).mkdir())
 
 
+def circle(path: str) -> Break:
+    """A link to itself in a file's or a folder's place."""
+    return lambda root: (
+        gone(path)(root) if (root / path).exists() else None,
+        (root / path).symlink_to(Path(path).name),
+    )
+
+
+def pipe(path: str) -> Break:
+    return lambda root: ((root / path).unlink(missing_ok=True), os.mkfifo(root / path))
+
+
 def says(**change: object) -> Break:
     return lambda root: (root / "dataset.json").write_text(json.dumps(SAID | change))
 
@@ -82,9 +99,26 @@ VOC: list[tuple[Break, str]] = [
     (holds("classes.json", b'{"class": ["a", "b"]}'), 'expected {"classes": ["background", …]}'),
     (holds("classes.json", b'{"classes": ["a", "a", "c"]}'), "classes: got a more than once, expected a name"),
     (folder_instead("classes.json"), "classes.json: got a folder, expected a file"),
+    (circle("classes.json"), "classes.json: got a link or a pipe, expected a file"),
+    (holds("classes.json", b'{"classes": ["a", "", "c"]}'), "classes: got '', expected a name on one line"),
+    (holds("classes.json", b'{"classes": ["a", "b\\nc"]}'), r"classes: got 'b\nc', expected a name on one line"),
+    (holds("classes.json", b'{"classes": ["a", "b"], "classes": ["c", "d"]}'), "the key 'classes' is there twice"),
+    (holds(f"{LISTS}/train.txt", "train0\n".encode("utf-16")), "train.txt: not a text in UTF-8"),
+    (holds(f"{LISTS}/train.txt", b"a\tb\tc\n"), "train.txt: got 3 columns in"),
+    (
+        holds(f"{LISTS}/train.txt", b"train0.jpg train1.png\n"),
+        "got the label 'train1.png' for the image 'train0.jpg'",
+    ),
+    (holds(f"{LISTS}/train.txt", b"train0\nTRAIN1\n"), "TRAIN1.png: missing label of a picture"),
+    (circle(f"{LISTS}/train.txt"), "split 'train': no list"),
+    (circle("JPEGImages/train0.jpg"), "no file"),
+    (circle("SegmentationClass/train0.png"), "train0.png: missing label"),
+    (circle("JPEGImages"), "no file"),
+    (pipe("JPEGImages/train0.jpg"), "no file"),
+    (pipe("SegmentationClass/train0.png"), "train0.png: missing label"),
     (folder_instead("JPEGImages/train0.jpg"), "no file"),
-    (folder_instead("SegmentationClass/train0.png"), "train0.png: not a whole PNG file"),
-    (holds("SegmentationClass/train0.png", b"P5 3 3"), "train0.png: not a whole PNG file (Reached EOF"),
+    (folder_instead("SegmentationClass/train0.png"), "train0.png"),
+    (holds("SegmentationClass/train0.png", b"P5 3 3"), "train0.png: is damaged or cut short (Reached EOF"),
     (holds("JPEGImages/val0.jpg", b"P5 3 3"), "val0.jpg' is damaged or cut short (Reached EOF"),
     (picture("SegmentationClass/train0.png", np.zeros((70, 80, 3), np.uint8)), "got mode RGB (`values` in a"),
 ]
@@ -104,6 +138,16 @@ DESCRIBED: list[tuple[Break, str]] = [
     (says(label_ending="/../x.png"), "label_ending: got '/../x.png', expected the end of a name"),
     (says(values={}), 'values: got {}, expected {"0": "void", "1": "a", …}'),
     (says(values={"0": ["a"]}), "values: '0': got ['a'], expected one of the classes, or 'void'"),
+    (circle("dataset.json"), "dataset.json"),
+    (circle("train/z.png"), "z.png: missing label"),
+    (pipe("train/z.png"), "z.png: missing label"),
+    (says(splits=SAID["splits"] | {"train": {"images": "a**b"}}), "split train: images: 'a**b': Invalid pattern"),
+    (says(splits=SAID["splits"] | {"train": {"images": "a" * 5000}}), "can be no file's name (5000 characters)"),
+    (says(splits=SAID["splits"] | {"train": {"images": "a\0b"}}), "can be no file's name (3 characters)"),
+    (
+        says(classes=["a", "void", "c"], values={"0": "a", "1": "void", "2": "c"}),
+        "values: got a class called 'void', which means not annotated",
+    ),
     (gone("val"), "split val: images: no folder 'val'"),
     (gone("train_l/0.png"), "0.png: missing label of a picture of this split"),
     (holds("train/x.png", b""), "x.png"),
@@ -154,7 +198,7 @@ def test_one_line_says_what_is_wrong(
     checked = dlseg("data", "check", root)
     assert checked.exception is None or isinstance(checked.exception, SystemExit)
     # a list that is missing altogether is no fault of a folder: it may have other splits
-    assert checked.exit_code == (0 if spoil is VOC[3][0] else 1), checked.output
+    assert checked.exit_code == (0 if message == "split 'val': no list" else 1), checked.output
 
 
 @pytest.mark.filterwarnings("ignore")  # Pillow's, of damaged tags

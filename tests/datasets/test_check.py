@@ -83,7 +83,7 @@ BREAKS: dict[Callable[[Path, Path, Path], None], tuple[str, str]] = {
     label_out_of_range: (f"SegmentationClass/{NAME}.png", "values [77] are neither a class (0 to"),
     label_rgb: (f"SegmentationClass/{NAME}.png", "got mode RGB"),
     label_grey: (f"SegmentationClass/{NAME}.png", "got mode L"),
-    label_cut: (f"SegmentationClass/{NAME}.png", "not a whole PNG file"),
+    label_cut: (f"SegmentationClass/{NAME}.png", "damaged or cut short"),
     image_cut: (f"JPEGImages/{NAME}.jpg", "damaged or cut short"),
     image_is_text: (f"JPEGImages/{NAME}.jpg", "not an image file"),
     list_empty: ("ImageSets/Segmentation/val.txt", "the list is empty"),
@@ -184,7 +184,7 @@ def test_odd_things_are_notes(clean: Path, tmp_path: Path) -> None:
     assert report.faults == []
     assert report.notes == [
         "test: none of its pictures has a label",
-        f"train and val share {NAME}",
+        f"train and val share {NAME}.jpg",
         "JPEGImages: in no list: extra_1.jpg, extra_2.jpg, extra_3.jpg, extra_4.jpg, extra_5.jpg and 1 more",
     ]
 

@@ -161,7 +161,7 @@ def test_val_is_looked_at_before_the_first_step(tmp_path: Path, spoil: str) -> N
         message += "the label is 70×80 pixels, its image 80×70; it seems to be turned"
     else:
         label.write_bytes(label.read_bytes()[:60])
-        message += "not a whole PNG file"
+        message += "is damaged or cut short"
     told = train(root, tmp_path / "net.safetensors", "--log-file", tmp_path / "log")
     assert told.exit_code == 1 and message in told.output and "Traceback" not in told.output, told.output
     assert "; --no-evaluate trains without measuring" in told.output and not (tmp_path / "log").exists()

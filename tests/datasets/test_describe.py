@@ -12,7 +12,7 @@ from PIL import Image
 
 from dlseg.cli import main
 from dlseg.datasets import load
-from dlseg.datasets.describe import describe
+from dlseg.datasets.describe import CAMVID, describe
 
 RNG = np.random.default_rng(0)
 COLOURS = np.array([(0, 0, 0), (128, 64, 128), (64, 128, 64)], np.uint8)
@@ -109,11 +109,11 @@ LAYOUTS: list[tuple[Callable[[Path], None], dict[str, Any], str]] = [
     (
         camvid,
         {
-            "classes": [f"class_{i}" for i in (0, 1, 2, 11)],
+            "classes": list(CAMVID),
             "splits": {s: {"images": s, "labels": f"{s}annot"} for s in ("train", "val", "test")},
-            "values": {str(i): f"class_{i}" for i in (0, 1, 2, 11)},
+            "values": {str(i): name for i, name in enumerate(CAMVID)} | {"11": "void", "255": "void"},
         },
-        "classes by a guess; rename them",
+        "taken for CamVid's; 11, unlabelled, is void",
     ),
     (
         camvid_raw,

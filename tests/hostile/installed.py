@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NOBODY = 65534
-SKIPPED = shutil.ignore_patterns("__editable__*", "dlseg", "dlseg-*", "__pycache__", "tests", "test", "include")
+SKIPPED = shutil.ignore_patterns("_dlseg.pth", "dlseg", "dlseg-*", "__pycache__", "tests", "test", "include")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ from torch import nn
 
 from dlseg.atrous import densify, shift_and_stitch
 from dlseg.networks import convolutionalize, create, decimate, load_trunk
-from dlseg.networks.transfer import decimation
+from dlseg.networks.transfer import decimated_for, decimation
+
+VGG_VARIANTS = ("deeplab", "deeplab-4x4", "deeplab-7x7", "deeplab-largefov")
 
 
 @pytest.mark.parametrize("output_stride", [16, 8])
@@ -126,6 +128,19 @@ def test_the_papers_initialisation() -> None:
     assert done.new == ("fc8",)
     assert torch.equal(net.fc6.weight, conv.fc6.weight[::4, :, ::3, ::3])
     assert torch.equal(net.fc8.weight, before)
+
+
+@pytest.mark.parametrize(
+    "classifier, variant", [("vgg16", v) for v in VGG_VARIANTS] + [("alexnet", "deeplab-alexnet")]
+)
+@pytest.mark.parametrize("width", [1 / 64, 0.05])
+def test_every_variant_begins_from_its_classifier(classifier: str, variant: str, width: float) -> None:
+    """All but fc8: fc6 and fc7 are decimated, at widths that round channels too."""
+    source, net = create(classifier, 30, width), create(variant, 21, width)
+    assert load_trunk(net, decimated_for(net, source.state_dict())).new == ("fc8",)
+    kernel, channels = net.main.fc6.kernel_size[0], net.main.fc6.out_channels
+    small = decimate(convolutionalize(source), kernel, channels)
+    assert torch.equal(net.main.fc6.weight, small.fc6.weight) and torch.equal(net.main.fc7.weight, small.fc7.weight)
 
 
 def test_a_linear_layer_that_saw_no_square_map() -> None:

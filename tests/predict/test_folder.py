@@ -157,6 +157,25 @@ def test_several_sources_at_once(photos: Path, tmp_path: Path) -> None:
     assert np.array_equal(read(tmp_path / "all" / "q.png"), read(tmp_path / "out" / "q.png"))
 
 
+def test_equal_names_in_several_folders(photos: Path, tmp_path: Path) -> None:
+    """By a pattern, as the shell spells it out, or by folder: each picture has a result of its own."""
+    for folder in ("a", "b/c"):
+        (photos / folder).mkdir(parents=True)
+        for ending in ("jp2", "avif") if folder == "a" else ("jp2",):
+            with Image.open(photos / "p1.png") as picture:
+                picture.save(photos / folder / f"{ending}.{ending}")
+    made = save_weights(net(), tmp_path / "net.safetensors")
+    pictures = [photos / "a" / "jp2.jp2", photos / "b" / "c" / "jp2.jp2", photos / "a" / "avif.avif"]
+    for number, sources in enumerate(([photos / "*" / "**" / "*"], pictures, [photos / "[ab]" / "**" / "*.[ja]*"])):
+        arguments = [*map(str, sources), "--weights", str(made), "--out", str(tmp_path / str(number))]
+        told = CliRunner().invoke(main, ["predict", *arguments])
+        assert told.exit_code == 0 and "3 of 3 images labelled" in told.output, told.output
+        results = sorted(
+            path.relative_to(tmp_path / str(number)).as_posix() for path in tmp_path.glob(f"{number}/**/*.png")
+        )
+        assert results == ["a/avif.png", "a/jp2.png", "b/c/jp2.png"]
+
+
 def test_sources_that_name_nothing(photos: Path, tmp_path: Path) -> None:
     weights = save_weights(net(), tmp_path / "net.safetensors")
     (tmp_path / "empty" / "inner").mkdir(parents=True)

@@ -51,5 +51,7 @@ def test_bad_image(net: torch.nn.Module, bad: np.ndarray) -> None:
 
 
 def test_a_classifier_labels_no_pixels() -> None:
-    with pytest.raises(ValueError, match="net: vgg16-20m gives one answer an image"):
+    with pytest.raises(
+        ValueError, match="net: got vgg16-20m, which gives one answer an image, expected a segmentation network"
+    ):
         predict(create("vgg16-20m", 3, width=1 / 16), picture(64, 64))

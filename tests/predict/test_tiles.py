@@ -69,5 +69,5 @@ def test_little_memory_means_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_fcn_is_not_cut() -> None:
-    with pytest.raises(ValueError, match="tile: fcn-32s cannot be computed in pieces"):
+    with pytest.raises(ValueError, match="tile: got fcn-32s, which cannot be computed in pieces"):
         predict(create("fcn-32s", 3, width=1 / 16), picture(64, 64), tile=32)

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).parent
-pytestmark = pytest.mark.xdist_group("systems")
 
 
 @pytest.fixture(scope="module", params=["win32", "darwin"])

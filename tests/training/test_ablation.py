@@ -1,19 +1,28 @@
 """An ablation is one folder: it goes on where it was, belongs to one plan, and prints Table 1's shape."""
 
 import json
+import random
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from subprocess import DEVNULL
 
 import pytest
 import torch
 from click.testing import CliRunner
 
 from dlseg.cli import main
-from dlseg.networks import open_weights
+from dlseg.crf import CRFParams, Space
+from dlseg.crf.tuning.search import draw
+from dlseg.datasets import load
+from dlseg.networks import create, load_trunk, open_weights
+from dlseg.networks.transfer import decimated_for
 from dlseg.training import Recipe
-from dlseg.training.ablation import Plan, Result, ablate, table1
+from dlseg.training.ablation import Plan, Pretraining, Result, ablate, report, table1
 
 RECIPE = Recipe(crop=66, batch=2, iterations=2, lr=0.01, batch_norm=True)
 
@@ -77,13 +86,18 @@ def test_another_plan_needs_another_folder(plan: Plan, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("as_users_see_it")
 def test_plan_json_both_ways() -> None:
-    for one in (Plan(), Plan.small(), Plan(crf=None, seeds=(3, 4))):
+    papers = [Plan.paper(), Plan.paper("tools", 500, pretraining=Pretraining(epochs=3))]
+    for one in (Plan(), Plan.small(), Plan(crf=None, seeds=(3, 4)), *papers):
         assert Plan.from_json(one.to_json()) == one
     for text, message in [
         ('{"variant": ["deeplab"]}', "plan: unknown variant, expected .*; nearest: variants"),
         ('{"variants": ["deeplab-8x8"]}', "variants: got 'deeplab-8x8', expected .*; nearest: deeplab-"),
         ('{"variants": []}', "variants: got none, expected at least one"),
         ('{"images": 0}', "images: got 0, expected a whole number >= 1"),
+        ('{"search_images": 0}', "search_images: got 0, expected a whole number >= 1"),
+        ('{"pretraining": {"image": 3}}', "pretraining: unknown image, expected .*; nearest: images"),
+        ('{"pretraining": {"epochs": 0}}', "epochs: got 0, expected a whole number >= 1"),
+        ('{"search": {"w1": []}}', "w1: got"),
         ('{"copy": "fc"}', "copy: got 'fc', expected 'conv' or 'all'"),
         ('{"recipe": {"lr": -1}}', "lr: got -1, expected more than 0; nearest: 1"),
     ]:
@@ -99,8 +113,8 @@ def test_table_1s_shape() -> None:
     lines = table1(results).splitlines()
     assert lines[0] == "| method | mean IOU | within 1 px | within 3 px | parameters | paper, VOC 2012 |"
     assert lines[2:] == [
-        "| DeepLab | 50.50 ± 0.71 | 25.25 ± 0.35 | 33.67 ± 0.47 | 1,000 | 59.80 |",
-        "| DeepLab-CRF | 60.50 ± 0.71 | 30.25 ± 0.35 | 40.33 ± 0.47 | 1,000 | 63.74 |",
+        "| DeepLab | 50.50 ± 0.50 | 25.25 ± 0.25 | 33.67 ± 0.33 | 1,000 | 59.80 |",
+        "| DeepLab-CRF | 60.50 ± 0.50 | 30.25 ± 0.25 | 40.33 ± 0.33 | 1,000 | 63.74 |",
     ]
 
 
@@ -122,8 +136,161 @@ def test_the_command(plan: Plan, tmp_path: Path) -> None:
     assert Plan.from_json(run("small", "--show")) == Plan.small()
     (tmp_path / "plan.json").write_text(replace(plan, seeds=(0,)).to_json())
     table = run(tmp_path / "plan.json", "--out", tmp_path / "out")
+    assert "Table 2" in table
     assert "DeepLab-MSc-CRF-LargeFOV" in table and (tmp_path / "out" / "table.md").read_text() == table
     found = json.loads(run(tmp_path / "plan.json", "--out", tmp_path / "out", "--json"))["results"]
     assert {r["variant"] for r in found} == {"deeplab-largefov", "deeplab-msc-largefov"}
     missing = CliRunner().invoke(main, ["ablate", "none.json"])
-    assert missing.exit_code == 1 and "PLAN: got 'none.json', expected 'small', 'full' or" in missing.output
+    assert missing.exit_code == 1
+    assert "PLAN: got 'none.json', expected 'small', 'full', 'paper' or a JSON file" in missing.output
+    papers = Plan.from_json(run("paper", "--show", "--data", plan.data))
+    assert papers == Plan.paper(plan.data, 128) and papers.recipe.crop == 130
+
+
+@pytest.fixture
+def path(small_set: Callable[[int], Path]) -> Plan:
+    """The paper's path with the narrowest networks, a few pictures and a few iterations."""
+    return Plan.paper(
+        str(small_set(7)),
+        128,
+        singles="shapes",
+        variants=("deeplab-largefov", "deeplab-alexnet"),
+        width=1 / 64,
+        seeds=(0, 1),
+        pretraining=Pretraining(images=12, unseen=4, epochs=2, batch=4),
+        recipe=RECIPE,
+        branch_recipe=RECIPE,
+        search=Space(w1=(5.0,), sigma_alpha=(20.0, 40.0), sigma_beta=(10.0,), halvings=0, moves=1, iterations=2),
+        search_images=3,
+    )
+
+
+def test_the_papers_path(path: Plan, tmp_path: Path) -> None:
+    """From fully connected layers to the CRF's parameters: every step begins where the last one ended."""
+    out = tmp_path / "out"
+    results = ablate(path, out, jobs=1)
+    names = ["deeplab-largefov", "deeplab-msc-largefov", "deeplab-alexnet"]
+    assert [(r.variant, r.seed) for r in results] == [(name, seed) for seed in (0, 1) for name in names]
+    vgg, info = open_weights(out / "vgg16-seed0.safetensors")
+    assert vgg.fc6.weight.shape == (64, 8 * 49) and 0 <= info["accuracy"] <= 1
+    assert not (out / "vgg16-seed1.safetensors").exists()  # one for all seeds, as in the paper
+    begun = create("deeplab-largefov", 13, 1 / 64)
+    done = load_trunk(begun, decimated_for(begun, vgg.state_dict()), same_classes=False)
+    assert done.new == ("fc8",)
+    small = vgg.fc6.weight.reshape(64, 8, 7, 7)[::4, :, ::3, ::3]
+    assert torch.equal(begun.fc6.weight, small)
+    branched = open_weights(out / "deeplab-msc-largefov-seed1.safetensors")[0].main.state_dict()
+    plain = open_weights(out / "deeplab-largefov-seed1.safetensors")[0].state_dict()
+    assert all(torch.equal(value, branched[key]) for key, value in plain.items())
+    for result in results:
+        params = CRFParams.from_json((out / f"{result.variant}.crf.json").read_text())
+        assert params.sigma_alpha in (20.0, 40.0, 60.0) and result.params == asdict(
+            params
+        )  # one step out of the box
+        assert result.crf is not None and result.speed is not None
+    searched = draw(7, 3, 10)
+    assert {p.stem for p in (out / "score-maps" / names[0]).iterdir()} == {
+        load(path.data, "val").names[i] for i in searched
+    }
+    text = report(path, results)
+    assert "| DeepLab-CRF-LargeFOV | 3×3 | 12 | 224 | 404 |" in text and "deeplab-alexnet-CRF" in text
+    assert "searched on 3 other pictures with the network of seed 0" in text and "standard error of 2 seeds" in text
+    with pytest.raises(ValueError, match="search_images: got 7, expected fewer than the 7 pictures of val"):
+        ablate(replace(path, search_images=7), tmp_path / "other")
+    with pytest.raises(
+        ValueError, match=r"singles: got .*, expected a data set that makes pictures of single things"
+    ):
+        ablate(replace(path, singles=""), tmp_path / "third")
+
+
+def test_each_seed_may_have_its_own_classifier(path: Plan, tmp_path: Path) -> None:
+    own = replace(path.pretraining, each_seed=True)
+    one = replace(path, variants=("deeplab-largefov",), multiscale=False, pretraining=own, search=None)
+    results = ablate(one, tmp_path / "out", jobs=1)
+    assert all(result.crf is None for result in results)
+    first, second = (open_weights(tmp_path / "out" / f"vgg16-seed{seed}.safetensors")[0] for seed in (0, 1))
+    assert not torch.equal(first.fc8.weight, second.fc8.weight)
+    lesson = replace(own, init=str(tmp_path / "out" / "vgg16-seed0.safetensors"), lr=1e-9)
+    ablate(replace(one, seeds=(0,), pretraining=lesson), tmp_path / "second", jobs=1)
+    begun = open_weights(tmp_path / "second" / "vgg16-seed0.safetensors")[0]
+    assert not torch.equal(begun.fc8.weight, first.fc8.weight)  # the convolutions alone were taken
+    for key in ("conv1_1.weight", "conv5_3.weight"):  # at that rate they stay, but for the normalisation folded in
+        ours, theirs = (net.state_dict()[key].flatten(1) for net in (begun, first))
+        assert torch.nn.functional.cosine_similarity(ours, theirs).min() > 0.9999
+
+
+def test_pictures_without_labels_are_refused_before_hours_of_training(path: Plan, tmp_path: Path) -> None:
+    for label in (Path(path.data) / "SegmentationClass").iterdir():
+        label.unlink()
+    with pytest.raises((ValueError, FileNotFoundError), match="label"):
+        ablate(path, tmp_path / "out", jobs=1)
+    assert not list((tmp_path / "out").glob("*.safetensors"))
+
+
+def comparable(results: list[Result]) -> list[Result]:
+    return [replace(result, speed=None) for result in results]
+
+
+def test_a_kill_before_or_after_any_file_is_written_loses_nothing(
+    path: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One folder, one kill around every file that is put in its place; the end is that of an undisturbed run."""
+    plan = replace(path, seeds=(0,))
+    expected = ablate(plan, tmp_path / "whole", jobs=1)
+    real, survived = Path.replace, set[tuple[str, str]]()
+
+    class Killed(BaseException):
+        pass
+
+    def kill_once(moment: str, name: str) -> None:
+        if (moment, name) not in survived:
+            survived.add((moment, name))
+            raise Killed
+
+    def dangerous(self: Path, target: Path) -> Path:
+        kill_once("before", target.name)
+        moved = real(self, target)
+        kill_once("after", target.name)
+        return moved
+
+    kills = 0
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", dangerous)
+        for _ in range(200):
+            try:
+                found = ablate(plan, tmp_path / "killed", jobs=1)
+                break
+            except Killed:
+                kills += 1
+    assert kills > 2 * 10 and comparable(found) == comparable(expected)
+    for weights in (tmp_path / "whole").glob("*.safetensors"):
+        assert weights.read_bytes() == (tmp_path / "killed" / weights.name).read_bytes()
+    assert {p.name for p in (tmp_path / "whole").iterdir()} == {p.name for p in (tmp_path / "killed").iterdir()}
+
+
+@pytest.mark.slow
+def test_sigkill_at_random_moments(path: Plan, tmp_path: Path) -> None:
+    longer = replace(path.recipe, iterations=10)
+    pretraining = replace(path.pretraining, epochs=8)
+    plan = replace(path, seeds=(0,), recipe=longer, branch_recipe=longer, pretraining=pretraining)
+    plan = replace(plan, variants=("deeplab-largefov",))
+    (tmp_path / "plan.json").write_text(plan.to_json())
+
+    def start(out: str) -> subprocess.Popen:
+        command = [sys.executable, "-m", "dlseg", "ablate", tmp_path / "plan.json", "--out", tmp_path / out]
+        return subprocess.Popen([*map(str, command), "--jobs", "1"], stdout=DEVNULL, stderr=DEVNULL)
+
+    begin = time.perf_counter()
+    assert start("whole").wait() == 0
+    life = time.perf_counter() - begin
+    moments = random.Random(0)
+    for _ in range(2):
+        process = start("killed")
+        time.sleep(moments.uniform(0.3, 0.9) * life)
+        process.kill()
+        process.wait()
+    assert start("killed").wait() == 0
+    whole, killed = (
+        json.loads((tmp_path / out / "results.json").read_text())["results"] for out in ("whole", "killed")
+    )
+    assert [r | {"speed": None} for r in whole] == [r | {"speed": None} for r in killed]

@@ -1,6 +1,7 @@
 """The loop learns, repeats itself exactly, and says what is wrong."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -122,12 +123,12 @@ def test_labels_that_teach_nothing_are_refused(colours: object, value: int, faul
 
 
 def test_a_training_is_estimated_before_it_begins(colours: object) -> None:
-    net = tiny()
+    net, random = tiny(), torch.get_rng_state()
     before = {k: v.clone() for k, v in net.state_dict().items()}
     short, long = (seconds_needed(net, replace(RECIPE, iterations=n), torch.device("cpu")) for n in (1, 10_000))
     assert 0 < short < 60 < long  # one takes a few milliseconds
     assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
-    assert all(p.grad is None for p in net.parameters())
+    assert all(p.grad is None for p in net.parameters()) and torch.equal(torch.get_rng_state(), random)
 
 
 def test_the_sum_is_the_mean_times_the_valid_positions(colours: object) -> None:
@@ -292,3 +293,31 @@ def test_pretraining_tells_dark_from_light() -> None:
     pretrain(net, images, classes, epochs=6, batch=16, lr=0.05, callbacks=[steps.append])
     assert len(steps) == steps[-1].iterations == 24 and steps[-1].loss < 0.5 * steps[0].loss
     assert not any(isinstance(m, nn.BatchNorm2d) for m in net.modules())
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_a_killed_pretraining_goes_on(optimiser: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images, classes = rng.integers(0, 256, (12, 32, 32, 3), dtype=np.uint8), rng.integers(0, 2, 12)
+
+    def learn(callback: object, checkpoint: Path | None, **changes: object) -> nn.Module:
+        torch.manual_seed(1)
+        net = create("vgg16-20m", 2, width=1 / 64)
+        settings = {"epochs": 3, "batch": 4, "lr": 0.01, "optimiser": optimiser, "every": 2} | changes
+        return pretrain(net, images, classes, callbacks=[callback], checkpoint=checkpoint, **settings)
+
+    def kill(step: TrainingStep) -> None:
+        if step.iteration == 6:
+            raise KeyboardInterrupt
+
+    seen: list[TrainingStep] = []
+    whole = learn(lambda _: None, None).state_dict()
+    with pytest.raises(KeyboardInterrupt):
+        learn(kill, tmp_path / "c")
+    with pytest.raises(ValueError, match="belongs to another run \\(other lr, seed\\)"):
+        learn(kill, tmp_path / "c", lr=0.1, seed=7)
+    rest = learn(seen.append, tmp_path / "c").state_dict()
+    assert [step.iteration for step in seen] == [5, 6, 7, 8, 9] and not (tmp_path / "c").exists()
+    assert all(torch.equal(whole[key], value) for key, value in rest.items())
+    with pytest.raises(ValueError, match="batch: got 13, expected"):
+        learn(kill, None, batch=13)

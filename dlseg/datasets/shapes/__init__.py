@@ -2,6 +2,7 @@
 
 from dlseg.datasets.shapes.dataset import (
     CLASSES,
+    SHAPES,
     SPLITS,
     VERSION,
     classification,
@@ -15,6 +16,7 @@ from dlseg.datasets.shapes.dataset import (
 
 __all__ = [
     "CLASSES",
+    "SHAPES",
     "SPLITS",
     "VERSION",
     "classification",

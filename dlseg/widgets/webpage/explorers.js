@@ -359,7 +359,7 @@ window.dlsegExplorers ??= (() => {
       }
       fill(third.canvas, width, height, (i) => data.colours[best[i] % data.colours.length].map((v, k) => 0.35 * colour(i)[k] + 0.65 * v));
       second.caption.textContent = `${map.rows} × ${map.columns} scores for “${data.classes[state.shown]}”`;
-      third.caption.textContent = `the best labels of ${map.rows} × ${map.columns} cells`;
+      third.caption.textContent = `best labels, ${map.rows} × ${map.columns} cells`;
       const way = (peak[1] - old[1]) * map.stride;
       words.textContent = `The image moved ${state.right} px; the highest score moved ${way} px. The best that such a map could say: mean IoU ${(100 * meanIoU(best, truth)).toFixed(1)} %.`;
     }

@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import nbformat
 from playwright.sync_api import Locator, Page, expect
 
 from labdriver.server import LabServer
@@ -112,6 +113,10 @@ class Notebook:
         heard: list[str] = self.page.evaluate("() => window.kernelComplaints ?? []")
         cells: list[str] = self.page.evaluate(CELL_ERRORS) if self._shown() else []
         return cells + heard + self.console
+
+    def document(self) -> nbformat.NotebookNode:
+        """The notebook as it stands in the page, results and all."""
+        return nbformat.from_dict(self.page.evaluate(f"() => {CURRENT}.content.model.toJSON()"))
 
     def slider(self, label: str, *, exact: bool = False, number: int = 0) -> Slider:
         """The slider with this text beside it; of several the one of this number."""

@@ -71,10 +71,10 @@ def test_the_folder_is_vocs_layout(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"seed": -1}, "seed: expected a whole number, 0 or more; got -1"),
-        ({"train": 0}, "train: expected a whole number, 1 or more; got 0"),
-        ({"val": 0}, "val: expected a whole number, 1 or more; got 0"),
-        ({"jobs": 0}, "jobs: expected a number of processes"),
+        ({"seed": -1}, "seed: got -1, expected a whole number >= 0"),
+        ({"train": 0}, "train: got 0, expected a whole number >= 1"),
+        ({"val": 0}, "val: got 0, expected a whole number >= 1"),
+        ({"jobs": 0}, "jobs: got 0, expected a number of processes"),
     ],
 )
 def test_numbers_out_of_range(tmp_path: Path, settings: dict[str, int], message: str) -> None:
