@@ -20,10 +20,11 @@ image, truth = (x.repeat(6, 0).repeat(6, 1) for x in (image, truth))
 probs = probs.repeat(6, 1).repeat(6, 2)
 """
 )
-BOXES = """(selectors) => selectors.map((selector) => [...document.querySelectorAll(selector)].filter((e) => e.offsetParent).map((e) => {
-  const { left, top, right, bottom } = e.getBoundingClientRect();
-  return { left, top, right, bottom };
-}))"""
+BOXES = """(selectors) => selectors.map((selector) =>
+  [...document.querySelectorAll(selector)].filter((e) => e.offsetParent).map((e) => {
+    const { left, top, right, bottom } = e.getBoundingClientRect();
+    return { left, top, right, bottom };
+  }))"""
 TOP = "() => document.querySelector('.dlseg-explorer').scrollIntoView({ block: 'start' })"
 
 
