@@ -38,9 +38,10 @@ class _Stopped(Exception):
 class Trainer:
     """Trains `make_net()` by `recipe`, and looks at the held-out images every `every` iterations.
 
-    `status` is one of the seven words above; when "failed", `error` says why. `changed()` may be set anew; it is
-    called on the training thread at each snapshot and when the status changes. Dropout draws from torch's global
-    generator: while other code draws from it too, the run is as good a one, but not the same to the bit.
+    `recipe` and `make_net` may be set anew between runs. `status` is one of the seven words above; when "failed",
+    `error` says why. `changed()` may be set anew; it is called on the training thread at each snapshot and when the
+    status changes. Dropout draws from torch's global generator: while other code draws from it too, the run is as
+    good a one, but not the same to the bit.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Trainer:
         recipe: Recipe,
         every: int = 10,
     ) -> None:
-        self._make, self._data, self._held_out = make_net, data, tuple(held_out)
+        self.make_net, self._data, self._held_out = make_net, data, tuple(held_out)
         self.recipe, self.every = recipe, every
         self.changed: Callable[[], None] = lambda: None
         self._folder = TemporaryDirectory(prefix="dlseg-")
@@ -114,7 +115,7 @@ class Trainer:
 
     def _clear(self) -> None:
         self._checkpoint.unlink(missing_ok=True)
-        self.net = self._make()
+        self.net = self.make_net()
         self.steps: tuple[TrainingStep, ...] = ()
         self.snapshots: tuple[Snapshot, ...] = (self._snapshot(0),)
         self.status, self.error = READY, ""
@@ -126,7 +127,7 @@ class Trainer:
     def _run(self) -> None:
         outcome = FINISHED
         try:
-            self.net = self._make()
+            self.net = self.make_net()
             train(self.net, self._data, self.recipe, [self._after], self._checkpoint, self.every)
         except _Stopped:
             outcome = STOPPED

@@ -44,7 +44,7 @@ REACHED = (
     ["right (px)", "down (px)", "stride", "scores for", "photo", "the highest score"],
     ["kernel (taps)", "rate (cells)", "stride (cells)", "filter", "layer", "photo", "taps on the map", "native"],
     ["network", "geometry", "layer", "photo", "fc6 sees", "field in theory", "How much"],
-    ["go on", "stop", "start again", "after iteration", "held-out image", "photo", "chair"],
+    ["train", "stop", "start again", "after iteration", "held-out image", "photo", "chair"],
 )
 
 
@@ -178,7 +178,7 @@ def test_training(open_notebook: Callable[..., Notebook]) -> None:
     page, truth = notebook.page, notebook.picture("The truth")
     expect(truth.box).to_contain_text("paused: 10 of 2000 iterations")
     labels = notebook.picture("After").settled()
-    notebook.press("go on")
+    notebook.press("train")
     expect(truth.box).to_contain_text("running")
     expect(page.locator(".dlseg-title", has_text=re.compile(r"After ([2-9]|\d\d)0 iterations"))).to_be_visible()
     notebook.press("pause")
@@ -198,6 +198,10 @@ def test_training(open_notebook: Callable[..., Notebook]) -> None:
     expect(truth.box).to_contain_text("running")
     notebook.press("start again")
     expect(truth.box).to_contain_text("ready: 0 of 2000 iterations")
+    notebook.choose("frozen", "all but fc8")
+    notebook.press("train")
+    expect(truth.box).to_contain_text("running")
+    expect(page.locator(".dlseg-chart-legend").first).to_contain_text("lr 0.001, batch 4")
     notebook.run_all()
     assert "1 explorer, 1 training" in page.locator(".jp-OutputArea-output").last.inner_text()
 
@@ -222,7 +226,7 @@ def test_all_four_in_the_dark_without_subshells(open_notebook: Callable[..., Not
     taps.changed_from(start)
     notebook.choose("geometry", "release")
     expect(notebook.picture("sees").box).to_contain_text("fc6 sees 435 × 435 px")
-    notebook.press("go on")
+    notebook.press("train")
     expect(notebook.page.locator(".dlseg-title", has_text=re.compile("After [2-9]0 iterations"))).to_be_visible()
     notebook.press("pause")
     expect(notebook.picture("The truth").box).to_contain_text("paused")

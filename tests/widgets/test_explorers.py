@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from ipywidgets import FloatLogSlider
 
 from dlseg.figures import Still
 from dlseg.training import Recipe
@@ -44,7 +45,8 @@ def test_each_control_changes_its_field_and_nothing_is_said_on_stderr(
     for name, control in explorer.controls.items():
         options = getattr(control, "options", None)
         values = [option[1] if isinstance(option, tuple) else option for option in options or ()]
-        wanted = (values or [control.max])[-1]
+        most = 10.0**control.max if isinstance(control, FloatLogSlider) else getattr(control, "max", None)
+        wanted = (values or [most])[-1]
         control.value = wanted
         assert explorer.answer is not None
         if type(explorer).__name__ != "TrainingExplorer" or name != "iteration":  # clamped to the newest snapshot
