@@ -95,7 +95,7 @@ class PoolingExplorer(Explorer[Shift, Shifted]):
         self._counts = {stride: scores_at(image, stride)[0].size for stride in STRIDES}
         begin = replace(begin, walked=self._counts[32])
         walked = whole_slider("window", begin.walked, 1, begin.walked, "How far the window walked, cell by cell")
-        self.play = ipywidgets.Play(1, 1, begin.walked, interval=250, layout={"width": "150px"})
+        self.play = ipywidgets.Play(begin.walked, 1, begin.walked, interval=250, layout={"width": "150px"})
         ipywidgets.jslink((self.play, "value"), (walked, "value"))
         self.start(
             begin,

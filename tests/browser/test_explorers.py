@@ -117,6 +117,10 @@ def test_pooling(open_notebook: Callable[..., Notebook], explorers: Callable[...
     for index, picture in enumerate((image, scores, best)):
         same(picture, mine, index)
     fine(notebook)
+    notebook.press("back to the first")
+    expect(scores.box).to_contain_text("window 1 of 169")
+    notebook.press("play")
+    expect(scores.box).to_contain_text("window 4 of 169")
 
 
 def test_atrous(open_notebook: Callable[..., Notebook], explorers: Callable[..., Any]) -> None:
@@ -131,6 +135,8 @@ def test_atrous(open_notebook: Callable[..., Notebook], explorers: Callable[...,
     mine.state = replace(mine.state, rate=3, row=5.5 / 24, column=7.5 / 24)
     assert mine.answer.unit == (5, 7)
     expect(taps.box).to_contain_text("24 × 24 cells")
+    total = f"Output (5, 7): weight × cell, tap by tap; their sum is {mine.answer.output:.3f}"
+    expect(notebook.page.locator(".dlseg-terms")).to_contain_text(total)
     same(taps, mine, 0)
     start = taps.settled()
     notebook.page.keyboard.press("ArrowDown")  # one output down
@@ -142,7 +148,7 @@ def test_atrous(open_notebook: Callable[..., Notebook], explorers: Callable[...,
     notebook.choose("layer", "pool5")
     released = notebook.picture("as released")
     expect(released.box).to_contain_text(re.compile(r"from shift and stitch: (0\.\d*[1-9]|[1-9])"))
-    exact = notebook.picture("with holes").box
+    exact = notebook.picture("with holes").box.locator(".dlseg-status")
     expect(exact).to_contain_text(re.compile(r"from shift and stitch: (0|.*e-\d+)\s*$"))
     fine(notebook)
 
