@@ -223,8 +223,9 @@ class CRFStudio(Explorer[StudioState, Answer]):
         try:
             image, (height, width) = photo.image, photo.original
         except (OSError, ValueError) as error:
-            self.after.error = f"{photo.name} is not a picture that can be read ({error})"
+            photo.error = f"{photo.name} is no picture that can be read ({error})"
             return
+        photo.error = ""
         names = SCRIBBLE_NAMES if self._first.probs is not None else self._first.names
         used = f"{width} × {height} pixels, used at {image.shape[1]} × {image.shape[0]}"
         note = "" if image.shape[:2] == (height, width) else used

@@ -298,7 +298,12 @@ if (drawn < 255).any():  # not yet when all cells are run
     left.stroke((0.2, 0.3), (0.6, 0.4))
     drawn = right.changed_from(blank)
     chooser.set_input_files(tmp_path / "none.png")
-    expect(notebook.page.get_by_text("not a picture")).to_be_visible()
+    error = notebook.page.locator(".dlseg-photo-error")
+    expect(error).to_have_text("none.png is no picture that can be read")
+    beside, button = (
+        part.bounding_box() for part in (error, notebook.page.get_by_role("button", name="own photo …"))
+    )
+    assert beside is not None and button is not None and abs(beside["y"] - button["y"]) < 60
     chooser.set_input_files(tmp_path / "tiny.png")
     right.changed_from(drawn)
     assert right.settled()[:2] == [1, 1]

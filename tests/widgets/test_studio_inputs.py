@@ -239,9 +239,9 @@ def test_a_broken_photo_is_told_in_place_and_the_next_one_works(
 ) -> None:
     button = net.tools.photo
     button.set_state({"data": memoryview(b"no picture"), "count": button.count + 1, "original": [1, 1]})
-    assert "is not a picture that can be read" in net.after.error
+    assert "is no picture that can be read" in button.error
     loads(net, IMAGE)
-    assert net.labels.shape == (24, 32) and net.after.error == ""
+    assert net.labels.shape == (24, 32) and button.error == ""
     assert capfd.readouterr().err == ""
 
 

@@ -152,7 +152,7 @@ class StudioControls:
         self.has_net = state.subject.probs is not None
         sources = [NET, HAND] if self.has_net else [HAND]
         self.source = _list("start from", sources, "The unary: what the CRF is given for each pixel", 300, 75)
-        self.photo = PhotoButton(layout={"width": "110px"})
+        self.photo = PhotoButton(layout={"min_width": "110px", "width": "auto"})
         there = [
             name for name in KERNELS if name != "pydensecrf" or find_spec("pydensecrf") or name == state.kernel
         ]
