@@ -15,7 +15,7 @@ import torch
 
 from dlseg.course import check, hint, standing
 from dlseg.datasets import load
-from dlseg.figures import Bar, Panel, heat_panel, panels
+from dlseg.figures import Bar, Panel, heat_panel, holes_1d, panels
 
 rng = np.random.default_rng(0)
 torch.manual_seed(0)
@@ -29,6 +29,9 @@ image = val[32].image
 #
 # The same filter can run on the *whole* signal if its taps read every second number: $y_i = \sum_k x_{i +
 # 2k}\,w_k$. The step between taps is the **rate**; the paper also says *input stride*.
+
+# %%
+holes_1d(kernel=3, rate=2, stride=1)
 
 # %%
 x = np.cumsum(rng.standard_normal(40))
