@@ -111,9 +111,9 @@ for method in ("native", "sample", "zeros"):
           f"{float((results[method] - results['native']).abs().max()):.0e}")
 
 # %% [markdown]
-# The differences are rounding; the times of a few runs vary from one to the next. Measured properly (`benchmarks/results/atrous.md`, one processor): for LargeFOV's
-# fc6, 3×3 at rate 12, `sample` takes 1.5 times as long as `native`, and `zeros` 182 times, for 69 times the
-# multiplications.
+# The differences are rounding; the times of a few runs vary from one to the next. Measured properly
+# (`benchmarks/results/atrous.md`, one processor): for LargeFOV's fc6, 3×3 at rate 12, `sample` takes 1.5 times as
+# long as `native`, and `zeros` 182 times, for 69 times the multiplications.
 
 # %% [markdown] exercise="atrous.conv2d"
 # Now 2-D, for all channels, by reading with steps: no dilation, no zeros. `x` is one map (I, H, W), `weight` is

@@ -62,7 +62,8 @@ panels([label_panel("labels", image, truth),
 
 # %% [markdown] exercise="training.stride_loss"
 # Write it, on the release's grid: the score at *(y, x)* stands for the pixel *(stride·y, stride·x)*, so the first
-# label kept is at pixel 0. `scores` is (C, h, w), raw; `labels` is (H, W), with 255 for void. Give back one number: the **mean** of
+# label kept is at pixel 0. `scores` is (C, h, w), raw; `labels` is (H, W), with 255 for void. Give back one
+# number: the **mean** of
 #
 # > $-\log\,\mathrm{softmax}(\mathrm{scores}_{:,y,x})_{\mathrm{label}}$ over all places whose label is not void.
 

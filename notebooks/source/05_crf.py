@@ -136,7 +136,8 @@ print(f"B believes in the thing: {thing / (thing + ground):.2f}")
 # Write that round. `q` and `unary` are (L, N), labels by pixels; `kernel` is (N, N). Costs may be large: subtract
 # each pixel's least cost before the exponential, or everything becomes 0.
 #
-# > $Q_i(l) \leftarrow \frac{1}{Z_i} \exp\Big(-\mathrm{unary}[l, i] - \sum_{l' \ne l} \sum_j k_{ij}\, Q_j(l')\Big)$
+# $$Q_i(l) \leftarrow \frac{1}{Z_i} \exp\Big(-\mathrm{unary}[l, i]
+#   - \sum_{l' \ne l} \sum_j k_{ij}\, Q_j(l')\Big)$$
 
 # %% exercise="crf.mean_field_step"
 def mean_field_step(q: np.ndarray, unary: np.ndarray, kernel: np.ndarray) -> np.ndarray:
@@ -234,9 +235,9 @@ def mean_iou_of(labels: np.ndarray) -> float:
     return ConfusionMatrix(val.num_classes).update(labels, truth).mean_iou("nan")
 
 for how, w1, w2 in [("after", 12, 3), ("symmetric", 12, 3), ("none", 1, 0.5)]:
-    for words, weights in [("at weights of its own", {"w1": w1, "w2": w2}), ("at w1 = 1, w2 = 0.5", {"w1": 1, "w2": 0.5})]:
-        refined = crf.infer(replace(params, normalization=how, **weights)).argmax(0)
-        print(f"{how:10} {words:22} mean IoU {100 * mean_iou_of(refined):.1f} % (classes in truth or labels)")
+    for appearance, smoothness in sorted({(w1, w2), (1, 0.5)}, reverse=True):
+        refined = crf.infer(replace(params, normalization=how, w1=appearance, w2=smoothness)).argmax(0)
+        print(f"{how:10} w1 = {appearance:2}, w2 = {smoothness:3}: mean IoU {100 * mean_iou_of(refined):.1f} % (classes in truth or labels)")
 
 # %% [markdown]
 # > **Paper says / release does.** The text does not mention normalisation. The released code computes `"after"`,
@@ -271,8 +272,8 @@ print(f"labels agree at {100 * same.mean():.1f} % of the pixels,"
 # ## 5.7 · The studio
 # All of it in your hands. Move one slider at a time; click a pixel for its ties; step through the rounds; pin a
 # setting and compare. The book's pages have this studio without Python: the CRF there is 390 lines of JavaScript
-# ([engine.js](../dlseg/widgets/webpage/engine.js)), the shortest whole text of it in this project. **Try:** $w_1 = 0$. $\sigma_\beta$ at 3 and at 40. $\sigma_\alpha$ very small: you have
-# made a local CRF.
+# ([engine.js](../dlseg/widgets/webpage/engine.js)), the shortest whole text of it in this project. **Try:** $w_1
+# = 0$. $\sigma_\beta$ at 3 and at 40. $\sigma_\alpha$ very small: you have made a local CRF.
 
 # %%
 from dlseg.widgets import crf_studio
