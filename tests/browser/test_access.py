@@ -9,8 +9,6 @@ import pytest
 from labdriver import Notebook, Settings
 from labdriver.layout import faint, faults
 
-pytestmark = pytest.mark.browser
-
 CELLS = [
     """
 import numpy as np

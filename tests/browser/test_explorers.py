@@ -20,7 +20,6 @@ from dlseg.widgets.field_explorer import MARGIN, SIDE
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytestmark = pytest.mark.browser
 
 MAKE = "from dlseg.widgets import {0}\n{0[0]} = {0}()"
 TRAIN = """

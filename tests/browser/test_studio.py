@@ -14,8 +14,6 @@ from scipy.ndimage import binary_dilation, gaussian_filter
 from dlseg.figures import overlay
 from dlseg.widgets.layers import LIGHT
 
-pytestmark = pytest.mark.browser
-
 SCENE = """
 import numpy as np
 from scipy.ndimage import gaussian_filter
