@@ -25,7 +25,7 @@ def test_examples(name: str) -> None:
     assert not failed
 
 
-@pytest.mark.parametrize("part", ["atrous", "receptive_field", "networks", "training"])
+@pytest.mark.parametrize("part", ["atrous", "crf", "receptive_field", "networks", "training"])
 def test_every_public_name_has_an_example(part: str) -> None:
     package = importlib.import_module(f"dlseg.{part}")
     public = {name: getattr(package, name) for name in package.__all__}

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from dlseg.grading.sandbox.client import Sandbox, SandboxError, open_best
-from dlseg.grading.sandbox.confine import LEVELS
+from dlseg.grading.sandbox.client import LEVELS, Sandbox, SandboxError, open_best
 
 HERE = Path(__file__).parent
 
