@@ -142,6 +142,7 @@ def test_the_command(plan: Plan, tmp_path: Path) -> None:
     missing = CliRunner().invoke(main, ["ablate", "none.json"])
     assert missing.exit_code == 1
     assert "PLAN: got 'none.json', expected 'small', 'full', 'paper' or a JSON file" in missing.output
+    assert Plan.from_json(run("paper", "--show")) == Plan.paper("tools", 321)
     papers = Plan.from_json(run("paper", "--show", "--data", plan.data))
     assert papers == Plan.paper(plan.data, 128) and papers.recipe.crop == 130
 
