@@ -13,8 +13,7 @@ from dlseg.figures.labels import overlay as draw_overlay
 from dlseg.images import read_image
 from dlseg.networks import Network
 from dlseg.predict import predict as predict_image
-from dlseg.predict.folder import collect, label_all
-from dlseg.predict.results import Results, refuse_overwriting
+from dlseg.predict.folder import Results, collect, label_all, refuse_overwriting
 
 
 @click.command()

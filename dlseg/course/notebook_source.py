@@ -6,13 +6,13 @@ code with the answer between `### BEGIN SOLUTION` and `### END SOLUTION`. The ce
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 from typing import Any
 
 from dlseg.course.catalogue import EXERCISES, catalogue
 from dlseg.grading.exercise import Exercise, Points
+from dlseg.grading.submission import text_id
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 SOLUTION = re.compile(
@@ -143,7 +143,7 @@ def _name_cells(cells: list[Any]) -> None:
     taken = {cell.id for cell in cells if "nbgrader" in cell.metadata}
     for cell in cells:
         if "nbgrader" not in cell.metadata:
-            stem = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:8]
+            stem = text_id(cell.cell_type, cell.source)
             number = 1
             while (name := stem if number == 1 else f"{stem}-{number}") in taken:
                 number += 1

@@ -16,8 +16,7 @@ from torch import Tensor
 
 from dlseg.crf.lattice.jit.simplex import key_strides, lift_scales
 from dlseg.crf.lattice.structure import SHORTEST
-from dlseg.crf.mean_field import Cancel, ask
-from dlseg.crf.params import CRFParams, Number, both
+from dlseg.crf.params import CRFParams, both
 
 TINY = 1e-20
 
@@ -148,23 +147,3 @@ def _normalised(lattice: SparseLattice, weight: float, normalization: str) -> Ca
     send = {"symmetric": degree.rsqrt(), "before": 1 / degree}.get(normalization, one)
     get = {"symmetric": degree.rsqrt(), "after": 1 / degree}.get(normalization, one)
     return lambda field: weight * get * lattice.filter(send * field)
-
-
-def infer(
-    kernel: SparseKernel,
-    probs: Float[Tensor, "C N"],
-    params: CRFParams,
-    compatibility: Float[Tensor, "C C"] | None,
-    relax: Number = 1.0,
-    cancel: Cancel = None,
-) -> Float[Tensor, "C N"]:
-    """Marginals after `params.iterations` parallel updates; gradients flow to `probs`."""
-    filters = kernel.filters(params)
-    scores = probs.T.log()
-    q = scores.softmax(1)
-    for _ in range(params.iterations):
-        ask(cancel, params.iterations)
-        messages = filters[0](q) + filters[1](q)
-        gain = messages if compatibility is None else -messages @ compatibility.T
-        q = q + relax * ((scores + gain).softmax(1) - q)
-    return q.T.contiguous()

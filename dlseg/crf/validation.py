@@ -164,11 +164,11 @@ def checked_scores(name: str, scores: Any, size: tuple[int, int]) -> Float[np.nd
         raise ValueError(f"{name}: got one label, expected two or more; for a foreground map: crf.binary")
     if array.dtype.kind != "f":
         raise TypeError(f"{name}: got {array.dtype}, expected floating point; for a label map use labels=")
-    check_room(name, array.shape[0], size)
+    check_size(name, array.shape[0], size)
     return array
 
 
-def check_room(name: str, classes: int, size: tuple[int, int]) -> None:
+def check_size(name: str, classes: int, size: tuple[int, int]) -> None:
     """Refuses what would take this machine's memory before it could be told why."""
     numbers = classes * size[0] * size[1]
     if numbers > MOST_PROBABILITIES:
@@ -216,7 +216,7 @@ def _clip_block(name: str, block: np.ndarray, out: np.ndarray) -> bool:
     return bool(low >= -slack and high <= 1 + slack and np.abs(total - 1).max() <= slack)
 
 
-def traced(name: str, unary: Any, kernel: str) -> Tensor | None:
+def checked_tensor(name: str, unary: Any, kernel: str) -> Tensor | None:
     """The unary, where it has a gradient to carry or is not on the CPU."""
     if not isinstance(unary, Tensor) or not (unary.requires_grad or unary.device.type != "cpu"):
         return None
@@ -251,16 +251,6 @@ def _complain(name: str, flat: np.ndarray, width: int) -> None:
         f"{name}: got sums other than 1 at {len(wrong)} of {pixels} "
         f"pixels (at row {row}, column {col}: {total[wrong[0]]:g}), expected 1 everywhere"
     )
-
-
-def binary(foreground: Any) -> Float[np.ndarray, "2 H W"]:
-    """Two labels from one foreground map: ``probs=binary(p)`` with p (H, W) in 0..1."""
-    array = to_numpy("foreground", foreground)
-    if array.ndim != 2 or array.dtype.kind != "f":
-        raise ValueError(f"foreground: got {array.dtype}, shape {array.shape}, expected floats (H, W)")
-    if not (array.min() >= 0 and array.max() <= 1):
-        raise ValueError(f"foreground: got {array.min():g} to {array.max():g}, expected 0..1")
-    return np.stack([1 - array, array]).astype(np.float32)
 
 
 def checked_compatibility(matrix: Any, classes: int) -> Float[np.ndarray, "C C"] | None:

@@ -11,9 +11,10 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 from joblib import Parallel, delayed, parallel_config
@@ -23,6 +24,7 @@ from dlseg.grading import exercise, reports, result
 from dlseg.grading.assignment import of_topic
 from dlseg.grading.harness import Evidence, Harness
 from dlseg.grading.intake import Item, collect
+from dlseg.grading.journal import Journal
 from dlseg.grading.reports import similarity
 from dlseg.grading.result import Result, file_stem
 from dlseg.grading.sandbox.client import Sandbox, open_best
@@ -89,30 +91,30 @@ def grade_item(run: Run, item: Item) -> Result:
     _end_with(run.owner)
     with ONE_AT_A_TIME:
         harness = GRADERS.get(run)
-        digest = _begin(run, item)
+        item = item.taken()
+        _drop_other_bytes(run, item)
         try:
-            document = harness.grade(item, lambda d, evidence: _write(run, harness.exercises, d, evidence))
+            return harness.grade(item, lambda d, evidence: _write(run, harness.exercises, d, evidence))
         except Exception as error:  # the others must still be graded
             document = harness.gave_up(item, error)
             _write(run, harness.exercises, document, Evidence())
-        if item.digest() != digest:  # handed in again meanwhile: the next run grades it anew
-            note(run, item).unlink(missing_ok=True)
-        return document
+            return document
 
 
-def note(run: Run, item: Item) -> Path:
-    """Where it stands from which bytes a submission was graded."""
-    return run.out / f".{file_stem(item.name)}.from"
-
-
-def _begin(run: Run, item: Item) -> str:
-    """Note the bytes that are graded now; an older result, from other bytes, is removed before."""
-    digest = item.digest()
-    if not (earlier := note(run, item)).exists() or earlier.read_text(encoding="utf-8").strip() != digest:
+def _drop_other_bytes(run: Run, item: Item) -> None:
+    """Remove a result that other bytes earned: a grader that is killed now must not leave it as this one's."""
+    earlier = _result(run, item)
+    if earlier is None or earlier.digest != item.digest:
         for kind in reports.SINGLE.values():
             (run.out / f"{file_stem(item.name)}{kind.suffix}").unlink(missing_ok=True)
-        result.write(earlier, digest + "\n")
-    return digest
+
+
+def _result(run: Run, item: Item) -> Result | None:
+    """The result that lies in the folder under an item's name, if there is one."""
+    try:
+        return Result.from_json((run.out / f"{file_stem(item.name)}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def close_graders() -> None:
@@ -170,30 +172,75 @@ def prepare(
     of_topic(exercise.load(tests), assignment)
     out.mkdir(parents=True, exist_ok=True)
     kept = out / RUN_FILE
-    earlier = json.loads(kept.read_text()) if kept.exists() else {}
-    seed = earlier.get("seed", secrets.randbelow(MAX_SEED)) if seed is None else seed
+    chosen = secrets.randbelow(MAX_SEED) if seed is None else seed
+    if not kept.exists():
+        _write_first(kept, {"seed": chosen, "tests": str(tests.resolve()), "assignment": assignment})
+    earlier = json.loads(kept.read_text(encoding="utf-8"))
+    seed = earlier.get("seed", chosen) if seed is None else seed
     mine = {"seed": seed, "tests": str(tests.resolve()), "assignment": assignment}
-    if earlier and earlier != mine:
+    if earlier != mine:
         raise RunError(f"{out} holds another run ({earlier}), this one is {mine}: give another --out")
-    result.write(kept, json.dumps(mine) + "\n")
     return Run(out.resolve(), tests.resolve(), seed, level, kinds, threads, assignment)
 
 
-def finished(run: Run, item: Item) -> Result | None:
-    """The result that an earlier run left for these very bytes, if it is whole."""
+def _write_first(path: Path, settings: dict[str, Any]) -> None:
+    """Write the folder's settings, unless another grader that began at the same time was first."""
+    draft = path.with_name(f".{os.getpid()}-{threading.get_ident()}.run")
+    result.write(draft, json.dumps(settings) + "\n")
     try:
-        if note(run, item).read_text(encoding="utf-8").strip() != item.digest():
-            return None
-        earlier = Result.from_json((run.out / f"{file_stem(item.name)}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a disk without links
+        result.write(path, json.dumps(settings) + "\n")
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def finished(run: Run, item: Item, since: str = "") -> Result | None:
+    """The result that an earlier run left for these very bytes, if it is whole and has its reports.
+
+    Args:
+        run: the run.
+        item: the submission.
+        since: a time as `result.now` gives it: a result that is older is graded anew.
+    """
+    earlier, stem = _result(run, item), file_stem(item.name)
+    whole = earlier is not None and earlier.complete and earlier.graded >= since
+    if earlier is None or not whole or earlier.digest != item.taken().digest:
         return None
-    return earlier if earlier.complete else None
+    reported = all(
+        (run.out / f"{stem}{reports.SINGLE[k].suffix}").exists() for k in run.kinds if k in reports.SINGLE
+    )
+    return earlier if reported else None
 
 
-def grade_all(run: Run, paths: list[Path], *, jobs: int = 1, backend: str = "loky") -> Iterator[tuple[Result, int]]:
+def grade_all(
+    run: Run,
+    paths: list[Path],
+    *,
+    jobs: int = 1,
+    backend: str = "loky",
+    regrade: bool = False,
+    since: float | None = None,
+    left_out: Callable[[Item, bool], object] | None = None,
+) -> Iterator[tuple[Result, int]]:
     """Each submission's result as it is done, and how many there are in all; those done before first.
 
-    RunError where another grader is at work in the folder: it would take this one's files for left over.
+    A grader that is killed leaves a folder in which the next one goes on: nothing is graded twice, and nothing of
+    what stands there was graded from other bytes than the file holds now.
+
+    Args:
+        run: what `prepare` gave.
+        paths: files, folders and zips.
+        jobs: submissions graded at the same time.
+        backend: of joblib: "loky", "dask".
+        regrade: grade everything anew; if that is interrupted, the next run goes on with it.
+        since: seconds since 1970; files last written before are left out.
+        left_out: is told of each of those, and whether it has a result.
+
+    Raises:
+        RunError: another grader is at work in the folder.
     """
     lock = FileLock(run.out / LOCK)
     try:
@@ -203,23 +250,44 @@ def grade_all(run: Run, paths: list[Path], *, jobs: int = 1, backend: str = "lok
             f"{run.out}: another grader is at work in it, expected none: wait for its end or give another --out"
         ) from error
     try:
-        yield from _all(run, paths, jobs, backend)
+        journal = Journal(run.out)
+        begun = journal.regrade() if regrade else journal.regrading
+        yield from _all(run, paths, jobs, backend, _Choice(journal, begun, since, left_out))
+        journal.regraded()
     finally:
         lock.release()
 
 
-def _all(run: Run, paths: list[Path], jobs: int, backend: str) -> Iterator[tuple[Result, int]]:
+@dataclass(frozen=True)
+class _Choice:
+    """Which submissions are graded: `begun` is when a regrading began, `since` the age of files left out."""
+
+    journal: Journal
+    begun: str
+    since: float | None
+    left_out: Callable[[Item, bool], object] | None
+
+
+def _all(run: Run, paths: list[Path], jobs: int, backend: str, choice: _Choice) -> Iterator[tuple[Result, int]]:
     for left in run.out.glob(f"{UNZIPPED}*"):  # by a run that was killed
         shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=UNZIPPED, dir=run.out) as folder:
         items = collect(paths, Path(folder))
+        if choice.since is not None:
+            old = [item for item in items if item.changed < choice.since]
+            for item in old:
+                if choice.left_out:
+                    choice.left_out(item, _result(run, item) is not None)
+            items = [item for item in items if item.changed >= choice.since]
         waiting: list[Item] = []
         for item in items:
-            if earlier := finished(run, item):
+            if earlier := finished(run, item, choice.begun):
+                choice.journal.found(earlier)
                 yield earlier, len(items)
             else:
                 waiting.append(item)
         for document in _grade(run, waiting, jobs, backend):
+            choice.journal.graded(document)
             yield document, len(items)
     if "csv" in run.kinds or "html" in run.kinds:
         reports.write_overview(run.out, run.kinds)

@@ -6,9 +6,14 @@ The receiving side checks every length before it reads, and every word before it
 
 from __future__ import annotations
 
+import array
+import collections
+import decimal
+import itertools
 import json
+import numbers
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, KeysView, ValuesView
 from typing import Any
 
 import numpy as np
@@ -20,6 +25,8 @@ HEAD = struct.Struct("<4sIQ")
 MAX_TEXT = 1 << 20
 MAX_BLOB = 32 << 20
 MAX_DEPTH = 8
+MAX_ITEMS = 1 << 20
+SEQUENCES = (list, tuple, collections.deque, range, map, zip, filter, reversed, KeysView, ValuesView)
 MAX_REQUEST_TEXT = 64 << 20  # of what the grader asks: a whole notebook, each character perhaps escaped
 
 
@@ -52,8 +59,11 @@ def pack(value: Any, arrays: dict[str, np.ndarray], depth: int = 0) -> Any:
         if not all(isinstance(key, str) for key in value):
             raise FrameError(f"keys of a dict must be strings, got {list(value)[:3]}")
         return {"dict": {key: pack(item, arrays, depth + 1) for key, item in value.items()}}
-    if isinstance(value, list | tuple):
-        return {type_name(value): [pack(item, arrays, depth + 1) for item in value]}
+    if isinstance(value, SEQUENCES):
+        items = list(itertools.islice(value, MAX_ITEMS + 1))
+        if len(items) > MAX_ITEMS:
+            raise TooLarge(f"more than {MAX_ITEMS} values in one {type(value).__name__} are too much to return")
+        return {type_name(value): [pack(item, arrays, depth + 1) for item in items]}
     return _pack_array(value, arrays)
 
 
@@ -73,9 +83,17 @@ def _plain(value: Any) -> Any:
 def _pack_array(value: Any, arrays: dict[str, np.ndarray]) -> dict[str, str]:
     kind = "array"
     if hasattr(value, "detach"):
-        value = value.detach().cpu()
+        value = value.detach().cpu().to_dense()
         value = value.float() if "bfloat16" in str(value.dtype) else value  # numpy has no bfloat16
         kind, value = "tensor", value.numpy()
+    elif isinstance(value, numbers.Real | decimal.Decimal):
+        value = np.float64(float(value))
+    elif hasattr(value, "todense"):  # scipy's sparse matrices
+        value = np.asarray(value.todense())
+    elif isinstance(value, array.array | memoryview) or (
+        hasattr(value, "__array__") and not isinstance(value, np.ndarray | np.generic)
+    ):
+        value = np.asarray(value)
     elif not isinstance(value, np.ndarray | np.generic):
         raise FrameError(f"a {type(value).__name__} cannot be given back: return arrays, tensors or numbers")
     plain = np.array(value, order="C", subok=False)

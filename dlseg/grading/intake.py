@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import stat
+import time
 import unicodedata
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from dlseg.grading.result import file_stem, plain
@@ -26,7 +27,8 @@ MAX_NAME = 180  # bytes of a report's file name, before what the report adds
 class Item:
     """One submission: its name, where it lies, and the problem that keeps it from being read, if any.
 
-    `stem` is what its file was called, `folder` the folder or zip around it, `place` all of its path.
+    `stem` is what its file was called, `folder` the folder or zip around it, `place` all of its path; `changed` is
+    when the file was last written, in seconds since 1970; `content` its bytes, once they were taken.
     """
 
     name: str
@@ -35,16 +37,26 @@ class Item:
     stem: str = ""
     folder: str = ""
     place: str = ""
+    changed: float = 0.0
+    content: bytes | None = field(default=None, repr=False)
 
-    def digest(self) -> str:
-        """What it was graded from: a fingerprint of its bytes, or of its problem where there are none."""
-        with_problem = hashlib.sha256(self.problem.encode(errors="replace"))
+    def taken(self) -> Item:
+        """The same with its bytes: read once, so that what is graded and what is noted are the same."""
+        if self.problem:
+            return self
         try:
-            if self.path.is_file() and self.path.stat().st_size <= MAX_BYTES:
-                with_problem.update(self.path.read_bytes())
-        except OSError as error:
-            with_problem.update(type(error).__name__.encode())
-        return with_problem.hexdigest()
+            if not self.path.is_symlink() and self.path.is_file() and self.path.stat().st_size <= MAX_BYTES:
+                return replace(self, content=self.path.read_bytes())
+        except OSError:  # the harness meets it again, and says so
+            pass
+        return self
+
+    @property
+    def digest(self) -> str:
+        """A fingerprint of the bytes that were taken, or of the problem where there are none."""
+        fingerprint = hashlib.sha256(self.problem.encode(errors="replace"))
+        fingerprint.update(b"" if self.content is None else b"\n" + self.content)
+        return fingerprint.hexdigest()
 
 
 def collect(paths: list[Path], unpacked: Path) -> list[Item]:
@@ -58,8 +70,13 @@ def collect(paths: list[Path], unpacked: Path) -> list[Item]:
     return _distinct(found)
 
 
-def _item(stem: str, path: Path, folder: str, place: str, problem: str = "") -> Item:
-    return Item(safe_name(stem), path, plain(problem), stem, safe_name(folder), place)
+def _item(stem: str, path: Path, folder: str, place: str, problem: str = "", changed: float | None = None) -> Item:
+    if changed is None:
+        try:
+            changed = path.lstat().st_mtime
+        except OSError:
+            changed = 0.0
+    return Item(safe_name(stem), path, plain(problem), stem, safe_name(folder), place, changed)
 
 
 def _find(path: Path, unpacked: Path) -> Iterator[Item]:
@@ -123,7 +140,11 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, zip
             problem = _extract(archive, member, path, name.name)
         except Exception as error:  # a broken member can raise nearly anything, and so can a broken codec
             problem = f"{name.name}: cannot be read from the zip: {error or type(error).__name__}"
-    return _item(name.stem, path, folder, f"{zipped}/{member.filename}", problem)
+    try:
+        changed = time.mktime((*member.date_time, 0, 0, -1))
+    except (ValueError, OverflowError):  # a date that there is not
+        changed = zipped.stat().st_mtime
+    return _item(name.stem, path, folder, f"{zipped}/{member.filename}", problem, changed)
 
 
 def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, name: str) -> str:

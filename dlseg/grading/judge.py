@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,6 @@ NO_ANSWER = "the worker sent what no answer looks like"
 FORMS = (
     {"value"},
     {"raised", "message", "where"},
-    {"raised", "message", "where", "loading"},
     {"too_large"},
     {"unusable"},
 )
@@ -42,10 +42,10 @@ class Judged:
 def judge(case: Judged, tests: list[Test], calls: list[Case], outcome: Outcome) -> Iterator[TestResult]:
     """Verdicts of the leading tests, up to and with the one in which the worker ended early."""
     answers = list(outcome.frames)
+    if outcome.ended.cause == "output":  # what is raised then is that nobody reads on
+        answers = list(takewhile(lambda answer: "raised" not in answer, answers))
     strange = not all(map(is_answer, answers))
-    if answers and not strange and "loading" in answers[0]:
-        answers = [answers[0]] * len(calls)
-    elif strange or len(answers) > len(calls) or (outcome.violation and outcome.ended.cause == "exited"):
+    if strange or len(answers) > len(calls) or (outcome.violation and outcome.ended.cause == "exited"):
         why = outcome.violation or ("of another form" if strange else "too many answers")
         message = f"{NO_ANSWER} ({plain(why)})"
         yield from (TestResult(t.name, 0, t.points, "crashed", message) for t in tests)
@@ -65,9 +65,8 @@ def judge(case: Judged, tests: list[Test], calls: list[Case], outcome: Outcome) 
 
 def is_answer(frame: dict[str, Any]) -> bool:
     """Whether a frame has a form that the worker sends; a student's code can send any frame that it likes."""
-    words = [value for key, value in frame.items() if key not in ("value", "loading")]
-    whole = set(frame) in FORMS and all(isinstance(word, str) for word in words)
-    return whole and frame.get("loading", True) is True
+    words = [value for key, value in frame.items() if key != "value"]
+    return set(frame) in FORMS and all(isinstance(word, str) for word in words)
 
 
 def _test(case: Judged, test: Test, calls: list[Case], answers: list[dict[str, Any]]) -> tuple[str, str]:
@@ -82,7 +81,7 @@ def _test(case: Judged, test: Test, calls: list[Case], answers: list[dict[str, A
 def _verdict(case: Judged, test: Test, call: Case, answer: dict[str, Any]) -> tuple[str, str]:
     exercise = case.exercise
     if "raised" in answer:
-        return _raised(exercise, answer)
+        return raised(exercise, answer)
     if "too_large" in answer:
         return "limit", f"limit hit: {answer['too_large']}"
     if "unusable" in answer:
@@ -112,7 +111,8 @@ def _excerpt(value: Any) -> Any:
     return value[tuple(slice(0, SHOWN) for _ in value.shape)].copy()
 
 
-def _raised(exercise: Exercise, answer: dict[str, Any]) -> tuple[str, str]:
+def raised(exercise: Exercise, answer: dict[str, Any]) -> tuple[str, str]:
+    """Status and message of an exception, of a call or of a cell."""
     message, where = str(answer.get("message", "")), str(answer.get("where", ""))
     if answer["raised"] == "NotImplementedError":
         return "missing", f"not attempted: {exercise.function} raises NotImplementedError"
@@ -132,7 +132,7 @@ def ending(outcome: Outcome, exercise: Exercise, limits: Limits) -> tuple[str, s
         "output": outcome.violation,
     }
     # the kernel ends with SIGKILL who does not heed SIGXCPU
-    killed_late = ended_by == signal.SIGKILL and outcome.ended.cpu > limits.seconds
+    killed_late = ended_by == signal.SIGKILL and outcome.ended.cpu > limits.seconds + limits.loading
     if cause == "wall" or ended_by == signal.SIGXCPU or killed_late:
         return "timeout", f"{exercise.id} took longer than {exercise.seconds:g} s"
     if cause in too_much:

@@ -13,35 +13,33 @@ from collections.abc import Iterator
 from types import CodeType
 from typing import Any
 
-TRANSPARENT = ("%%time", "%%timeit", "%%capture", "%%prun")
+from IPython.core.inputtransformer2 import TransformerManager
+
+TRANSPARENT = ("%%time", "%%timeit", "%%capture", "%%prun", "%%debug")  # what they are given is run plainly
+FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
 
 def parse(source: str) -> list[ast.stmt]:
-    """The statements of a cell; lines that only IPython understands are left out if nothing else parses."""
+    """The statements of a cell; what only IPython understands goes through its own transformer."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             return ast.parse(source).body
         except SyntaxError:
-            plain = without_magics(source)
+            plain = to_python(source)
             if plain == source:
                 raise
             return ast.parse(plain).body
 
 
-def without_magics(source: str) -> str:
-    """The text with `%magic`, `!shell` and `name?` lines as `pass`; a cell in another language is empty."""
-    first = source.lstrip().partition("\n")[0]
-    if first.startswith("%%") and first.split()[0] not in TRANSPARENT:
-        return ""
-    return "\n".join(map(_without_magic, source.split("\n")))
-
-
-def _without_magic(line: str) -> str:
-    """The line, or `pass` in its place; in time that grows with its length and no faster."""
-    text = line.strip(" \t")
-    asks = text.endswith("?") and not any(c.isspace() for c in text)
-    return line[: len(line) - len(line.lstrip(" \t"))] + "pass" if asks or text[:1] in tuple("%!?") else line
+def to_python(source: str) -> str:
+    """The text with `%magic`, `!shell` and `name?` lines as calls, each line where it was."""
+    first, _, rest = source.lstrip().partition("\n")
+    lines = source.count("\n", 0, len(source) - len(source.lstrip()))
+    if first.startswith("%%") and first.split()[0] in TRANSPARENT:
+        return to_python("\n" * (lines + 1) + rest)
+    # the transformer drops the lines before the first that is not blank
+    return "\n" * lines + TransformerManager().transform_cell(source.lstrip("\n"))
 
 
 def describe(source: str) -> dict[str, Any]:
@@ -61,9 +59,16 @@ def _statement(node: ast.stmt) -> dict[str, Any]:
         "kind": "import" if imported else "other",
         "binds": sorted(binds),
         "mutates": sorted(mutates - binds),
-        "uses": sorted(_globals_of(compile(ast.Module([node], []), "<cell>", "exec", dont_inherit=True))),
+        "uses": sorted(_globals_of(compile(ast.Module([node], []), "<cell>", "exec", FLAGS, dont_inherit=True))),
+        "defines": sorted(binds) if _is_definition(node) else [],
         "stubs": [n.name for n in [node] if isinstance(n, ast.FunctionDef) and is_stub(n)],
     }
+
+
+def _is_definition(node: ast.stmt) -> bool:
+    """Whether it defines a function, by `def`, as a class or as a lambda."""
+    given = isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda)
+    return given or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
 
 
 def _globals_of(code: CodeType) -> set[str]:

@@ -39,7 +39,8 @@ jobs:
       - run: python -m pip install -c constraints.txt .
       - id: dlseg
         run: |
-          python -m dlseg grade %(submission)s --tests %(tests)s --report classroom --out "$RUNNER_TEMP/graded"
+          python -m dlseg grade %(submission)s --tests %(tests)s --report classroom \\
+            --out "$RUNNER_TEMP/graded" || test $? -eq 4
           echo "result=$(cat "$RUNNER_TEMP"/graded/*.classroom.txt)" >> "$GITHUB_OUTPUT"
       - uses: classroom-resources/autograding-grading-reporter@v1
         env: {DLSEG_RESULTS: "${{ steps.dlseg.outputs.result }}"}

@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -52,7 +53,7 @@ class ExerciseResult:
 
 @dataclass(frozen=True)
 class Result:
-    """One submission's result document."""
+    """One submission's result; `digest` tells from which bytes, `graded` when, `problem` why it has no points."""
 
     submission: str
     assignment: str
@@ -61,6 +62,9 @@ class Result:
     score: float | int
     max_score: float | int
     exercises: list[ExerciseResult] = field(default_factory=list)
+    problem: str = ""
+    digest: str = ""
+    graded: str = ""
 
     def to_json(self) -> str:
         """The document as text."""
@@ -83,6 +87,11 @@ class Result:
     def complete(self) -> bool:
         """Whether nothing has to be graded again: no exercise ended by the grader's own fault."""
         return all(e.status != "grader_error" for e in self.exercises)
+
+
+def now() -> str:
+    """The time as results and the journal note it: UTC, so that a later time sorts later."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def summarize(tests: list[TestResult]) -> str:

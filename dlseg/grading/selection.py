@@ -1,12 +1,13 @@
-"""Which cell answers an exercise, and which statements its functions need.
+"""Which cell answers an exercise, and what is run before its functions are called.
 
+All that the student wrote or changed is run, in order; of cells that came with the notebook what that needs.
 Moved, copied, renamed and deleted cells are told apart.
 """
 
 from __future__ import annotations
 
 import builtins
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from dlseg.grading.exercise import Exercise
@@ -25,6 +26,10 @@ class ReadCell:
         """Whether a statement of this cell binds `name`."""
         return any(name in statement["binds"] for statement in self.statements)
 
+    def defines(self, name: str) -> bool:
+        """Whether a statement of this cell defines a function of that name."""
+        return any(name in statement["defines"] for statement in self.statements)
+
     def is_stub(self, name: str) -> bool:
         """Whether the last definition of `name` here is the empty one that was handed out."""
         binding = [s for s in self.statements if name in s["binds"]]
@@ -33,9 +38,9 @@ class ReadCell:
 
 @dataclass(frozen=True)
 class Selected:
-    """The statements to run, cell by cell, with a note; or the status and reason why there are none."""
+    """The cell that answers, with a note; or the status and reason why there is none."""
 
-    parts: list[tuple[Cell, list[int]]] = field(default_factory=list)
+    home: ReadCell | None = None
     status: str = ""
     reason: str = ""
     note: str = ""
@@ -56,12 +61,13 @@ def select(exercise: Exercise, cells: list[ReadCell]) -> Selected:
         note = f"{len(named)} cells are marked {exercise.id}; cell {chosen.cell.number} was graded"
     elif not named and any(c.cell.claims or c.cell.id for c in cells):
         note = f"the marked cell is gone; {exercise.function} was found in cell {chosen.cell.number}"
-    return Selected(needed(exercise.functions, chosen, cells), note=note)
+    return Selected(chosen, note=note)
 
 
 def _choose(exercise: Exercise, candidates: list[ReadCell]) -> ReadCell | None:
     """The one that defines the function: an attempted one before a stub, the original id before a copy."""
-    good = [c for c in candidates if c.binds(exercise.function)]
+    good = [c for c in candidates if c.defines(exercise.function)]
+    good = good or [c for c in candidates if c.binds(exercise.function)]
     attempted = [c for c in good if not c.is_stub(exercise.function)] or good
     original = [c for c in attempted if c.cell.id == exercise.slug]
     return original[0] if original else attempted[-1] if attempted else None
@@ -81,11 +87,93 @@ def _nothing(exercise: Exercise, named: list[ReadCell]) -> Selected:
     return Selected(status="missing", reason=reason)
 
 
-def needed(names: tuple[str, ...], home: ReadCell, cells: list[ReadCell]) -> list[tuple[Cell, list[int]]]:
-    """Every statement that binds one of `names`, or a name that such a statement uses, and so on."""
+@dataclass(frozen=True)
+class Part:
+    """What is run of a cell: all (None), or some statements; `lenient`: an error costs its statement alone."""
+
+    cell: Cell
+    statements: list[int] | None = None
+    lenient: bool = False
+
+    def request(self, home: int) -> dict[str, Any]:
+        """The part as the worker gets it."""
+        return {
+            "number": self.cell.number,
+            "source": self.cell.source,
+            "statements": self.statements,
+            "lenient": self.lenient,
+            "home": self.cell.number == home,
+        }
+
+
+def everything(home: ReadCell, cells: list[ReadCell], careful: set[int]) -> list[Part]:
+    """All that the student wrote or changed, in order, and what that needs of the other cells.
+
+    Args:
+        home: the cell that answers the exercise.
+        cells: all cells as read.
+        careful: numbers of cells that took too long or ended the worker: only what others need of them is run.
+    """
+    readable = [c for c in cells if not c.error]
+    own = [c for c in readable if c is home or not (c.cell.handed_out or c.cell.number in careful)]
+    names = {name for c in own for s in c.statements for name in s["uses"]}
+    picked = _used_of([c for c in readable if c not in own], names)
+    attempted = {name for c in own for s in c.statements for name in s["binds"] if name not in s["stubs"]}
+    parts = []
+    for c in readable:
+        if c not in own:
+            parts += [Part(c.cell, sorted(picked[c.cell.number]), lenient=True)] if c.cell.number in picked else []
+        elif any(name in attempted for s in c.statements for name in s["stubs"]):
+            kept = [i for i, s in enumerate(c.statements) if not set(s["stubs"]) & attempted]
+            parts.append(Part(c.cell, kept))
+        else:
+            parts.append(Part(c.cell))
+    return parts
+
+
+def _used_of(cells: list[ReadCell], names: set[str]) -> dict[int, set[int]]:
+    """Cell number → the statements that give or change one of `names`, or a name that such a statement uses."""
+    picked: dict[int, set[int]] = {}
+    waiting, seen = [*names, "*"], set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        for c in cells:
+            for index, statement in enumerate(c.statements):
+                if name in statement["binds"] or (name in statement["mutates"] and statement["kind"] != "import"):
+                    picked.setdefault(c.cell.number, set()).add(index)
+                    waiting += statement["uses"]
+    return picked
+
+
+def by_names(names: tuple[str, ...], home: ReadCell, cells: list[ReadCell]) -> list[Part]:
+    """Only statements that bind one of `names`, or a name that such a statement uses: where running all failed."""
+    picked = needed(names, home, cells)[0]
+    return [Part(c.cell, sorted(picked[c.cell.number]), lenient=True) for c in cells if c.cell.number in picked]
+
+
+def overwritten(names: tuple[str, ...], home: ReadCell, cells: list[ReadCell]) -> bool:
+    """Whether a later cell gives another meaning to a name that the answer uses."""
+    used = needed(names, home, cells)[1] - set(names)
+    later = [c for c in cells if c.cell.number > home.cell.number and not c.cell.handed_out]
+    return any(used & {*s["binds"], *s["mutates"]} for c in later for s in c.statements if s["kind"] != "import")
+
+
+def unbound(cells: list[ReadCell]) -> set[str]:
+    """Names that cells use and none binds, where a star import may bring them."""
+    statements = [s for c in cells for s in c.statements]
+    bound = {name for s in statements for name in s["binds"]}
+    used = {name for s in statements for name in s["uses"]}
+    return {name for name in used - bound if not hasattr(builtins, name)} if "*" in bound else set()
+
+
+def needed(names: tuple[str, ...], home: ReadCell, cells: list[ReadCell]) -> tuple[dict[int, set[int]], set[str]]:
+    """Cell number → statements that bind one of `names`, or a name such a statement uses; and all the names."""
     order = _nearest_first(home, cells)
     picked: dict[int, set[int]] = {}
-    waiting, seen = list(names), set()
+    waiting, seen = list(names), set[str]()
     while waiting:
         name = waiting.pop()
         if name in seen:
@@ -94,7 +182,7 @@ def needed(names: tuple[str, ...], home: ReadCell, cells: list[ReadCell]) -> lis
         for cell, index in _binders(name, order):
             picked.setdefault(cell.cell.number, set()).add(index)
             waiting += cell.statements[index]["uses"]
-    return [(c.cell, sorted(picked[c.cell.number])) for c in cells if c.cell.number in picked]
+    return picked, seen
 
 
 def _nearest_first(home: ReadCell, cells: list[ReadCell]) -> list[ReadCell]:

@@ -5,6 +5,8 @@ Nothing here runs or parses a student's Python: that happens in the sandbox.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -32,6 +34,20 @@ class Cell:
     id: str = ""
     claims: str = ""
 
+    @property
+    def handed_out(self) -> bool:
+        """Whether it came with the notebook and was not changed: its id still follows from its text."""
+        return self.id.partition("-")[0] == text_id("code", self.source)
+
+
+def text_id(kind: str, source: str) -> str:
+    """The id that a handed-out cell gets: an edit elsewhere leaves it alone, an edit of its text gives it away.
+
+    >>> text_id("code", "x = 1")
+    '1dd6a1a8'
+    """
+    return hashlib.sha256(f"{kind}\n{source}".encode(errors="replace")).hexdigest()[:8]
+
 
 @dataclass(frozen=True)
 class Submission:
@@ -40,6 +56,11 @@ class Submission:
     name: str
     path: Path
     cells: tuple[Cell, ...]
+
+    @property
+    def is_notebook(self) -> bool:
+        """Whether `__name__` is `"__main__"` in its cells."""
+        return self.path.suffix.lower() == ".ipynb"
 
 
 def read(path: Path) -> Submission:
@@ -56,8 +77,20 @@ def read(path: Path) -> Submission:
                 f"{path.name}: {size / 2**20:.0f} MB, more than {MAX_BYTES >> 20} MB: "
                 "clear the outputs before handing in"
             )
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SubmissionError(f"{path.name}: cannot be read as text ({type(error).__name__})") from error
+    return parse(path, content)
+
+
+def parse(path: Path, content: bytes) -> Submission:
+    """The cells in the bytes of a file that was called `path`. Raises SubmissionError as `read` does."""
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise SubmissionError(f"{path.name}: expected a notebook (.ipynb) or a Python file (.py)")
+    try:
+        text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig").read()
+    except UnicodeDecodeError as error:
         raise SubmissionError(f"{path.name}: cannot be read as text ({type(error).__name__})") from error
     cells = tuple(_notebook_cells(path.name, text) if suffix == ".ipynb" else _script_cells(text))
     if len(cells) > MAX_CELLS or sum(len(cell.source) for cell in cells) > MAX_SOURCE:

@@ -101,6 +101,8 @@ def _array_difference(own: Any, reference: np.ndarray, tolerance: Tolerance, whe
         own = np.asarray(own)
     except ValueError:
         return f"{where} is a ragged list, expected {_kind(reference)}"
+    if own.size == 1 and not reference.ndim:  # an array of one number is that number
+        own = own.reshape(())
     wrong = _kind_difference(own, reference, tolerance, where)
     if wrong or tolerance.tier == "shape":
         return wrong
@@ -112,7 +114,8 @@ def _kind_difference(own: np.ndarray, reference: np.ndarray, tolerance: Toleranc
         return f"{where} holds {own.dtype}, expected {_kind(reference)}"
     if own.shape != reference.shape:
         return f"{where} has shape {own.shape}, expected {reference.shape}"
-    if own.dtype.kind == "f" and reference.dtype.kind in "biu":
+    whole = reference.dtype.kind in "iu" and bool((own == np.rint(own)).all())  # numpy.ceil gives whole floats
+    if own.dtype.kind == "f" and reference.dtype.kind in "biu" and not whole:
         return f"{where} holds {own.dtype} numbers, expected whole ones ({reference.dtype})"
     if (own.dtype.kind == "b") != (reference.dtype.kind == "b"):
         return f"{where} holds {own.dtype}, expected {reference.dtype}"
@@ -125,6 +128,8 @@ def _kind_difference(own: np.ndarray, reference: np.ndarray, tolerance: Toleranc
 
 def _value_difference(own: np.ndarray, reference: np.ndarray, tolerance: Tolerance, where: str) -> str | None:
     left, right = own.astype(np.float64), reference.astype(np.float64)
+    if own.dtype == np.float32 and reference.dtype == np.float64:
+        right = reference.astype(np.float32).astype(np.float64)  # a number that was copied in single precision
     with np.errstate(invalid="ignore", over="ignore"):
         close = (left == right) | (np.abs(left - right) <= tolerance.atol + tolerance.rtol * np.abs(right))
     close |= np.isnan(left) & np.isnan(right)

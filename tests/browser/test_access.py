@@ -66,9 +66,9 @@ def test_the_studio_is_for_everybody(open_notebook: Callable[..., Notebook], set
 
     reached = tabbed(notebook)
     names = [stop["name"] for stop in reached]
-    assert all(names) and names[0] == "w₁ appearance weight", names
+    assert all(names) and names[0] == "w1 appearance weight", names
     for wanted in (
-        "σα appearance reach (px)",
+        "σα appearance, px",
         "settings of",
         "reset",
         "pin as A",

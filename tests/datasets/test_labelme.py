@@ -24,14 +24,14 @@ def shape(label: str, points: list[list[float]], kind: str | None = "polygon", *
 
 def write(path: Path, *shapes: dict[str, Any], size: tuple[int, int] = (40, 50)) -> Path:
     height, width = size
-    said = {
+    description = {
         "version": "5.4.1",
         "flags": {},
         "shapes": list(shapes),
         "imagePath": f"{path.stem}.jpg",
         "imageData": None,
     }
-    path.write_text(json.dumps(said | {"imageHeight": height, "imageWidth": width}), encoding="utf-8")
+    path.write_text(json.dumps(description | {"imageHeight": height, "imageWidth": width}), encoding="utf-8")
     return path
 
 
@@ -80,9 +80,9 @@ def test_every_kind_of_area(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_area_of_a_class(tmp_path: Path, change: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message) as told:
+    with pytest.raises(ValueError, match=message) as error:
         read_labelme(write(tmp_path / "a.json", change), CLASSES)
-    assert "a.json" in str(told.value)
+    assert "a.json" in str(error.value)
 
 
 def test_what_is_no_file_of_labelme(tmp_path: Path) -> None:
@@ -105,8 +105,8 @@ def test_a_folder_is_described_loaded_and_checked(tmp_path: Path) -> None:
             Image.new("RGB", (50, 40), (i, 99, 0)).save(root / split / f"{i}.jpg")
             write(root / split / f"{i}.json", shape("dog" if i else "cat", [[2, 3], [12, 3], [12, 9]]))
     out = root / "dataset.json"
-    told = CliRunner().invoke(main, ["data", "describe", str(root), "--out", str(out)])
-    assert told.exit_code == 0, told.output
+    done = CliRunner().invoke(main, ["data", "describe", str(root), "--out", str(out)])
+    assert done.exit_code == 0, done.output
     assert json.loads(out.read_text()) == {
         "classes": ["background", "cat", "dog"],
         "splits": {s: {"images": s, "labels": s} for s in ("train", "val")},

@@ -99,7 +99,7 @@ def mode(name: str) -> str:
     return f"got mode {name} "
 
 
-# name → the file, what is said of it as an image beside a label of 60×50, and as a label
+# name → the file, what is reported of it as an image beside a label of 60×50, and as a label
 FILES: dict[str, tuple[bytes, str, str]] = {
     "bits.png": (encoded(GREY.convert("1")), SOUND, mode("1")),
     "grey.png": (encoded(GREY), SOUND, SOUND),
@@ -285,7 +285,7 @@ def linked_to_itself(path: Path) -> Path:
 
 
 Make = Callable[[Path], object]
-# what is in the folder beside two sound photographs → how many are labelled, and what is said of the others
+# what is in the folder beside two sound photographs → how many are labelled, and what is reported of the others
 FOLDERS: dict[str, tuple[Make, int, dict[str, str]]] = {
     "a link in a circle": (lambda root: linked_to_itself(root / "x.jpg"), 2, {"x.jpg": "image: no file"}),
     "a link to nowhere": (lambda root: (root / "x.jpg").symlink_to("gone.jpg"), 2, {"x.jpg": "image: no file"}),
@@ -364,9 +364,9 @@ LISTS: dict[str, bytes] = {
 def test_lists_as_people_write_them(what: str, tmp_path: Path) -> None:
     root = data_set(tmp_path / "set")
     (root / "train.txt").write_bytes(LISTS[what])
-    said = json.loads((root / "dataset.json").read_text())
-    said["splits"]["train"]["list"] = "train.txt"
-    (root / "dataset.json").write_text(json.dumps(said))
+    description = json.loads((root / "dataset.json").read_text())
+    description["splits"]["train"]["list"] = "train.txt"
+    (root / "dataset.json").write_text(json.dumps(description))
     status, lines = dlseg("data", "check", root)
     assert status == 0 and "lists: train 2, val 2" in lines[0] and lines[-1] == "no fault", lines
     assert train(root, tmp_path / "net.safetensors")[0] == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dlseg.grading.sandbox import leftovers
+from dlseg.grading.sandbox import client
 
 
 def test_folders_of_the_dead_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,8 +17,8 @@ def test_folders_of_the_dead_are_removed(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / f"dlseg-grading-{gone.pid}-abc" / "job").mkdir(parents=True)
     (tmp_path / "dlseg-grading-notes").mkdir()
     (tmp_path / f"dlseg-grading-{gone.pid}-link").symlink_to(tmp_path / "dlseg-grading-notes")
-    mine = leftovers.new_folder()
-    again = leftovers.new_folder()
+    mine = client.new_folder()
+    again = client.new_folder()
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
         [mine.name, again.name, "dlseg-grading-notes", f"dlseg-grading-{gone.pid}-link"]
     )

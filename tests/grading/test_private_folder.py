@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dlseg.grading.sandbox import namespaces
+from dlseg.grading.sandbox import bubblewrap
 
 
 @pytest.mark.parametrize(
@@ -18,5 +18,5 @@ from dlseg.grading.sandbox import namespaces
 def test_scratch_memory_hides_nothing(
     monkeypatch: pytest.MonkeyPatch, python: str, package: str, private: str
 ) -> None:
-    monkeypatch.setattr(namespaces, "__file__", f"{package}/namespaces.py")
-    assert namespaces.private_folder([Path(python)]) == Path(private)
+    monkeypatch.setattr(bubblewrap, "__file__", f"{package}/bubblewrap.py")
+    assert bubblewrap.private_folder([Path(python)]) == Path(private)

@@ -348,7 +348,7 @@ FORGED = """
 import os, sys
 import numpy as np
 def next_one(n):
-    encode = sys.modules["__main__"].main.__globals__["worker"].frames.encode
+    encode = sys._getframe(1).f_globals["frames"].encode
     for _ in range(2):
         os.write(5, encode({"raised": np.zeros(3), "message": "NotImplementedError", "where": ""}))
     os._exit(0)
@@ -407,30 +407,38 @@ def test_long_lines_are_read_in_time_that_grows_with_their_length(line: str) -> 
         best = float("inf")
         for _ in range(5):
             start = time.process_time()
-            parsing.without_magics(text)
+            parsing.to_python(text)
             best = min(best, time.process_time() - start)
         return best
 
     assert seconds(line) < 1
 
 
+CALL = "get_ipython()."
+
+
 @pytest.mark.parametrize(
     ("line", "left"),
     [
-        ("%matplotlib inline", "pass"),
-        ("  !ls -l", "  pass"),
-        ("double?", "pass"),
-        ("\tnp.array??  ", "\tpass"),
-        ("?help", "pass"),
+        ("%matplotlib inline", f"{CALL}run_line_magic('matplotlib', 'inline')"),
+        ("!ls -l", f"{CALL}system('ls -l')"),
+        ("files = !ls", f"files = {CALL}getoutput('ls')"),
+        ("double?", f"{CALL}run_line_magic('pinfo', 'double')"),
+        ("np.array??", f"{CALL}run_line_magic('pinfo2', 'np.array')"),
+        ("?help", f"{CALL}run_line_magic('pinfo', 'help')"),
         ("x = y % 3", "x = y % 3"),
-        ("is it so?", "is it so?"),
         ("", ""),
-        ("  ", "  "),
         ("a = '?'", "a = '?'"),
     ],
 )
 def test_lines_for_ipython(line: str, left: str) -> None:
-    assert parsing.without_magics(f"a = 1\n{line}\nb = 2") == f"a = 1\n{left}\nb = 2"
+    assert parsing.to_python(f"a = 1\n{line}\nb = 2").strip("\n") == f"a = 1\n{left}\nb = 2"
+
+
+@pytest.mark.parametrize("head", ["", "\n", "\n\n  \n", "%%time\n", "\n%%debug\n", "%%capture out\n\n"])
+def test_lines_keep_their_numbers(head: str) -> None:
+    (first, second) = parsing.parse(f"{head}%pwd\nx = 3")
+    assert second.lineno == first.lineno + 1 == head.count("\n") + 2
 
 
 # --- memory ---

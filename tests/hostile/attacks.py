@@ -187,7 +187,7 @@ def victim(x):
     "more_answers": """
 def victim(x):
     import os, sys
-    encode = sys.modules["__main__"].main.__globals__["worker"].frames.encode
+    encode = sys._getframe(1).f_globals["frames"].encode
     for _ in range(50):
         os.write(5, encode({"value": x * x - 8}))
     os._exit(0)
@@ -457,6 +457,72 @@ def victim(x):
 """,
 }
 
+WHILE_LOADING = {
+    "loop_while_loading": "def victim(x):\n    return x\nwhile True:\n    pass\n",
+    "deaf_loop_while_loading": """
+import signal
+def victim(x):
+    return x
+signal.signal(signal.SIGALRM, signal.SIG_IGN)
+signal.setitimer(signal.ITIMER_REAL, 0)
+while True:
+    try:
+        while True:
+            pass
+    except BaseException:
+        pass
+""",
+    "sleep_while_loading": "import time\ndef victim(x):\n    return x\ntime.sleep(100)\n",
+    "forged_end_of_loading": """
+import os, struct, time
+os.write(7, struct.pack("<d", float("nan")))
+os.write(7, struct.pack("<d", -1e9))
+def victim(x):
+    time.sleep(60)
+    return x * x - 7
+""",
+    "forged_answers_while_loading": """
+import os, sys
+def victim(x):
+    return x
+frame = sys._getframe(0)
+while "frames" not in frame.f_globals:
+    frame = frame.f_back
+encode = frame.f_globals["frames"].encode
+for answer in ({"cell": 2}, {"errors": {}, "missing": []}, *[{"value": 7}] * 9):
+    os.write(5, encode(answer))
+os._exit(0)
+""",
+    "errors_that_are_none": """
+import os, sys
+frame = sys._getframe(0)
+while "frames" not in frame.f_globals:
+    frame = frame.f_back
+encode = frame.f_globals["frames"].encode
+for answer in ({"cell": 10**30}, {"errors": {"9" * 400: {}}, "missing": []}, {"errors": [], "missing": "x"}):
+    os.write(5, encode(answer))
+def victim(x):
+    return x
+""",
+    "daemon_while_loading": """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        time.sleep(300)
+    os._exit(0)
+def victim(x):
+    return x
+""",
+    "spoiled_other_answers": """
+import sys
+def victim(x):
+    return x
+sys.modules["__main__"].before = sys.modules["__main__"].after = None
+sys.meta_path.clear()
+""",
+}
+
 GUESTS = {
     "listen": """
 import socket
@@ -632,4 +698,4 @@ def victim(x):
 """,
 }
 
-ATTACKS = {**ENDS, **FORGERIES, **SPIES, **FLOODS, **GUESTS, **BABBLE}
+ATTACKS = {**ENDS, **FORGERIES, **SPIES, **FLOODS, **WHILE_LOADING, **GUESTS, **BABBLE}

@@ -10,8 +10,7 @@ from uuid import uuid4
 import pytest
 from filelock import FileLock
 
-from dlseg.grading.sandbox.client import Sandbox, SandboxError, open_best
-from dlseg.grading.sandbox.confine import LEVELS
+from dlseg.grading.sandbox.client import LEVELS, Sandbox, SandboxError, open_best
 
 HERE = Path(__file__).parent
 

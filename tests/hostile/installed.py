@@ -43,7 +43,7 @@ class Installed:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=500,
+            timeout=1500,
             check=False,
             user=user,
             group=user,

@@ -65,8 +65,10 @@ def left_behind(sandbox: Sandbox) -> list[str]:
     assert template is not None, "the template died"
     inside = processes.descendants(template.pid)
     # bubblewrap keeps itself and the template below the process that was started
-    found += [f"process {pid}" for pid in inside[2 if sandbox.level == "bubblewrap" else 0 :]]
-    found += [f"process {pid}" for pid in processes.parents() if sandbox.uid and owner(pid) == sandbox.uid]
+    expected = [template.pid, *inside[:2]] if sandbox.level == "bubblewrap" else [template.pid]
+    found += [f"process {pid}" for pid in inside if pid not in expected]
+    ours = [pid for pid in processes.parents() if sandbox.uid and owner(pid) == sandbox.uid]
+    found += [f"process {pid}" for pid in ours if pid not in expected]
     return found
 
 

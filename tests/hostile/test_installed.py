@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from dlseg.grading import exercise, platforms
-from dlseg.grading.sandbox import landlock, library
-from dlseg.grading.sandbox.confine import LEVELS
+from dlseg.grading.sandbox import library, locks
+from dlseg.grading.sandbox.client import LEVELS
 
 HERE = Path(__file__).parent
 pytestmark = [
@@ -88,9 +88,12 @@ def words(folder: Path, level: str) -> list[str]:
 
 
 @pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("as_nobody", [False, True])
 @pytest.mark.parametrize("where", ["installed copy", "source folder"])
-def test_no_way_leads_to_the_library(installed: Any, folder: Path, repo: Path, level: str, where: str) -> None:
-    user = LAYOUT["NOBODY"] if level == "limits" and os.getuid() == 0 else None
+def test_no_way_leads_to_the_library(
+    installed: Any, folder: Path, repo: Path, level: str, where: str, as_nobody: bool
+) -> None:
+    user = LAYOUT["NOBODY"] if as_nobody and os.getuid() == 0 else None
     cwd = folder
     if where == "source folder":  # as the Classroom workflow starts it: the grader is not the installed copy
         cwd = folder / "course"
@@ -99,9 +102,10 @@ def test_no_way_leads_to_the_library(installed: Any, folder: Path, repo: Path, l
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_copies_with_other_homes(installed: Any, folder: Path, level: str) -> None:
+@pytest.mark.parametrize("as_nobody", [False, True])
+def test_copies_with_other_homes(installed: Any, folder: Path, level: str, as_nobody: bool) -> None:
     """A second copy in the environment that no search path names, one behind a link, and an archive."""
-    user = LAYOUT["NOBODY"] if level == "limits" and os.getuid() == 0 else None
+    user = LAYOUT["NOBODY"] if as_nobody and os.getuid() == 0 else None
     (site,) = installed.root.glob("venv/lib/python3*/site-packages")
     extra, moved = installed.root / "venv" / "share" / "old", site / "kept_for_later"
     extra.mkdir(parents=True)
@@ -116,6 +120,20 @@ def test_copies_with_other_homes(installed: Any, folder: Path, level: str) -> No
         if moved.exists():
             (site / "dlseg").unlink()
             moved.rename(site / "dlseg")
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1500)
+def test_every_attack_on_the_weaker_level(installed: Any, repo: Path) -> None:
+    """As a user who is not root, whose jobs have no container: landlock is all that there is."""
+    suite = str(repo / "tests" / "hostile" / "test_attacks.py")
+    ran = installed.run(
+        *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "full or not full", "-k", "landlock", suite),
+        cwd=installed.root,
+        user=LAYOUT["NOBODY"] if os.getuid() == 0 else None,
+    )
+    assert ran.returncode == 0 and " passed" in ran.stdout, ran.stdout[-3000:] + ran.stderr[-1000:]
+    assert "skipped" not in ran.stdout, ran.stdout[-1000:]
 
 
 POOLING = """
@@ -173,12 +191,12 @@ def test_links_are_not_other_doors(tmp_path: Path) -> None:
     (tmp_path / "usr" / "straight").symlink_to("lib/site/secret")
     secret = tmp_path / "usr" / "lib" / "site" / "secret"
     for top in (tmp_path / "usr", tmp_path / "lib", tmp_path / "usr" / "straight"):
-        allowed = landlock.without(top.resolve(), [secret])
+        allowed = locks.without(top.resolve(), [secret])
         for path in allowed:
             real = path.resolve()
             assert secret not in (real, *real.parents) and real not in secret.parents, (top, path)
-    assert tmp_path / "usr" / "lib" / "other" in landlock.without(tmp_path / "usr", [secret])
-    assert landlock.without(secret / "deeper", [secret]) == []
+    assert tmp_path / "usr" / "lib" / "other" in locks.without(tmp_path / "usr", [secret])
+    assert locks.without(secret / "deeper", [secret]) == []
 
 
 def test_an_environment_may_carry_the_librarys_name(tmp_path: Path) -> None:

@@ -193,7 +193,7 @@ def test_the_papers_path(path: Plan, tmp_path: Path) -> None:
         load(path.data, "val").names[i] for i in searched
     }
     text = report(path, results)
-    assert "| DeepLab-CRF-LargeFOV | 3×3 | 12 | 224 | 404 |" in text and "deeplab-alexnet-CRF" in text
+    assert "| DeepLab-CRF-LargeFOV | 3×3 | 12 | 224 | 404 |" in text and "DeepLab-CRF-AlexNet" in text
     assert "searched on 3 other pictures with the network of seed 0" in text and "standard error of 2 seeds" in text
     with pytest.raises(ValueError, match="search_images: got 7, expected fewer than the 7 pictures of val"):
         ablate(replace(path, search_images=7), tmp_path / "other")
@@ -210,13 +210,20 @@ def test_each_seed_may_have_its_own_classifier(path: Plan, tmp_path: Path) -> No
     assert all(result.crf is None for result in results)
     first, second = (open_weights(tmp_path / "out" / f"vgg16-seed{seed}.safetensors")[0] for seed in (0, 1))
     assert not torch.equal(first.fc8.weight, second.fc8.weight)
-    lesson = replace(own, init=str(tmp_path / "out" / "vgg16-seed0.safetensors"), lr=1e-9)
-    ablate(replace(one, seeds=(0,), pretraining=lesson), tmp_path / "second", jobs=1)
-    begun = open_weights(tmp_path / "second" / "vgg16-seed0.safetensors")[0]
-    assert not torch.equal(begun.fc8.weight, first.fc8.weight)  # the convolutions alone were taken
-    for key in ("conv1_1.weight", "conv5_3.weight"):  # at that rate they stay, but for the normalisation folded in
-        ours, theirs = (net.state_dict()[key].flatten(1) for net in (begun, first))
-        assert torch.nn.functional.cosine_similarity(ours, theirs).min() > 0.9999
+
+
+def test_a_first_lesson_comes_before_the_whole_things(path: Plan, tmp_path: Path) -> None:
+    """At a rate of almost nothing, the filters are the lesson's but for the normalisation folded in."""
+    taught = replace(path.pretraining, lesson="shapes", lesson_epochs=1, lr=1e-9)
+    ablate(replace(path, multiscale=False, seeds=(0,), pretraining=taught, search=None), tmp_path / "out", jobs=1)
+    for lesson, whole in (("vgg16-20m-lesson", "vgg16"), ("alexnet-lesson", "alexnet")):
+        easier, net = (open_weights(tmp_path / "out" / f"{name}-seed0.safetensors")[0] for name in (lesson, whole))
+        assert easier.spec.num_classes == net.spec.num_classes == 12
+        for key, theirs in easier.state_dict().items():
+            if key.startswith("conv") and key.endswith("weight"):
+                ours = net.state_dict()[key]
+                alike = torch.nn.functional.cosine_similarity(ours.flatten(1), theirs.flatten(1))
+                assert alike.min() > 0.9999, key
 
 
 def test_pictures_without_labels_are_refused_before_hours_of_training(path: Plan, tmp_path: Path) -> None:

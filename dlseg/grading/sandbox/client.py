@@ -5,20 +5,22 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import time
+import warnings
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from dlseg.grading import frames
-from dlseg.grading.sandbox import bubblewrap, kernel, leftovers, library, namespaces
-from dlseg.grading.sandbox.confine import LEVELS
-from dlseg.grading.sandbox.drain import Drain
-from dlseg.grading.sandbox.job import MB, Ended, Limits
+from dlseg.grading.sandbox import bubblewrap, library, locks
+from dlseg.grading.sandbox.job import MB, Ended, Limits, Stopwatch
 
 PACKAGE = library.OWN
 BOOT = (
@@ -35,7 +37,13 @@ NO_SANDBOX = (
 )
 EXPOSED = "library-in-reach"
 TEMPLATE_SOURCE = ("__init__.py", "grading")  # all that a bubblewrap container holds of the library
-CONTAINED = ("namespaces", "bubblewrap")  # levels with a root folder and scratch memory of their own
+LEVELS = ("bubblewrap", "landlock")
+FORMER = {"namespaces": "bubblewrap", "user": "landlock", "limits": "landlock"}  # names of levels that were folded
+PREFIX = "dlseg-grading-"
+FOLDER = re.compile(rf"{PREFIX}(\d+)-\w+")
+STALL = 2.0  # a wait of WAIT seconds that takes this much longer: this process was stopped meanwhile
+WAIT = 0.5
+RETRIES = 3
 
 
 class SandboxError(RuntimeError):
@@ -52,17 +60,49 @@ class Outcome:
     output: str = ""
 
 
+class Drain(threading.Thread):
+    """Reads a pipe to its end, keeps the first bytes, and closes it on whoever writes more than the cap."""
+
+    def __init__(self, cap: int, keep: int) -> None:
+        super().__init__(daemon=True)
+        self._source, self.target = os.pipe()
+        self._cap, self._keep = cap, keep
+        self._kept = bytearray()
+        self.overflowed = False
+
+    def run(self) -> None:
+        """Read until every writer has closed, or one wrote too much."""
+        seen = 0
+        while data := os.read(self._source, 1 << 18):
+            seen += len(data)
+            self._kept += data[: max(0, self._keep - len(self._kept))]
+            if seen > self._cap:
+                self.overflowed = True
+                break
+        os.close(self._source)
+
+    def finish(self) -> bytearray:
+        """Wait for the end; what was kept, which is held here no longer."""
+        self.join()
+        kept, self._kept = self._kept, bytearray()
+        return kept
+
+
 class Sandbox:
     """One template process at one isolation level; `run` does one job at a time. A context manager."""
 
     def __init__(self, level: str, hidden: list[Path] | None = None, threads: int = 1) -> None:
+        if level in FORMER:
+            warnings.warn(f"isolation {level!r} is now called {FORMER[level]!r}", DeprecationWarning, stacklevel=2)
+        level = FORMER.get(level, level)
         if level not in LEVELS:
-            raise ValueError(f"isolation must be one of {', '.join(LEVELS)}, got {level!r}")
+            raise ValueError(f"isolation: got {level!r}, expected one of {', '.join(LEVELS)}")
         self.level, self.threads = level, threads
-        seen = (*(Path(path) for path in namespaces.SYSTEM if path != "/proc"), *_interpreter())
+        seen = (*(Path(path) for path in locks.SYSTEM if path != "/proc"), *_interpreter())
         self.hidden = [*library.copies(seen), *(path.resolve() for path in hidden or [])]
         self._open = contextlib.ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
+        self._stalled = False
         self.isolation = ""
         self.uid: int | None = None
         self.exposed: list[str] = []  # hidden paths that a job can read all the same
@@ -79,12 +119,32 @@ class Sandbox:
         if not hasattr(os, "fork"):
             raise SandboxError(NO_SANDBOX)
         if sys.platform == "linux":  # this process knows the answers: let nobody look into it
-            kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
-        scratch = leftovers.new_folder()
+            locks.prctl(locks.PR_SET_DUMPABLE, 0)
+        users: list[int | None] = [None]
+        if os.getuid() == 0:
+            closed = _closed_to_others(_interpreter())
+            if self.level == "landlock" and closed:
+                raise SandboxError(f"isolation 'landlock' is not available here: {closed}")
+            users = ([] if closed else [self._reserve_uid()]) + ([None] if self.level == "bubblewrap" else [])
+        for user in users:
+            try:
+                features = self._start_as(user)
+                break
+            except SandboxError:
+                if user is users[-1]:
+                    raise
+        name = [] if self.level == "landlock" else [self.level]
+        self.isolation = "+".join([*name, *(features or ["limits"]), *([EXPOSED] if self.exposed else [])])
+
+    def _start_as(self, user: int | None) -> list[str]:
+        """Start the template, its jobs (in a container all of it) as `user`; the locks that jobs will get."""
+        self.uid, contained = user, self.level == "bubblewrap"
+        scratch = new_folder()
         self._open.callback(shutil.rmtree, scratch, ignore_errors=True)
         scratch.chmod(0o711)
         self._link, theirs = socket.socketpair()
         self._open.callback(self._link.close)
+        inside = user if contained else None
         with theirs:
             self._process = subprocess.Popen(
                 self._command(scratch, theirs.fileno()),
@@ -95,6 +155,9 @@ class Sandbox:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
+                user=inside,
+                group=inside,
+                extra_groups=None if inside is None else [],
             )
         self._open.callback(self._end_template)
         try:
@@ -104,10 +167,10 @@ class Sandbox:
         if "ready" not in answer:
             self.close()
             raise SandboxError(f"isolation {self.level!r} is not available here: {answer['refused']}")
-        if self.level in CONTAINED:  # not needed any more: even a killed grader leaves no folder
+        if contained:  # not needed any more: even a killed grader leaves no folder
             shutil.rmtree(scratch, ignore_errors=True)
         self.exposed = self._exposed()
-        self.isolation = "+".join([self.level, *answer["ready"], *([EXPOSED] if self.exposed else [])])
+        return list(answer["ready"])
 
     def _exposed(self) -> list[str]:
         """What a job finds when it looks at every hidden path: nothing, where the locks hold."""
@@ -121,30 +184,24 @@ class Sandbox:
         return [path for path, names in found.items() if set(names) - set(own)]
 
     def _command(self, scratch: Path, link: int) -> list[str]:
-        self.uid = self._reserve_uid()
         visible = _interpreter()
         contained = self.level == "bubblewrap"
         config = {
-            "level": "limits" if contained else self.level,
-            "uid": self.uid,
-            "scratch": str(namespaces.private_folder(visible) if contained else scratch),
+            "uid": None if contained else self.uid,
+            "scratch": str(bubblewrap.private_folder(visible) if contained else scratch),
             "visible": [str(p) for p in visible],
             "hidden": [str(p) for p in self.hidden],
         }
         python = [sys.executable, "-I", "-B", "-c", BOOT, str(PACKAGE.parent), str(link), json.dumps(config)]
-        if self.level != "bubblewrap":
+        if not contained:
             return python
         try:
             return [*bubblewrap.command(PACKAGE, visible, self.hidden), *python]
         except FileNotFoundError as error:
             raise SandboxError(f"isolation 'bubblewrap' is not available here: {error}") from error
 
-    def _reserve_uid(self) -> int | None:
+    def _reserve_uid(self) -> int:
         """As root: a user id for this template's workers alone, held by a name that ends with us."""
-        if self.level == "bubblewrap" or os.getuid() != 0:
-            return None
-        if self.level == "limits":
-            raise SandboxError("isolation 'limits' is not for root, whom limits do not bind: use 'user'")
         for uid in range(FIRST_UID, FIRST_UID + UIDS):
             claim = socket.socket(socket.AF_UNIX)
             try:
@@ -158,7 +215,7 @@ class Sandbox:
 
     def _environment(self) -> dict[str, str]:
         threads = str(self.threads)
-        own = str(namespaces.private_folder(_interpreter()) if self.level in CONTAINED else Path("/tmp"))
+        own = str(bubblewrap.private_folder(_interpreter()) if self.level == "bubblewrap" else Path("/tmp"))
         return {
             "PATH": "/usr/bin:/bin",
             "LC_ALL": "C.UTF-8",
@@ -174,7 +231,17 @@ class Sandbox:
         }
 
     def run(self, request: dict[str, Any], limits: Limits) -> Outcome:
-        """One job from request to the last of its processes. Raises SandboxError if the template dies."""
+        """One job from request to the last of its processes. Raises SandboxError if the template dies.
+
+        A job that was late while this process was stopped (and read nothing that it wrote) is done again.
+        """
+        for _ in range(RETRIES):
+            outcome = self._run(request, limits)
+            if outcome.ended.cause != "wall" or not self._stalled:
+                break
+        return outcome
+
+    def _run(self, request: dict[str, Any], limits: Limits) -> Outcome:
         if self._process is None or self._process.poll() is not None:
             self.close()
             self.start()
@@ -203,16 +270,25 @@ class Sandbox:
             raise SandboxError(f"the sandbox broke down while the worker ran ({error})") from error
         text = output.finish().decode(errors="replace")
         data = result.finish()
-        if result.overflowed or output.overflowed:
+        if result.overflowed:
+            return Outcome(replace(ended, cause="output"), [], f"more than {limits.results_mb} MB of results", text)
+        if output.overflowed:
             printed = f"more than {limits.output_mb} MB printed"
-            what = f"more than {limits.results_mb} MB of results" if result.overflowed else printed
-            return Outcome(replace(ended, cause="output"), [], what, text)
+            return Outcome(replace(ended, cause="output"), _frames(data, limits)[0], printed, text)
         return Outcome(ended, *_frames(data, limits), output=text)
 
     def _hear(self, seconds: float) -> dict[str, Any]:
         """The template's next line."""
-        self._link.settimeout(seconds)
-        line = self._link.recv(4096)
+        self._link.settimeout(WAIT)
+        line, self._stalled, watch = None, False, Stopwatch()
+        while line is None:
+            asked = time.monotonic()
+            try:
+                line = self._link.recv(4096)
+            except TimeoutError:
+                if watch.look() > seconds:
+                    raise
+            self._stalled |= time.monotonic() - asked > WAIT + STALL
         if not line:
             raise ValueError(f"its process ended: {self._last_words()}")
         answer = json.loads(line)
@@ -242,6 +318,38 @@ class Sandbox:
     def close(self) -> None:
         """End the template and all below it; remove its scratch folder. May be called twice."""
         self._open.close()
+
+
+def new_folder() -> Path:
+    """An empty folder of this process; those of this user's graders that were killed are removed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):  # another grader may be clearing up as well
+            if (named := FOLDER.fullmatch(folder.name)) and _ours(folder) and not _alive(int(named[1])):
+                shutil.rmtree(folder, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+
+
+def _ours(folder: Path) -> bool:
+    return not folder.is_symlink() and folder.stat().st_uid == os.getuid()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _closed_to_others(folders: list[Path]) -> str:
+    """Why a user of its own could not use this Python: a folder on the way to it that is closed; '' if it can."""
+    for path in folders:
+        for folder in [path, *path.parents]:
+            if not folder.stat().st_mode & 0o001:
+                return f"as root its jobs run as another user, for whom {folder} is closed: use a Python in /opt"
+    return ""
 
 
 def _interpreter() -> list[Path]:

@@ -9,31 +9,33 @@ import time
 from dataclasses import asdict, dataclass
 
 MB = 1 << 20
+AWAKE = 0.5  # whoever looks every 50 ms and finds a longer gap was not running
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Budgets of one worker: seconds of computing, memory, processes and threads, files, output."""
+    """Budgets of one worker: seconds of computing (`loading`: of its cells, before), memory, files, output."""
 
     seconds: float | int = 10.0
+    loading: float | int = 0.0
     memory_mb: int = 2048
     tasks: int = 64
     files: int = 100
     files_mb: int = 64
-    output_mb: int = 16
+    output_mb: int = 100
     results_mb: int = 32
     threads: int = 1
 
     @property
     def wall(self) -> float | int:
         """Seconds after which a worker is stopped even if it sleeps, or the machine is too busy to run it."""
-        return 3 * self.seconds + 2
+        return clock(self.seconds) + (clock(self.loading) if self.loading else 0.0)
 
     def apply(self, tasks_already: int) -> None:
         """Bind this process and all it will start. `tasks_already`: what the same user runs elsewhere."""
         import resource  # Unix alone has it; a grader's plans are read everywhere
 
-        cpu = math.ceil(self.seconds * max(1, self.threads))
+        cpu = math.ceil((self.seconds + self.loading) * max(1, self.threads))
         memory = self.memory_mb * MB
         wanted = {
             resource.RLIMIT_CPU: (cpu, cpu + 1),
@@ -58,6 +60,8 @@ class Ended:
     status: int = 0
     seconds: float = 0.0
     cpu: float = 0.0
+    loading_seconds: float = 0.0
+    loading_cpu: float = 0.0
 
     def to_bytes(self) -> bytes:
         """One line of JSON."""
@@ -65,12 +69,20 @@ class Ended:
 
 
 class Stopwatch:
-    """Seconds since it was made."""
+    """Seconds during which its owner looked at it: while the owner is stopped or starved, it stands still."""
 
     def __init__(self) -> None:
-        self.start = time.monotonic()
+        self.seconds = 0.0
+        self._last = time.monotonic()
 
-    @property
-    def seconds(self) -> float:
-        """Seconds since it was made."""
-        return time.monotonic() - self.start
+    def look(self) -> float:
+        """Seconds so far; a gap of more than AWAKE since the last look counts as that much."""
+        now = time.monotonic()
+        self.seconds += min(now - self._last, AWAKE)
+        self._last = now
+        return self.seconds
+
+
+def clock(seconds: float | int) -> float | int:
+    """How long so many seconds of computing may take on the clock: sleeping, waiting, a busy machine."""
+    return 3 * seconds + 2

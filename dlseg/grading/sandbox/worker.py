@@ -1,16 +1,16 @@
-"""The worker: run the student's statements, call their functions, give back arrays. No answers here."""
+"""The worker: run the student's cells, call their functions, give back arrays. No answers here."""
 
 from __future__ import annotations
-import __future__
 
-import ast
+import contextlib
 import io
-import linecache
 import os
 import random
+import resource
+import socket
+import struct
 import sys
-import traceback
-from importlib.abc import MetaPathFinder
+import tempfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,17 +18,10 @@ import numpy as np
 import torch
 
 from dlseg.grading import frames, parsing
+from dlseg.grading.sandbox.cells import Cells, cpu_seconds, raised, sentence
 
-CELL = "<cell "
-
-
-class NoLibrary(MetaPathFinder):
-    """`import dlseg` inside a graded cell: the exercise asks to write it, not to import it."""
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
-        """Refuse dlseg and its parts; leave all else to the other finders."""
-        if name.partition(".")[0] == "dlseg":
-            raise ImportError("dlseg is not there while grading: exercise cells must stand on their own")
+LOADED = 6  # the open file that takes note of the moment when all cells were run
+NOTE = struct.Struct("<d")
 
 
 def serve(request: BinaryIO, result: BinaryIO) -> None:
@@ -38,6 +31,8 @@ def serve(request: BinaryIO, result: BinaryIO) -> None:
         return
     if job["op"] == "reach":
         result.write(frames.encode({"found": {path: _inside(path) for path in job["paths"]}}))
+    elif job["op"] == "probe":
+        result.write(frames.encode({"doors": _open_doors()}))
     elif job["op"] == "read":
         for text in job["cells"]:  # one frame each: a cell that Python cannot read costs itself
             result.write(_described(text))
@@ -54,6 +49,27 @@ def _described(text: str) -> bytes:
         return frames.encode({"cell": {"error": "the cell has more statements than the grader reads: split it"}})
 
 
+def _open_doors() -> list[str]:
+    """What this process could do that no job should, one sentence each."""
+    found = []
+    try:
+        socket.socket().close()
+        found.append("a job can use the network")
+    except OSError:
+        pass
+    for folder in ("/", "/tmp", "/var/tmp", "/dev/shm", "/run", sys.prefix, str(Path.home())):
+        with contextlib.suppress(OSError), tempfile.NamedTemporaryFile(dir=folder):
+            found.append(f"a job can write to {folder}")
+    for number in {1, os.getppid()}:
+        with contextlib.suppress(OSError):
+            Path(f"/proc/{number}/environ").read_bytes()
+            found.append(f"a job can look into process {number}")
+    with contextlib.suppress(OSError):
+        os.kill(os.getppid(), 0)
+        found.append("a job can send signals to the process that started it")
+    return found
+
+
 def _inside(path: str) -> list[str]:
     """What can be read at a path that should be out of reach: a folder's entries, or the file itself."""
     try:
@@ -67,37 +83,42 @@ def _inside(path: str) -> list[str]:
 
 def _run(job: dict[str, Any], result: BinaryIO) -> None:
     torch.set_num_threads(job["threads"])
-    for name in [m for m in sys.modules if m.partition(".")[0] == "dlseg"]:
-        del sys.modules[name]
-    sys.meta_path.insert(0, NoLibrary())
-    namespace: dict[str, Any] = {"__name__": "submission"}
+    cells = Cells(
+        notebook=job["notebook"], future=job["future"], functions=job["functions"], wanted=set(job["wanted"])
+    )
     seed_all(job["seed"])
-    try:
-        for part in job["parts"]:
-            _load(part, job["future"], namespace)
-    except BaseException as error:  # a student's SystemExit is an answer too
-        _send(result, _raised(error) | {"loading": True})
+    left = float(job["loading"])
+    for part in job["parts"]:
+        _send(result, {"cell": part["number"]})  # should this cell end us, the grader knows which it was
+        before = cpu_seconds()
+        cells.run(part, left / 2)
+        left -= cpu_seconds() - before
+    cells.finish()
+    missing = [name for name in job["functions"] if name not in cells.functions]
+    _send(result, {"errors": cells.errors, "missing": missing})
+    if missing:
         return
+    _begin_calls(job["seconds"])
     for call in job["calls"]:
         seed_all(call["seed"])
-        _send(result, _call(namespace, call))
+        _send(result, _call(cells.functions[call["function"]], call["arguments"]))
 
 
-def _load(part: dict[str, Any], future: bool, namespace: dict[str, Any]) -> None:
-    """Run the picked statements of one cell, with the cell's own line numbers."""
-    name, source = f"{CELL}{part['number']}>", part["source"]
-    body = parsing.parse(source)
-    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
-    module = ast.Module([body[i] for i in part["statements"]], type_ignores=[])
-    flags = __future__.annotations.compiler_flag if future else 0
-    exec(compile(module, name, "exec", flags=flags, dont_inherit=True), namespace)
+def _begin_calls(seconds: float) -> None:
+    """From here on the exercise's own seconds count; what cells used is known to who watches."""
+    used = cpu_seconds()
+    soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    late = int(used + seconds) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (min(soft, late), min(hard, late + 1)))
+    os.write(LOADED, NOTE.pack(used))
+    os.close(LOADED)
 
 
-def _call(namespace: dict[str, Any], call: dict[str, Any]) -> dict[str, Any]:
+def _call(function: Any, arguments: list[Any]) -> dict[str, Any]:
     try:
-        value = namespace[call["function"]](*call["arguments"])
-    except BaseException as error:
-        return _raised(error)
+        value = function(*arguments)
+    except BaseException as error:  # a student's SystemExit is an answer too
+        return raised(error)
     return {"value": value}
 
 
@@ -107,22 +128,9 @@ def _send(result: BinaryIO, answer: dict[str, Any]) -> None:
     except frames.TooLarge as error:
         frame = frames.encode({"too_large": str(error)})
     except BaseException as error:  # the value may be a student's class with hostile methods
-        frame = frames.encode({"unusable": _sentence(error)})
+        frame = frames.encode({"unusable": sentence(error)})
     result.write(frame)
     result.flush()
-
-
-def _raised(error: BaseException) -> dict[str, Any]:
-    mine = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(CELL)]
-    line = f"{mine[-1].filename.strip('<>')}, line {mine[-1].lineno}" if mine else ""
-    return {"raised": type(error).__name__, "message": _sentence(error), "where": line}
-
-
-def _sentence(error: BaseException) -> str:
-    try:
-        return f"{type(error).__name__}: {error}"[:500]
-    except BaseException:  # a hostile __str__
-        return type(error).__name__
 
 
 def seed_all(seed: int) -> None:
