@@ -14,6 +14,7 @@ from typing import Any
 from dlseg.course.build import student_notebook
 from dlseg.course.catalogue import EXERCISES, of_notebook
 from dlseg.course.notebook_source import MARKERS, solutions, solved, sources, topic
+from dlseg.course.text_checks import formulas, leaks_by_structure, measures, shadows
 from dlseg.grading.draws import weak_tests
 from dlseg.grading.exercise import Exercise
 
@@ -72,6 +73,10 @@ def _faults(path: Path, source: Path, exercises: Path) -> list[str]:
         *ran,
         *stale,
         *_leaks(cells, whole.cells),
+        *leaks_by_structure(cells, whole.cells),
+        *shadows(cells, [found.function for found in of_notebook(topic(source), exercises)]),
+        *measures(cells),
+        *formulas(cells),
         *_links(cells, path.parent),
         *_imports(cells),
         *_exercises(whole.cells, of_notebook(topic(source), exercises)),
