@@ -6,6 +6,7 @@ import ast
 import re
 import textwrap
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 
 from dlseg.course.notebook_source import solutions
@@ -79,7 +80,7 @@ def leaks_by_structure(cells: list[Any], answers: list[Any]) -> Iterator[str]:
 
 
 def shadows(cells: list[Any], names: Iterable[str]) -> Iterator[str]:
-    """Imports of a name that an exercise of the notebook asks for: run again, they would take the answer's place."""
+    """Imports of a name that an exercise asks for: run again, they would take the answer's place."""
     asked = set(names)
     for number, cell in enumerate(cells, 1):
         tree = parsed(cell.source) if cell.cell_type == "code" else None
@@ -108,7 +109,7 @@ def formulas(cells: list[Any]) -> Iterator[str]:
     for number, cell in enumerate(cells, 1):
         if cell.cell_type == "markdown":
             lines = cell.source.splitlines()
-            for line, following in zip(lines, lines[1:], strict=False):
+            for line, following in pairwise(lines):
                 quoted = line.startswith(">") and following.startswith(">")
                 if quoted and len(DOLLAR.findall(line)) % 2 and len(DOLLAR.findall(following)) % 2:
                     yield f"cell {number} has a quotation's mark inside a formula: {line} {following}"

@@ -202,6 +202,7 @@ class Plan:
             recipe=recipe,
             branch_recipe=dataclasses.replace(recipe, iterations=500),
             init="singles",
+            pretraining=Pretraining(lesson="tools.ends" if data == "tools" else ""),
             copy="all",
             search=Space(),
         )
