@@ -14,7 +14,6 @@ from jaxtyping import Float, UInt8
 from dlseg.common.checks import message, rgb_image
 from dlseg.common.constants import VOID
 from dlseg.crf import Affinity, Cancelled, CRFParams, DenseCRF
-from dlseg.crf.dense import averaged
 from dlseg.crf.labels import label_probabilities
 from dlseg.crf.validation import checked_scores
 
