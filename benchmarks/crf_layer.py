@@ -23,7 +23,8 @@ from crf_cases import blobs
 from real_images import real_images
 
 from dlseg.crf import CRFLayer, CRFParams, DenseCRF
-from dlseg.crf.torch_lattice import SparseKernel, infer
+from dlseg.crf.lattice.unrolled import unrolled
+from dlseg.crf.torch_lattice import SparseKernel
 
 SIDE, CLASSES = 321, 21
 P = CRFParams(4, 67, 3, 3, 3, 5)
@@ -79,7 +80,9 @@ def works(image: np.ndarray, logits: np.ndarray, threads: int, kept: bool) -> di
     def torch_path() -> None:
         x = unary.clone().requires_grad_()
         kernel = sparse if kept else SparseKernel(torch.from_numpy(fresh(image).astype(np.float32)))
-        (infer(kernel, x.flatten(1).softmax(0).clamp(min=1e-5), P, None) * towards.flatten(1)).sum().backward()
+        scores = x.flatten(1).log_softmax(0).clamp(min=np.log(1e-5))
+        q = unrolled(scores.T, kernel.filters(P), (1, 1), None, P.iterations)
+        (q.T * towards.flatten(1)).sum().backward()
 
     return {
         "infer": inference,

@@ -78,8 +78,10 @@ interact(draw, w1=FloatSlider(5.0, min=0, max=20, step=0.5, description="usual",
 """
 COMPUTE = """
 import io, json, statistics, time
-from dlseg.widgets.refiner import Refiner
-refiner, values = Refiner(image, probs), np.arange(2.0, 8.0, 0.5)
+from dataclasses import replace
+from dlseg.widgets.studio.engine import Engine
+engine, values = Engine(), np.arange(2.0, 8.0, 0.5)
+answers = lambda w1, overtaken: engine.answers(replace(studio.state, params=CRFParams(w1=w1)), lambda: overtaken)
 def median(work):
     times = []
     for value in values:
@@ -90,12 +92,12 @@ def median(work):
 def figure(w1, labels=refined(5.0)):
     plt.figure(figsize=(5, 3.75)); plt.imshow(palette()[labels]); plt.title(f"w1 = {w1}")
     plt.savefig(io.BytesIO(), format="png"); plt.close()
-list(refiner.answers(CRFParams(), lambda: False))
+list(answers(5.0, False))
 canvas = studio.after
 print(json.dumps({
-    "studio": {"preview": median(lambda v: next(refiner.answers(CRFParams(w1=v), lambda: True))),
-               "whole": median(lambda v: list(refiner.answers(CRFParams(w1=v), lambda: False))),
-               "bytes": 2 * (len(canvas.plane) + len(canvas.table))},
+    "studio": {"preview": median(lambda v: next(answers(v, True))),
+               "whole": median(lambda v: list(answers(v, False))),
+               "bytes": 2 * (len(canvas.layer) + len(canvas.table))},
     "usual": {"whole": median(refined), "draw": median(figure)},
     "null": {"whole": median(colour), "bytes": len(colour(5.0))}}))
 """
@@ -158,7 +160,7 @@ window.watch = (() => {
 """
 CELLS = {"null": 1, "studio": 2, "usual": 3}
 PICTURE = {"null": "img.widget-image", "studio": "canvas.dlseg-picture", "usual": ".widget-output img"}
-LABEL = {"null": "null", "studio": "w₁ appearance weight", "usual": "usual"}
+LABEL = {"null": "null", "studio": "appearance weight", "usual": "usual"}
 CALM = {"null": 400, "studio": 1000, "usual": 3500}
 
 

@@ -79,12 +79,7 @@ def image_size(path: str | Path) -> tuple[int, int]:
 def is_turned(path: str | Path) -> bool:
     """Whether the EXIF tag of a picture says that it is to be turned or mirrored.
 
-    Args:
-        path: the file.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ImageError: not an image.
+    Raises as `image_size`.
 
     >>> import tempfile
     >>> tag = Image.Exif()

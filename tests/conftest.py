@@ -33,6 +33,10 @@ sys.path.insert(0, str(REPO / "tests" / "notebooks"))  # executed.py, for the br
 # what is made or counted on first use stays in this checkout: tests leave nothing in the user's own cache
 os.environ["DLSEG_CACHE"] = str(REPO / ".pytest_cache" / "dlseg")
 
+# the grader's sandbox is Linux's: elsewhere there is nothing to attack, and on Windows it cannot even be imported
+collect_ignore = {"linux": [], "win32": ["hostile", "grading", "assignments"]}.get(sys.platform, ["hostile"])
+NO_SANDBOX = pytest.mark.skip(reason="grading needs Linux's sandbox")
+
 # Two workers share the suite by groups: a test's file is its group, but for
 TOGETHER = {"hostile": "hostile", "browser/test_lessons": "lessons", "browser/test_book": "lessons"}
 # (attacks look at the whole machine; the book takes the lessons' results), and where one fixture runs for minutes,
@@ -41,7 +45,7 @@ APART = {"notebooks/test_student_notebooks": "executed", "systems/test_other_sys
 LONG = ("browser/test_lessons", "browser/test_book", "hostile", "systems", "browser", "notebooks", "packaging",
         "training", "cli", "assignments")  # fmt: skip
 # whole folders that `make quick` leaves out; elsewhere a test that takes more than ten seconds is marked
-SLOW = ("hostile", "systems", "notebooks", "packaging")
+SLOW = ("hostile", "systems", "notebooks", "packaging", "assignments", "grading", "training", "cli")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -55,6 +59,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if params is not None and APART.get(name) in params.params:
             group = f"{group}-{params.id}"
         item.add_marker(pytest.mark.xdist_group(group))
+        if sys.platform != "linux" and "sandbox" in getattr(item, "fixturenames", ()):
+            item.add_marker(NO_SANDBOX)
+        if parts[1] == "browser":
+            item.add_marker(pytest.mark.browser)
         if parts[1] in SLOW:
             item.add_marker(pytest.mark.slow)
         ranks[item] = min((LONG.index(part) for part in parts if part in LONG), default=len(LONG))

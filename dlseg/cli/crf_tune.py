@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -13,6 +14,7 @@ from dlseg.crf.dense import KERNELS
 from dlseg.datasets.voc import CLASSES, read_indices
 from dlseg.images import read_image
 
+SCENE = (128, 128)  # height and width of the shapes' scenes
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -47,6 +49,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Where this is taken, one nearby.",
 )
 @click.option("--browser/--no-browser", default=True, show_default=True, help="Open the page.")
+@click.option("--dark", is_flag=True, help="Light words on a dark page.")
 def tune(
     image: Path,
     scores: Path | None,
@@ -58,11 +61,12 @@ def tune(
     kernel: str,
     port: int,
     browser: bool,
+    dark: bool,
 ) -> None:
     """Find the CRF's settings for IMAGE with sliders, on a web page that only this computer can open."""
     try:
         from dlseg.widgets import standalone_page
-        from dlseg.widgets.subject import make_subject
+        from dlseg.widgets.studio.engine import make_subject
     except ImportError as error:
         raise click.ClickException(f"the page needs Voilà: pip install 'dlseg[lab]' ({error})") from error
     pixels = read_image(image)
@@ -77,7 +81,11 @@ def tune(
     def say(address: str) -> None:
         click.echo(f"{image.name} is at {address}\nCtrl+C ends it.")
 
-    standalone_page.serve(pixels, params.to_json(), names, kernel, arrays, port=port, browser=browser, said=say)
+    note = unfit(weights, pixels)
+    if note:
+        click.echo(f"warning: {note}", err=True)
+    page: dict[str, Any] = {"title": f"CRF studio: {image.name}", "note": note, "dark": dark, "announce": say}
+    standalone_page.serve(pixels, params.to_json(), names, kernel, arrays, port=port, browser=browser, **page)
 
 
 def read_unary(
@@ -98,6 +106,21 @@ def read_unary(
         return {"probs": probs}, known
     drawn = np.full(image.shape[:2], 255, np.uint8) if scribbles is None else read_indices(scribbles)
     return {"scribbles": drawn}, []
+
+
+def unfit(weights: str | None, image: np.ndarray) -> str:
+    """What to know where a network that has seen nothing but drawn shapes is shown something else."""
+    if weights is None or image.shape[:2] == SCENE:
+        return ""
+    from dlseg.networks import open_weights
+
+    if open_weights(weights)[1].get("data") != "shapes":
+        return ""
+    height, width = image.shape[:2]
+    return (
+        f"weights: got {weights!r}, trained on drawn shapes of {SCENE[1]}×{SCENE[0]} pixels, for a picture of "
+        f"{width}×{height}; on a photograph its scores mean little; use --scores or --scribbles"
+    )
 
 
 def network_scores(weights: str, image: np.ndarray) -> tuple[np.ndarray, list[str]]:

@@ -119,8 +119,8 @@ def merge(sbd: Path | None, voc: Path | None, jobs: int) -> None:
 
     SBD is a folder with `cls/*.mat` or `cls/*.png`; by default the downloaded one.
     """
-    from dlseg.datasets.sbd import merge as merge_labels
     from dlseg.datasets.voc2012 import LENGTHS, find
+    from dlseg.datasets.voc2012 import merge as merge_labels
 
     root = voc or find()
     lengths = merge_labels(root, sbd or cache_folder() / "benchmark_RELEASE", jobs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import sys
 import time
 from pathlib import Path
@@ -72,11 +71,8 @@ def pretrain(
     connected = VARIANTS[variant].fc6.padding is None
     side = VARIANTS[variant].paper.crop if connected else SIDE
     start = time.perf_counter()
-    pictures, classes = single_things(data, seed, images, side, jobs)
-    unseen, their_classes = single_things(data, seed + 1, 1000, side, jobs)
-    names = importlib.import_module(f"dlseg.datasets.{data}").CLASSES[
-        1:
-    ]  # background is no class of a single thing
+    pictures, classes, names = single_things(data, seed, images, side, jobs)
+    unseen, their_classes, _ = single_things(data, seed + 1, 1000, side, jobs)
     torch.manual_seed(seed)
     net = create(variant, len(names), width)
     copied = "nothing copied: random weights"

@@ -1,4 +1,6 @@
-"""Labels and scribbles as probabilities; stray values, masks and voids are told apart, none of them silently."""
+"""From what is known of an image's labels to probabilities: labels and scribbles, foreground maps, class activation
+maps, votes. Masks, void and stray values are told apart, none of them silently.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +9,151 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
 
 from dlseg.common.constants import VOID
-from dlseg.crf.params import Whole
-from dlseg.crf.validation import CLIP, check_room, to_numpy
+from dlseg.crf.params import Number, Whole
+from dlseg.crf.validation import CLIP, check_size, to_numpy
 
 NAMED = 5  # so many stray values are named in a message
+
+
+def binary(foreground: Any) -> Float[np.ndarray, "2 H W"]:
+    """Two labels, background and foreground, from one map of the foreground's probability.
+
+    Args:
+        foreground: (H, W) floats from 0 to 1.
+
+    Returns:
+        (2, H, W) float32, as DenseCRF's `probs` takes it.
+
+    Raises:
+        ValueError: another shape, type or range.
+
+    >>> binary(np.array([[0.25, 1.0]])).tolist()
+    [[[0.75, 0.0]], [[0.25, 1.0]]]
+    """
+    array = to_numpy("foreground", foreground)
+    if array.ndim != 2 or array.dtype.kind != "f":
+        raise ValueError(f"foreground: got {array.dtype}, shape {array.shape}, expected floats (H, W)")
+    if not (array.min() >= 0 and array.max() <= 1):
+        raise ValueError(f"foreground: got {array.min():g} to {array.max():g}, expected 0..1")
+    return np.stack([1 - array, array]).astype(np.float32)
+
+
+def from_cams(cams: Any, *, threshold: Number | None = None, power: Number | None = None) -> Any:
+    """Probabilities of background and classes from class activation maps; label 0 is the background.
+
+    Every pixel's scores, the background's and the classes', are divided by their sum. Torch in, torch out, with a
+    gradient.
+
+    Args:
+        cams: (C, H, W) activations 0..1, one map for each class: negative ones cut off, each divided by its
+            largest, 0 throughout where the image is known not to hold the class.
+        threshold: the background's score at every pixel, 0..1; a class wins where it scores more. Either this, or
+        power: the background scores (1 - the largest activation) to this power; a larger one leaves less to it.
+
+    Returns:
+        (C + 1, H, W) float32.
+
+    Raises:
+        TypeError, ValueError: for anything else; the message names the argument.
+
+    >>> cams = np.array([[[0.9, 0.1]]])
+    >>> from_cams(cams, threshold=0.3).round(2)
+    array([[[0.25, 0.75]],
+    <BLANKLINE>
+           [[0.75, 0.25]]], dtype=float32)
+    """
+    scores = _maps("cams", cams, least=1)
+    low, high = scores.detach().min().item(), scores.detach().max().item()
+    if not (low >= 0 and high <= 1):  # also where there is a NaN
+        raise ValueError(
+            f"cams: got values from {low:g} to {high:g}, expected 0..1: cut off what is negative and "
+            "divide each map by its largest value"
+        )
+    if (threshold is None) == (power is None):
+        raise TypeError(f"threshold, power: got {'none' if power is None else 'both'}, expected one")
+    if threshold is not None:
+        _check_share("threshold", threshold, 1.0)
+        background = torch.full_like(scores[:1], float(threshold))
+    else:
+        _check_share("power", power, float("inf"))
+        background = (1 - scores.amax(0, keepdim=True)) ** float(power or 0)
+    shares = torch.cat([background, scores])
+    return _like(cams, shares / shares.sum(0).clamp(min=1e-12))
+
+
+def soft_labels(shares: Any) -> Any:
+    """Probabilities from labels that are soft, or that name several.
+
+    Every pixel's shares are divided by their sum; where all are 0, all labels are equally probable. Torch in, torch
+    out.
+
+    Args:
+        shares: (C, H, W), how much speaks for each label of a pixel, 0 or more: a distribution, votes, or bools
+            that say which labels are possible.
+
+    Returns:
+        (C, H, W) float32.
+
+    Raises:
+        ValueError: another shape, a negative share, NaN or infinity.
+
+    >>> soft_labels(np.array([[[3, 0]], [[1, 0]]])).tolist()  # three votes to one, no vote at all
+    [[[0.75, 0.5]], [[0.25, 0.5]]]
+    """
+    amounts = _maps("shares", shares, least=2)
+    total = amounts.sum(0)
+    low, high = amounts.detach().min().item(), total.detach().max().item()
+    if not (low >= 0 and high < float("inf")):
+        raise ValueError(f"shares: got values from {low:g}, or NaN or infinity, expected finite numbers >= 0")
+    return _like(shares, torch.where(total > 0, amounts / total.clamp(min=1e-30), 1 / len(amounts)))
+
+
+def _maps(name: str, value: Any, least: int) -> Tensor:
+    array = to_numpy(name, value)
+    if array.ndim != 3 or 0 in array.shape or array.shape[0] < least:
+        raise ValueError(f"{name}: got shape {array.shape}, expected (C, H, W), C at least {least}")
+    whole = value if isinstance(value, Tensor) else torch.from_numpy(np.ascontiguousarray(array))
+    return whole.to(torch.float32)
+
+
+def _check_share(name: str, value: Any, most: float) -> None:
+    if isinstance(value, (bool, str)) or np.ndim(value) != 0:
+        raise TypeError(f"{name}: got {value!r}, expected a number")
+    if not 0 < float(value) < most:
+        raise ValueError(f"{name}: got {value!r}, expected more than 0 and less than {most:g}")
+
+
+def _like(given: Any, found: Tensor) -> Any:
+    return found if isinstance(given, Tensor) else found.numpy()
 
 
 def label_probabilities(
     labels: Any, size: tuple[int, int], num_classes: Whole | None, confidence: Any, unknown: Whole | None = VOID
 ) -> Float32[np.ndarray, "C N"]:
-    """Labels or scribbles as probabilities: `confidence` for the given label, even odds where it is `unknown`.
+    """Labels or scribbles as probabilities, the arguments as `DenseCRF` takes them.
 
-    Where `unknown` is a number amid the labels, it is none of them: its probability is CLIP everywhere.
+    Args:
+        labels: (H, W) whole numbers or bools.
+        size: H and W of the image.
+        num_classes: C, or None for one more than the largest label given.
+        confidence: the given label's probability, a number or (H, W).
+        unknown: the value of pixels whose label is not known: there all labels are equally probable. Where it is
+            one of the numbers 0 to C - 1, it is no label, and its probability is CLIP everywhere.
+
+    Returns:
+        (C, H W) float32.
+
+    Raises:
+        TypeError, ValueError: what does not fit, named.
+
+    >>> label_probabilities(np.array([[0, 1, 255]]), (1, 3), None, 0.9).round(2)
+    array([[0.9, 0.1, 0.5],
+           [0.1, 0.9, 0.5]], dtype=float32)
     """
     array = _checked_labels(labels, size)
     unknown = None if array.dtype.kind == "b" else _checked_unknown(unknown)
@@ -38,7 +170,7 @@ def label_probabilities(
     void = unknown if unknown is not None and 0 <= unknown < count else None
     others = count - 1 if void is None else count - 2
     sure = _checked_confidence(confidence, known, others + 1)
-    check_room("labels" if num_classes is None else "num_classes", count, size)
+    check_size("labels" if num_classes is None else "num_classes", count, size)
     probs = np.empty((count, array.size), np.float32)
     probs[:] = (1 - sure) / others
     probs[:, ~known.ravel()] = 1 / (others + 1)

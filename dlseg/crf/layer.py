@@ -26,8 +26,8 @@ from dlseg.crf.validation import CLIP, checked_image, checked_params, to_numpy
 
 
 @runtime_checkable
-class Kernels(Protocol):
-    """Both kernels of one image, as the layer needs them."""
+class MeanField(Protocol):
+    """Both kernels of one image, as the layer uses them."""
 
     def mean_field(
         self,
@@ -40,7 +40,7 @@ class Kernels(Protocol):
         """Marginals after `iterations` updates; scores are log probabilities, no compatibility is Potts."""
 
 
-class FilterPair:
+class KernelPair:
     """Kernels that are any two differentiable linear maps of a field (N, L)."""
 
     def __init__(self, kernels: list[LinearMap]) -> None:
@@ -54,15 +54,12 @@ class FilterPair:
         compatibility: Float[Tensor, "C C"] | None,
         iterations: int,
     ) -> Float[Tensor, "C N"]:
-        """As `Kernels` says."""
+        """As `MeanField` says."""
         return unrolled(scores.T, self.kernels, (w1, w2), compatibility, iterations).T
 
 
 class CRFLayer(nn.Module):
-    """Mean field on the lattice as a layer: `layer(images, logits)` are marginals (paper, section 4).
-
-    num_classes: C, two or more. params: sigmas (fixed), iterations, normalisation, and where w1 and w2 start; both
-    more than 0. threads: as for DenseCRF. kept: how many images' lattices are kept for the next call.
+    """Mean field on the lattice as a layer of a network: `layer(images, logits)` are marginals (paper, section 4).
 
     Learned are `log_w1` and `log_w2`, the logarithms of the weights, which so stay positive, and `compatibility`,
     (C, C), Potts at first, of which the symmetric part is used. Twice the weights and half the compatibilities are
@@ -76,12 +73,25 @@ class CRFLayer(nn.Module):
     pixel each) are kept, in no state dict, copy or pickle.
 
     float32, and under autocast: computed and returned as float32. float64 logits, and logits on another device than
-    the CPU, go through lattices in torch instead (dlseg/crf/torch_lattice.py), slower on a CPU, in double or single
-    precision as the logits are.
+    the CPU, go through lattices in torch instead (torch_lattice.py), slower on a CPU, in double or single precision
+    as the logits are.
 
-        layer = CRFLayer(21, CRFParams(iterations=5))
-        q = layer(images, net(inputs))              # images (B, H, W, 3) RGB 0..255; (B, 21, H, W)
-        loss = nn.functional.nll_loss(q.clamp(min=1e-6).log(), labels, ignore_index=255)
+    Args:
+        num_classes: C, two or more.
+        params: sigmas (fixed), iterations, normalisation, and where w1 and w2 start; both more than 0.
+        threads: as for `DenseCRF`.
+        kept: how many images' lattices are kept for the next call.
+
+    Raises:
+        TypeError, ValueError: for anything else; the message names the argument.
+
+    >>> layer = CRFLayer(3, CRFParams(iterations=5))
+    >>> images, logits = torch.zeros(2, 4, 6, 3), torch.zeros(2, 3, 4, 6)  # colours 0..255, channels last or first
+    >>> q = layer(images, logits)
+    >>> q.shape
+    torch.Size([2, 3, 4, 6])
+    >>> labels = torch.zeros(2, 4, 6, dtype=torch.int64)
+    >>> loss = nn.functional.nll_loss(q.clamp(min=1e-6).log(), labels, ignore_index=255)
     """
 
     def __init__(
@@ -100,7 +110,7 @@ class CRFLayer(nn.Module):
         self.log_w1 = nn.Parameter(torch.tensor(log(self._settings.w1)))
         self.log_w2 = nn.Parameter(torch.tensor(log(self._settings.w2)))
         self.compatibility = nn.Parameter(1 - torch.eye(num_classes))
-        self._kept = _Kept(kept)
+        self._kept = _Cache(kept)
 
     @property
     def params(self) -> CRFParams:
@@ -117,15 +127,20 @@ class CRFLayer(nn.Module):
         return f"{self.num_classes}, {self.params}"
 
     def forward(self, images: Any, logits: Any, features: Any = ()) -> Tensor:
-        """Marginals (B, C, H, W): float64 where the logits are, else float32.
+        """Marginals of a batch.
 
-        images: (B, H, W, bands) or (B, bands, H, W), RGB colours 0..255, uint8 or floating point, not normalised: a
-        tensor or array as DenseCRF takes them. logits: (B, C, H, W) raw scores as large as the images; a
-        probability below 1e-5 counts as 1e-5, as in DenseCRF. features: as DenseCRF's, arrays (B, H, W) or
-        (B, H, W, K) with their sigmas.
+        Args:
+            images: (B, H, W, bands) or (B, bands, H, W), RGB colours 0..255, uint8 or floating point, not
+                normalised: a tensor or array.
+            logits: (B, C, H, W) raw scores as large as the images; a probability below 1e-5 counts as 1e-5.
+            features: as DenseCRF's, arrays (B, H, W) or (B, H, W, K) with their sigmas.
 
-        Raises TypeError or ValueError, naming the argument, for other shapes, types or values, and for tensors on
-        the "meta" device.
+        Returns:
+            (B, C, H, W): float64 where the logits are, else float32.
+
+        Raises:
+            TypeError, ValueError: other shapes, types or values, or a tensor on the "meta" device; the message
+                names the argument.
         """
         self._check(logits)
         pictures = _pictures(images, logits.shape)
@@ -159,7 +174,7 @@ class CRFLayer(nn.Module):
             return None
         return ((mu + mu.T) / 2).to(scores)
 
-    def _kernels(self, picture: Float32[np.ndarray, "H W c"], extra: Extra, scores: Tensor) -> Kernels:
+    def _kernels(self, picture: Float32[np.ndarray, "H W c"], extra: Extra, scores: Tensor) -> MeanField:
         settings = replace(self._settings, w1=1.0, w2=1.0)
         hashed = hashlib.blake2b(picture.data, digest_size=16)
         hashed.update(extra.data)
@@ -167,14 +182,16 @@ class CRFLayer(nn.Module):
         if scores.device.type == "cpu" and scores.dtype == torch.float32:
             both, (width, bands) = columns(picture, extra), picture.shape[1:]
             sigmas = appearance_sigmas(settings, bands, extra.shape[2])
-            far = self._kept.get(key, lambda: self._filter(both, width, sigmas))
-            near = self._kept.get(picture.shape[:2], lambda: self._filter(both, width, smoothness_sigmas(settings)))
-            return LatticePair((far, near), self.threads)
+            appearance = self._kept.get(key, lambda: self._filter(both, width, sigmas))
+            smoothness = self._kept.get(
+                picture.shape[:2], lambda: self._filter(both, width, smoothness_sigmas(settings))
+            )
+            return LatticePair((appearance, smoothness), self.threads)
         sparse = self._kept.get(
             (*key, scores.device, scores.dtype),
             lambda: SparseKernel(torch.from_numpy(picture).to(scores), torch.from_numpy(extra)),
         )
-        return FilterPair(sparse.filters(settings))
+        return KernelPair(sparse.filters(settings))
 
     def _filter(self, colours: Float32[np.ndarray, "N c"], width: int, sigmas: tuple[float, ...]) -> GaussianFilter:
         lattice = Lattice(colours[:, : len(sigmas) - 2], width, sigmas, self.threads)
@@ -217,8 +234,8 @@ def _size(picture: Float32[np.ndarray, "H W c"]) -> tuple[tuple[int, int], int]:
     return (height, width), bands
 
 
-class _Kept:
-    """The last things built, by key. A copy or pickle of it is empty: what it held can be built again."""
+class _Cache:
+    """The last objects built, by key. A copy or pickle of it is empty: what it held can be built again."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -229,18 +246,18 @@ class _Kept:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.most = state["most"]
-        self._things: OrderedDict[Hashable, Any] = OrderedDict()
+        self._entries: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, build: Callable[[], Any]) -> Any:
-        """What is kept under a key, or what `build` makes."""
+        """The object under a key; `build` makes it where there is none."""
         with self._lock:
-            if key in self._things:
-                self._things.move_to_end(key)
-                return self._things[key]
-        thing = build()
+            if key in self._entries:
+                self._entries.move_to_end(key)
+                return self._entries[key]
+        entry = build()
         with self._lock:
-            self._things[key] = thing
-            while len(self._things) > self.most + 1:  # one more: the smoothness lattice that all images share
-                self._things.popitem(last=False)
-        return thing
+            self._entries[key] = entry
+            while len(self._entries) > self.most + 1:  # one more: the smoothness lattice that all images share
+                self._entries.popitem(last=False)
+        return entry

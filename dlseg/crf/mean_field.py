@@ -1,4 +1,4 @@
-"""Mean field: every pixel asks all others, all answer at once, and again (paper, section 4)."""
+"""Mean field: all pixels' marginals are updated at once from messages of all others, repeatedly (section 4)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,18 @@ Compatibility = Float[np.ndarray, "C C"] | None
 
 
 class Cancelled(Exception):
-    """Inference was stopped between two iterations because its `cancel` said so."""
+    """Inference was stopped between two iterations because its `cancel` returned True.
+
+    >>> from dlseg.crf import CRFParams, DenseCRF
+    >>> crf = DenseCRF(np.zeros((4, 6, 3), np.uint8), probs=np.full((2, 4, 6), 0.5))
+    >>> crf.infer(CRFParams(iterations=5), cancel=lambda: True)
+    Traceback (most recent call last):
+    dlseg.crf.mean_field.Cancelled: stopped by cancel before 5 iterations were done
+    """
 
 
 def ask(cancel: Cancel, iterations: int) -> None:
-    """Raises Cancelled where `cancel` says so."""
+    """Raises Cancelled where `cancel` returns True."""
     if cancel is not None and cancel():
         raise Cancelled(f"stopped by cancel before {iterations} iterations were done")
 
@@ -46,7 +53,7 @@ class Run(Protocol):
 
 @runtime_checkable
 class Kernel(Protocol):
-    """How pixels weigh each other: builds what the parameters need, keeps what they left alone."""
+    """How pixels weigh each other: builds what the parameters need, keeps what they did not change."""
 
     def start(self, probs: Marginals, params: CRFParams, compatibility: Compatibility, *, shortcuts: bool) -> Run:
         """A run from probabilities, none of them 0; shortcuts: whether what hardly matters may be left out."""
@@ -84,7 +91,7 @@ class ParallelRun:
 
 
 def penalty(messages: Marginals, compatibility: Float[np.ndarray, "C C"] | None) -> Marginals:
-    """What the other pixels charge each label: sum over l' of mu(l, l') messages(l'). None is Potts."""
+    """What the other pixels' messages cost each label: sum over l' of mu(l, l') messages(l'). None is Potts."""
     if compatibility is None:
         return messages.sum(axis=0) - messages
     return compatibility @ messages

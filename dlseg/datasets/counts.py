@@ -166,8 +166,8 @@ def _place(data: LabelledImages) -> Path | None:
 
 def _known(place: Path, data: LabelledImages) -> LabelCounts | None:
     try:
-        said = json.loads(place.read_text(encoding="utf-8"))
-        found = LabelCounts(tuple(data.classes), said["pixels"], said["void"], said["pictures"])
+        kept = json.loads(place.read_text(encoding="utf-8"))
+        found = LabelCounts(tuple(data.classes), kept["pixels"], kept["void"], kept["pictures"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return found if len(found.pixels) == len(data.classes) else None

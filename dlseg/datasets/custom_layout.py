@@ -24,24 +24,27 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int64, UInt8
 
 from dlseg.common.checks import message, nearest
 from dlseg.common.constants import VOID
 from dlseg.common.json_objects import read_object_file
 from dlseg.datasets import labelme, voc
 from dlseg.datasets.lists import ENDINGS, LONGEST, class_names, fixed_part, read_entries
-from dlseg.datasets.values import ValueMap
 from dlseg.datasets.voc import Dataset
 
 FILE = "dataset.json"
 KEYS = ("classes", "splits", "void", "values", "image_ending", "label_ending")
 SPLIT_KEYS = ("images", "labels", "list")
 SPLITS_EXPECTED = '{"train": {"images": …, "labels": …}, …}'
+OTHERS, VOID_NAME = "*", "void"
+_COLOUR = re.compile(r"#([0-9a-fA-F]{6})|(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})")
 
 
 class Described(Dataset):
@@ -71,19 +74,22 @@ class Described(Dataset):
     def __init__(self, root: str | Path, split: str, description: dict[str, Any] | None = None) -> None:
         self.root, self.split = Path(root), split
         self._note = self.root / FILE
-        said = self._checked(read_object_file(self._note, KEYS) if description is None else description)
-        self.classes: tuple[str, ...] = tuple(said["classes"])
-        self.void: list[int] = said.get("void", [])
-        self.labels = said["splits"].get(split, {}).get("labels", "")
-        if split not in said["splits"]:
-            raise FileNotFoundError(f"split {split!r}: {self._note} names {', '.join(said['splits'])}")
-        parts = said["splits"][split]
-        self.values: dict[str, str] = said.get("values", {})
+        description = self._checked(read_object_file(self._note, KEYS) if description is None else description)
+        self.classes: tuple[str, ...] = tuple(description["classes"])
+        self.void: list[int] = description.get("void", [])
+        self.labels = description["splits"].get(split, {}).get("labels", "")
+        if split not in description["splits"]:
+            raise FileNotFoundError(f"split {split!r}: {self._note} names {', '.join(description['splits'])}")
+        parts = description["splits"][split]
+        self.values: dict[str, str] = description.get("values", {})
         self._map = ValueMap.read(self.values, self.classes) if self.values else None
         self._pattern = parts["images"] if isinstance(parts["images"], str) and "*" in parts["images"] else ""
         self._images = self._inside(fixed_part(self._pattern)) if self._pattern else self._folder(parts, "images")
         self._labels = self._folder(parts, "labels") if "labels" in parts else None
-        self._image_ending, self._ending = said.get("image_ending", ""), said.get("label_ending", ".png")
+        self._image_ending, self._ending = (
+            description.get("image_ending", ""),
+            description.get("label_ending", ".png"),
+        )
         self.labelled = self._labels is not None
         self.drawn = self._ending.endswith(labelme.ENDING)  # outlines, not pixels
         self.stores_indices = not self.values and not self.drawn
@@ -139,17 +145,17 @@ class Described(Dataset):
             return in_folders
         return ["-".join(self._relative(path).parts) for path in self._files]  # 0.jpg beside 0.png
 
-    def _checked(self, said: dict[str, Any]) -> dict[str, Any]:
-        if missing := {"classes", "splits"} - set(said):
+    def _checked(self, description: dict[str, Any]) -> dict[str, Any]:
+        if missing := {"classes", "splits"} - set(description):
             raise ValueError(
                 message(str(self._note), f"no {' and no '.join(sorted(missing))}", "classes and splits")
             )
-        void, names = said.get("void", []), said["classes"]
+        void, names = description.get("void", []), description["classes"]
         class_names(names, self._note)
         if not isinstance(void, list) or not all(type(v) is int and len(names) <= v <= VOID for v in void):
             expected = f"values from {len(names)}, the first that is no class, to {VOID}"
             raise ValueError(message(f"{self._note}: void", repr(void), expected))
-        splits = said["splits"]
+        splits = description["splits"]
         if not isinstance(splits, dict) or not splits or not all(isinstance(s, dict) for s in splits.values()):
             raise ValueError(message(f"{self._note}: splits", repr(splits), SPLITS_EXPECTED))
         for name, parts in splits.items():
@@ -160,23 +166,23 @@ class Described(Dataset):
             if parts.get("images") is None:
                 raise ValueError(f"{self._note}: split {name}: got no images, expected the folder of its images")
         for key in ("image_ending", "label_ending"):
-            if not isinstance(said.get(key, ""), str):
-                raise ValueError(f"{self._note}: {key}: got {said[key]!r}, expected a text such as '_L.png'")
-            if "/" in said.get(key, "") or said.get(key) == "":
+            if not isinstance(description.get(key, ""), str):
+                raise ValueError(f"{self._note}: {key}: got {description[key]!r}, expected a text such as '_L.png'")
+            if "/" in description.get(key, "") or description.get(key) == "":
                 raise ValueError(
-                    f"{self._note}: {key}: got {said[key]!r}, expected the end of a name, such as '_L.png'"
+                    f"{self._note}: {key}: got {description[key]!r}, expected the end of a name, such as '_L.png'"
                 )
-        if "values" in said:
+        if "values" in description:
             if void:
                 raise ValueError(
                     f'{self._note}: got void and values, expected one of them; in values write "void" '
                     "for what is not annotated"
                 )
             try:
-                ValueMap.read(said["values"], names)
+                ValueMap.read(description["values"], names)
             except ValueError as error:
                 raise ValueError(f"{self._note}: {error}") from error
-        return said
+        return description
 
     def _folder(self, parts: dict[str, Any], key: str) -> Path:
         name = parts.get(key)
@@ -236,3 +242,98 @@ def described_splits(root: Path) -> list[str]:
     if not isinstance(splits, dict) or not splits:
         raise ValueError(message(f"{note}: splits", repr(splits), SPLITS_EXPECTED))
     return list(splits)
+
+
+@dataclass(frozen=True)
+class ValueMap:
+    """Stored value → class number (255 for void). `colours`: values are colours, packed as 0xRRGGBB."""
+
+    numbers: Mapping[int, int]
+    colours: bool
+    others: int | None  # what every value is that is not named; None where these are faults
+
+    @classmethod
+    def read(cls, meanings: Any, classes: Sequence[str]) -> ValueMap:
+        """From JSON: {"0": "void", "7": "road", …} or {"#804080": "road", "0,0,0": "void", …}, "*" for all others.
+
+        Raises ValueError for what is no such object.
+        """
+        if not isinstance(meanings, dict) or not set(meanings) - {OTHERS}:
+            raise ValueError(f'values: got {meanings!r}, expected {{"0": "void", "1": "{classes[0]}", …}}')
+        if VOID_NAME in classes:
+            raise ValueError(
+                f"values: got a class called {VOID_NAME!r}, which means not annotated; expected another name"
+            )
+        known = {name: number for number, name in enumerate(classes)} | {VOID_NAME: VOID}
+        for key, name in meanings.items():
+            if not isinstance(name, str) or name not in known:
+                raise ValueError(f"values: {key!r}: got {name!r}, expected one of the classes, or {VOID_NAME!r}")
+        keys = {key: _value(key) for key in meanings if key != OTHERS}
+        if len({colour for colour, _ in keys.values()}) > 1:
+            raise ValueError("values: got numbers and colours, expected one kind of them")
+        numbers = {value: known[meanings[key]] for key, (_, value) in keys.items()}
+        if len(numbers) < len(keys):
+            raise ValueError("values: got the same value twice, written in two ways")
+        if missing := [name for name in classes if name not in meanings.values()]:
+            raise ValueError(
+                f"values: got none for {', '.join(missing[: voc.SHOWN])}, expected one or more for each class"
+            )
+        others = known[meanings[OTHERS]] if OTHERS in meanings else None
+        return cls(numbers, next(iter(keys.values()))[0], others)
+
+    def label(self, path: Path) -> UInt8[np.ndarray, "H W"]:
+        """The classes of a label file.
+
+        Raises FileNotFoundError, or ValueError for a file that is no image or holds values that are not named.
+        """
+        pixels = stored(path, self.colours)
+        present, where = np.unique(pixels, return_inverse=True)
+        unknown = [int(value) for value in present if int(value) not in self.numbers]
+        if unknown and self.others is None:
+            words = ", ".join(self._word(value) for value in unknown[: voc.SHOWN])
+            rest = ", …" if len(unknown) > voc.SHOWN else ""
+            raise ValueError(
+                f"{path}: got values {words}{rest}, which `values` in dataset.json does not name; "
+                f'name each, or give {{"{OTHERS}": "{VOID_NAME}"}} for all others'
+            )
+        table = np.array([self.numbers.get(int(value), self.others) for value in present], np.uint8)
+        return table[where].reshape(pixels.shape)
+
+    def _word(self, value: int) -> str:
+        return f"#{value:06x}" if self.colours else str(value)
+
+
+def _value(key: str) -> tuple[bool, int]:
+    """Whether a key is a colour, and its number."""
+    if match := _COLOUR.fullmatch(key.strip()):
+        if match[1]:
+            return True, int(match[1], 16)
+        parts = [int(match[i]) for i in (2, 3, 4)]
+        if max(parts) <= 255:
+            return True, parts[0] << 16 | parts[1] << 8 | parts[2]
+    elif key.strip().isdecimal():
+        return False, int(key)
+    raise ValueError(
+        f'values: got {key!r}, expected a number such as "7", a colour such as "#804080" or '
+        f'"128,64,128", or "{OTHERS}"'
+    )
+
+
+def stored(path: Path, colours: bool) -> Int64[np.ndarray, "H W"]:
+    """A file's values: grey levels, palette indices, bits, or colours."""
+    with voc.label_picture(path) as picture:
+        mode, pixels = picture.mode, np.array(picture.convert("RGB") if colours else picture)
+    if pixels.dtype.kind == "f" and not (np.isfinite(pixels) & (pixels == np.round(pixels))).all():
+        raise ValueError(f"{path}: got values with NaN, infinity or fractions, expected whole numbers")
+    pixels = pixels.astype(np.int64)
+    if colours:
+        return pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
+    if pixels.ndim == 3:
+        shown = pixels[..., :3] if mode in ("RGB", "RGBA") else pixels[..., :1]
+        if (shown != shown[..., :1]).any():
+            raise ValueError(
+                f"{path}: got a colour picture (mode {mode}), expected numbers; colours are "
+                'written in `values` as "#804080"'
+            )
+        return np.ascontiguousarray(shown[..., 0])
+    return pixels

@@ -19,9 +19,8 @@ from PIL import Image
 from dlseg.common.checks import message
 from dlseg.common.constants import VOID
 from dlseg.datasets import labelme
-from dlseg.datasets.custom_layout import FILE, Described
+from dlseg.datasets.custom_layout import FILE, Described, stored
 from dlseg.datasets.lists import ENDINGS, read_entries, stem
-from dlseg.datasets.values import stored
 
 SPLIT_WORDS = {
     "training": "train", "train": "train", "validation": "val", "valid": "val", "val": "val",

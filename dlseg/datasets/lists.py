@@ -52,15 +52,15 @@ def _entry(line: str, path: Path) -> Entry:
     return Entry(columns[0], columns[1] if len(columns) == 2 else None)
 
 
-def class_names(said: Any, path: Path) -> tuple[str, ...]:
+def class_names(names: Any, path: Path) -> tuple[str, ...]:
     """A list of class names from JSON; ValueError where it is none."""
-    if not isinstance(said, list) or not 2 <= len(said) <= 255 or not all(isinstance(n, str) for n in said):
-        raise ValueError(message(f"{path}: classes", repr(said), "a list of 2 to 255 names"))
-    if unclear := [name for name in said if not name.strip() or not name.isprintable()]:
+    if not isinstance(names, list) or not 2 <= len(names) <= 255 or not all(isinstance(n, str) for n in names):
+        raise ValueError(message(f"{path}: classes", repr(names), "a list of 2 to 255 names"))
+    if unclear := [name for name in names if not name.strip() or not name.isprintable()]:
         raise ValueError(message(f"{path}: classes", repr(unclear[0]), "a name on one line for each class"))
-    if twice := sorted({name for name in said if said.count(name) > 1}):
+    if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(message(f"{path}: classes", f"{', '.join(twice)} more than once", "a name for each class"))
-    return tuple(said)
+    return tuple(names)
 
 
 def fixed_part(pattern: str) -> str:

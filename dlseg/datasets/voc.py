@@ -68,7 +68,7 @@ class Sample:
 
 
 def palette() -> UInt8[np.ndarray, "256 3"]:
-    """VOC's colour map: the bits of an index, dealt in turn to red, green and blue from the highest bit down.
+    """VOC's colour map: the bits of an index go in turn to red, green and blue, from their highest bit down.
 
     Returns:
         The colour of each index, (256, 3).
@@ -198,7 +198,7 @@ def size(array: np.ndarray) -> str:
 
 
 def mismatch(label_file: Path, label: UInt8[np.ndarray, "H W"], image_file: Path) -> str:
-    """What is said of a label that has not its image's size."""
+    """The message about a label that has not its image's size."""
     height, width = image_size(image_file)
     text = f"{label_file}: the label is {size(label)} pixels, its image {width}×{height}"
     if label.shape == (width, height):
@@ -262,10 +262,10 @@ def read_classes(root: Path) -> tuple[str, ...]:
         return CLASSES
     if not path.is_file():
         raise ValueError(message(str(path), "a folder" if path.is_dir() else "a link or a pipe", "a file"))
-    said = read_object_file(path)
-    if "classes" not in said:
-        raise ValueError(message(str(path), said, '{"classes": ["background", …]}'))
-    return class_names(said["classes"], path)
+    content = read_object_file(path)
+    if "classes" not in content:
+        raise ValueError(message(str(path), content, '{"classes": ["background", …]}'))
+    return class_names(content["classes"], path)
 
 
 @contextmanager

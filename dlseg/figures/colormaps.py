@@ -1,4 +1,4 @@
-"""Numbers as colours on one colour-blind-safe scale, and the numbers most worth showing: confidence and entropy."""
+"""Numbers as colours on one colour-blind-safe scale, and the number most worth showing: entropy."""
 
 from __future__ import annotations
 
@@ -44,19 +44,6 @@ def heat(
 ) -> RGB:
     """Values (H, W) as colours (H, W, 3). Pictures that are compared must share `low` and `high`."""
     return scale_table(scale)[levels(values, low, high)]
-
-
-def heat_over(image: RGB, values: Float[np.ndarray, "H W"], low: float, high: float, scale: str = "magma") -> RGB:
-    """Values (H, W) as colours over an image (H, W, 3), which shows through where they are low."""
-    if values.shape != image.shape[:2]:
-        raise ValueError(f"values: expected the image's shape {image.shape[:2]}, got {values.shape}")
-    rows = faded_table(scale)[levels(values, low, high)].astype(np.float64)
-    return np.floor(image + (rows[..., :3] - image) * rows[..., 3:] / 255 + 0.5).astype(np.uint8)
-
-
-def confidence(probs: Float[np.ndarray, "C H W"]) -> Float[np.ndarray, "H W"]:
-    """The winning class's probability at each pixel, 1/C…1."""
-    return np.asarray(probs.max(axis=0))
 
 
 def entropy(probs: Float[np.ndarray, "C H W"]) -> Float[np.ndarray, "H W"]:

@@ -8,10 +8,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from scipy.ndimage import gaussian_filter
 
-from dlseg.figures.colormaps import heat_over
 from dlseg.figures.labels import RGB
-from dlseg.figures.overlays import BLACK, ORANGE, WHITE, Mark, Number, Place, dots, enlarged, outline, paint
-from dlseg.figures.panels import Bar, Panel
+from dlseg.figures.overlays import BLACK, ORANGE, WHITE, Mark, Number, Place, dots, outline
+from dlseg.figures.panels import Bar
 
 Box = tuple[Number, Number, Number, Number]
 MEAN_PIXEL = (123, 117, 104)  # what padding with zeros is like, once the mean is taken off
@@ -45,29 +44,3 @@ def field_marks(size: tuple[int, int], box: Box, taps: Sequence[Place] = ()) -> 
         Mark("", BLACK, dots(size, taps, 5)),
         Mark("where its taps look", WHITE, dots(size, taps, 3.5)),
     ]
-
-
-def field_panel(
-    title: str,
-    image: RGB,
-    box: Box,
-    taps: Sequence[Place] = (),
-    field: Float[np.ndarray, "H W"] | None = None,
-    margin: int = 0,
-) -> Panel:
-    """A field and its taps on their image (H, W, 3), in pixels; with `field` (H, W), how much each pixel counts.
-
-    `LayerField.box` gives the box, `effective_field` the field. `margin` shows as many pixels of padding round it.
-    """
-    picture = framed(image, margin)
-    bar = None if field is None else field_bar()
-    if field is not None and bar is not None:
-        picture = heat_over(picture, smoothed(field, margin), bar.low, bar.high, bar.scale)
-    times = max(1, SIDE // max(picture.shape[:2]))
-    large = enlarged(picture, times)
-    top, left, bottom, right = (edge + margin for edge in box)
-    places = [((row + margin + 0.5) * times - 0.5, (column + margin + 0.5) * times - 0.5) for row, column in taps]
-    rim = top * times, left * times, (bottom + 1) * times - 1, (right + 1) * times - 1
-    marks = field_marks(large.shape[:2], rim, places)
-    keys = tuple((mark.name, mark.colour) for mark in marks if mark.name and mark.mask.any())
-    return Panel(title, paint(large, marks), bar=bar, keys=keys)

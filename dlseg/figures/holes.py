@@ -1,16 +1,13 @@
-"""Filters with holes on a grid: along one axis as in the paper's figure 1, and in two."""
+"""A filter with holes along one axis, as in the paper's figure 1."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from matplotlib.axes import Axes
-from matplotlib.patches import Circle, Rectangle
+from matplotlib.patches import Circle
 
 from dlseg.figures.panels import INK, Still
 
 TAP, HOLE, LINE, SELECTED = "#e69f00", "#ffffff", "#b0b0b0", "#0072b2"  # Okabe and Ito's orange and blue
-CELL, WORDS = 0.3, 7  # inches a cell; cells that the words over a filter take
 
 
 def holes_1d(kernel: int = 3, rate: int = 2, stride: int = 1, cells: int = 9) -> Still:
@@ -45,40 +42,6 @@ def holes_1d(kernel: int = 3, rate: int = 2, stride: int = 1, cells: int = 9) ->
     axes.set_title(f"{kernel} taps, input stride (rate) {rate}, output stride {stride}", fontsize=11, color=INK)
     _bare(axes, (-0.5, cells - 0.5), (-0.4, 1.4))
     return figure
-
-
-def holes_2d(kernel: int = 3, rates: Sequence[int] = (1, 2, 4)) -> Still:
-    """The same filter at several rates, side by side, cell for cell: a larger field for the same multiply-adds."""
-    if not rates:
-        raise ValueError("rates: expected at least one, got none")
-    for rate in rates:
-        _check(kernel, rate)
-    extents = [(kernel - 1) * rate + 1 for rate in rates]
-    places = [max(extent, WORDS) + 1 for extent in extents]  # the words over a small filter are wider than it is
-    figure = Still(CELL * sum(places), CELL * (max(extents) + 2.6))
-    axes = figure.add_subplot()
-    left = 0.0
-    for rate, extent, place in zip(rates, extents, places, strict=True):
-        _filter(axes, left + (place - extent) / 2, kernel, rate)
-        words = f"rate {rate}\n{kernel}×{kernel} taps cover {extent}×{extent}"
-        axes.text(left + place / 2, -0.3, words, ha="center", va="bottom", fontsize=10, color=INK)
-        left += place
-    axes.invert_yaxis()
-    _bare(axes, (0.0, left), (max(extents) + 0.1, -2.4))
-    axes.set_yticks([])
-    return figure
-
-
-def _filter(axes: Axes, left: float, kernel: int, rate: int) -> None:
-    """Taps orange, holes white with a 0, its upper left corner at (left, 0)."""
-    extent = (kernel - 1) * rate + 1
-    for row in range(extent):
-        for column in range(extent):
-            tap = row % rate == 0 and column % rate == 0
-            colour = TAP if tap else HOLE
-            axes.add_patch(Rectangle((left + column, row), 1, 1, facecolor=colour, edgecolor="#808080"))
-            if not tap:
-                axes.text(left + column + 0.5, row + 0.5, "0", ha="center", va="center", fontsize=8, color=INK)
 
 
 def _check(kernel: int, rate: int) -> None:

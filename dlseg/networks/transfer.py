@@ -125,7 +125,7 @@ def decimated_for(net: Network, state: Mapping[str, Tensor]) -> Mapping[str, Ten
     >>> tuple(classifier.fc6.weight.shape), tuple(decimated_for(net, classifier.state_dict())["fc6.weight"].shape)
     ((64, 392), (16, 8, 3, 3))
     """
-    own = {name.rpartition("main.")[2] for name in net.state_dict()}
+    own = _plain_names(net.state_dict())
     fc6 = VARIANTS[net.spec.variant].fc6
     name = next((name for first, name in _CLASSIFIERS.items() if first in state and first in own), None)
     connected = "fc6.weight" in state and state["fc6.weight"].ndim == 2 and "fc7.weight" in state

@@ -63,6 +63,7 @@ WORDS = {
     "deeplab-7x7": "DeepLab{}-7x7",
     "deeplab-largefov": "DeepLab{}-LargeFOV",
     "deeplab-msc-largefov": "DeepLab-MSc{}-LargeFOV",
+    "deeplab-alexnet": "DeepLab{}-AlexNet",
 }
 
 Watch = Callable[[str, int], AbstractContextManager[Callback]]
@@ -78,8 +79,9 @@ class Pretraining:
         images: how many pictures they learn from.
         unseen: how many others their accuracy is measured on.
         epochs, batch, lr, optimiser: see `dlseg.training.pretraining.pretrain`.
-        init: a weights file whose convolutions VGG-16's begin from, such as a classifier of an easier task; None
-            for random ones.
+        lesson: a data set of easier single things, such as parts of the others, whose convolutions the classifiers
+            begin from; "" for random ones. VGG-16 learns it fully convolutional, at half the size.
+        lesson_epochs: for how long.
         each_seed: train one for every seed of the plan. False: one for all, by the first seed, as all of the
             paper's networks begin from the same ImageNet VGG-16.
 
@@ -93,11 +95,12 @@ class Pretraining:
     batch: int = 32
     lr: float = 5e-4
     optimiser: Optimiser = "adamw"
-    init: str | None = None
+    lesson: str = ""
+    lesson_epochs: int = 3
     each_seed: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("images", "unseen", "epochs", "batch"):
+        for name in ("images", "unseen", "epochs", "batch", "lesson_epochs"):
             whole_number(name, getattr(self, name), low=1)
         number("lr", self.lr, low=1e-9)
         one_of("optimiser", self.optimiser, ("sgd", "adamw"))
@@ -179,7 +182,7 @@ class Plan:
         )
 
     @classmethod
-    def paper(cls, data: str = "shapes", side: int = 321, **changes: Any) -> Plan:
+    def paper(cls, data: str = "tools", side: int = 321, **changes: Any) -> Plan:
         """The paper's path in miniature, all of tables 1 and 2 and AlexNet: some nights on two cores, or a GPU.
 
         Args:
@@ -188,14 +191,16 @@ class Plan:
             changes: fields that are to be otherwise.
         """
         offset = VARIANTS["deeplab"].paper.offset
-        recipe = Recipe.shapes(crop=fitting_size(side, 8, offset), batch=8, iterations=4000, lr=0.02)
+        recipe = Recipe.shapes(
+            crop=fitting_size(side, 8, offset), batch=8, iterations=2000, lr=0.02, classifier_lr_factor=10.0
+        )
         plan = cls(
             data=data,
             variants=("deeplab", "deeplab-7x7", "deeplab-4x4", "deeplab-largefov", "deeplab-alexnet"),
             crf=None,
             seeds=(0, 1, 2),
             recipe=recipe,
-            branch_recipe=dataclasses.replace(recipe, iterations=1000),
+            branch_recipe=dataclasses.replace(recipe, iterations=500),
             init="singles",
             copy="all",
             search=Space(),
@@ -388,46 +393,49 @@ class _Run:
         """What the network begins from: the tensors of a classifier, fc6 and fc7 decimated to the network's."""
         plan = self.plan
         if plan.init == "singles":
-            variant = "alexnet" if "alexnet" in net.spec.variant else "vgg16"
-            path = self._path(variant, seed if plan.pretraining.each_seed else plan.seeds[0])
-            if not path.with_suffix(".json").exists():
-                self._pretrain(path, variant, seed)
-            path.with_suffix(".checkpoint").unlink(missing_ok=True)
-            classifier = open_weights(path)[0]
+            seed = seed if plan.pretraining.each_seed else plan.seeds[0]
+            classifier = self._pretrained("alexnet" if "alexnet" in net.spec.variant else "vgg16", seed)
         else:
             known = ("shapes", "vgg16-20m") if plan.init == "shapes-classifier" else (plan.init,)
             classifier = open_weights(*known)[0]
         state = decimated_for(net, classifier.state_dict())
-        return state if plan.copy == "all" else {k: v for k, v in state.items() if k.startswith("conv")}
+        return state if plan.copy == "all" else _convolutions(state)
 
-    def _pretrain(self, path: Path, variant: str, seed: int) -> None:
+    def _pretrained(self, variant: str, seed: int, lesson: bool = False) -> Network:
+        """A classifier, trained now if it has not been: of the plan's single things, or of their first lesson."""
         plan, p = self.plan, self.plan.pretraining
-        side, source = VARIANTS[variant].geometry(plan.geometry).crop, plan.singles or plan.data
-        images, classes = single_things(source, 2 * seed, p.images, side, self.jobs)
-        unseen, true = single_things(source, 2 * seed + 1, p.unseen, side, self.jobs)
-        torch.manual_seed(seed)
-        net = create(variant, int(classes.max()) + 1, plan.width, plan.geometry)
-        if p.init is not None and variant == "vgg16":
-            begun = open_weights(p.init)[0].state_dict()
-            load_trunk(net, {key: value for key, value in begun.items() if key.startswith("conv")})
-        with self._watched(f"{variant}, seed {seed}", p.epochs * (p.images // p.batch)) as callbacks:
-            pretrain(
-                net,
-                images,
-                classes,
-                epochs=p.epochs,
-                batch=p.batch,
-                lr=p.lr,
-                optimiser=p.optimiser,
-                seed=seed,
-                callbacks=callbacks,
-                checkpoint=path.with_suffix(".checkpoint"),
-                keep_checkpoint=True,
-                device=self.device,
-            )
-        right = accuracy(net.to(self.device), unseen, true)
-        info = {"seed": seed, "pretraining": dataclasses.asdict(p), "accuracy": round(right, 4)}
-        save_weights(net, path, info)
+        path = self._path(f"{variant}-lesson" if lesson else variant, seed)
+        if not path.with_suffix(".json").exists():
+            crop = VARIANTS[variant].geometry(plan.geometry).crop
+            side = crop // 2 if variant == "vgg16-20m" else crop
+            source, epochs = (p.lesson, p.lesson_epochs) if lesson else (plan.singles or plan.data, p.epochs)
+            images, classes, names = single_things(source, 2 * seed, p.images, side, self.jobs)
+            torch.manual_seed(seed)
+            net = create(variant, len(names), plan.width, plan.geometry)
+            if p.lesson and not lesson:
+                easier = self._pretrained("vgg16-20m" if variant == "vgg16" else variant, seed, lesson=True)
+                load_trunk(net, _convolutions(easier.state_dict()))
+            with self._watched(path.stem, epochs * (p.images // p.batch)) as callbacks:
+                pretrain(
+                    net,
+                    images,
+                    classes,
+                    epochs=epochs,
+                    batch=p.batch,
+                    lr=p.lr,
+                    optimiser=p.optimiser,
+                    seed=seed,
+                    callbacks=callbacks,
+                    checkpoint=path.with_suffix(".checkpoint"),
+                    keep_checkpoint=True,
+                    device=self.device,
+                )
+            unseen, true, _ = single_things(source, 2 * seed + 1, p.unseen, side, self.jobs)
+            right = round(accuracy(net.to(self.device), unseen, true), 4)
+            info = {"seed": seed, "classes": names, "pretraining": dataclasses.asdict(p), "accuracy": right}
+            save_weights(net, path, info)
+        path.with_suffix(".checkpoint").unlink(missing_ok=True)
+        return open_weights(path)[0]
 
     def _parameters(self, name: str) -> CRFParams | None:
         """The CRF's parameters for a variant: the plan's, or what its network of the first seed does best with."""
@@ -455,6 +463,10 @@ class _Run:
     def _watched(self, name: str, iterations: int) -> Iterator[list[Callback]]:
         with self.watch(name, iterations) if self.watch else nullcontext(None) as callback:
             yield [callback] if callback else []
+
+
+def _convolutions(state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+    return {key: value for key, value in state.items() if key.startswith("conv")}
 
 
 class _Speed:

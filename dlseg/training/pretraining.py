@@ -31,34 +31,37 @@ Classes = Integer[np.ndarray, " N"]
 Optimiser = Literal["sgd", "adamw"]
 
 
-def single_things(name: str, seed: int, count: int, size: int, jobs: int = 1) -> tuple[Images, Classes]:
+def single_things(
+    name: str, seed: int, count: int, size: int, jobs: int = 1
+) -> tuple[Images, Classes, tuple[str, ...]]:
     """Pictures of one thing each and their classes from 0 on, of a data set that makes such ones.
 
     Args:
-        name: the data set's, such as "shapes": `dlseg.datasets.NAME.classification` makes them.
+        name: the data set's, such as "shapes": `classification` and `CLASSES` of `dlseg.datasets.NAME` make them.
         seed: which pictures.
         count: how many.
         size: side in pixels.
         jobs: processes; -1 for one per core.
 
     Returns:
-        Images (N, size, size, 3) and class numbers (N,); background is no class here.
+        Images (N, size, size, 3), class numbers (N,) and the classes' names; background is no class here.
 
     Raises:
         ValueError: a data set that makes no pictures of single things.
 
-    >>> images, classes = single_things("shapes", seed=0, count=3, size=64)
-    >>> images.shape, classes.shape
-    ((3, 64, 64, 3), (3,))
+    >>> images, classes, names = single_things("shapes", seed=0, count=3, size=64)
+    >>> images.shape, classes.shape, len(names)
+    ((3, 64, 64, 3), (3,), 12)
     """
     try:
-        make = importlib.import_module(f"dlseg.datasets.{name}").classification
+        module = importlib.import_module(f"dlseg.datasets.{name}")
+        make, names = module.classification, tuple(module.CLASSES[1:])
     except (ImportError, AttributeError) as error:
         raise ValueError(
             message("singles", repr(name), "a data set that makes pictures of single things")
         ) from error
     images, classes = make(seed, count, size, jobs)
-    return images, classes - 1
+    return images, classes - 1, names
 
 
 def to_inputs(images: Images) -> Float[Tensor, "N 3 H W"]:
@@ -108,13 +111,13 @@ def pretrain(
         ValueError: fewer images than a batch, or a checkpoint of another run.
 
     >>> from dlseg.networks import create
-    >>> images, classes = single_things("shapes", seed=0, count=4, size=64)
+    >>> images, classes, _ = single_things("shapes", seed=0, count=4, size=64)
     >>> net = pretrain(create("vgg16-20m", 12, width=1 / 64), images, classes, epochs=1, batch=2)
     >>> 0 <= accuracy(net, images, classes) <= 1
     True
     """
     one_of("optimiser", optimiser, ("sgd", "adamw"))
-    whole_number("batch", batch, low=1, high=len(images))
+    whole_number("batch", batch, low=2, high=len(images))  # one image alone has no statistics to normalise by
     place, home = resolve(device), next(net.parameters()).device
     torch.manual_seed(seed)
     insert_batch_norm(net).train().to(place)

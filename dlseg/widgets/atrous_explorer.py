@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+import ipywidgets
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 from PIL import Image
@@ -30,8 +31,8 @@ from dlseg.widgets.atrous_model import (
     window,
 )
 from dlseg.widgets.display import shown
-from dlseg.widgets.drawing import Drawing
 from dlseg.widgets.explorer import Explorer, choice, whole_slider
+from dlseg.widgets.layers import Picture, heat_layer
 
 SIDE = 384  # pixels of a picture on the page
 STRIDE = 4  # of the map, in pixels of the image
@@ -84,12 +85,27 @@ class Filtered:
         """The largest difference between the first form and another."""
         return max(form.difference(self.forms[0]) for form in self.forms[1:])
 
+    @property
+    def terms(self) -> list[tuple[float, float]]:
+        """Weight and cell of each tap, in the order of `taps`; cells outside are 0. pool5 has no weights."""
+        height, width = self.map.shape
+        cells = [float(self.map[r, c]) if 0 <= r < height and 0 <= c < width else 0.0 for r, c in self.taps]
+        pool = self.filter.layer == POOL5
+        weights = np.ones(len(cells)) if pool else filter_taps(self.filter.name, self.filter.kernel).ravel()
+        return list(zip(weights.tolist(), cells, strict=True))
+
+    @property
+    def output(self) -> float:
+        """What the unit looked at puts out."""
+        return float(self.forms[0 if self.filter.layer != POOL5 else 1].output[self.unit])
+
 
 class AtrousExplorer(Explorer[Filter, Filtered]):
     """The explorer that `atrous_explorer` makes and shows; see there."""
 
     def __init__(self, features: Float[np.ndarray, "h w"], image: UInt8[np.ndarray, "H W 3"]) -> None:
         self._features, self._image = features, image
+        self.sum = ipywidgets.HTML()
         begin = Filter()
         self.start(
             begin,
@@ -127,15 +143,21 @@ class AtrousExplorer(Explorer[Filter, Filtered]):
         holes, extra = (none, between) if state.layer == POOL5 else (between, none)
         return Filtered(state, read, forms, (row, column), cells, holes, extra)
 
+    def _rows(self) -> list[Any]:
+        return [*super()._rows(), self.sum]
+
+    def _beside(self, answer: Filtered) -> None:
+        self.sum.value = written_out(answer)
+
     def _picked(self, index: int, row: float, column: float) -> dict[str, Any]:
         return {"row": row, "column": column}
 
-    def _drawings(self, answer: Filtered) -> Sequence[Drawing]:
+    def _draw(self, answer: Filtered) -> Sequence[Picture]:
         outputs = np.concatenate([form.output.ravel() for form in answer.forms])
         bar = Bar.over("output", outputs)
         return [self._map(answer), *(self._output(answer, form, bar) for form in answer.forms)]
 
-    def _map(self, answer: Filtered) -> Drawing:
+    def _map(self, answer: Filtered) -> Picture:
         (height, width), size = answer.map.shape, max(1, SIDE // max(answer.map.shape))
         marks = [
             Mark("hole", SKY, cell_marks(answer.map.shape, answer.holes, size, 0.36)),
@@ -147,37 +169,39 @@ class AtrousExplorer(Explorer[Filter, Filtered]):
         note = f" · {outside} of {len(answer.taps)} taps read zeros outside" if outside else ""
         kept = [mark for mark in marks if mark.mask.any()]
         title = "what pool5 reads" if answer.filter.layer == POOL5 else "taps on the map"
-        return Drawing(
-            title,
-            self._image,
-            kept,
-            f"{height} × {width} cells{note}",
-            values=enlarged(answer.map, size),
-            bar=Bar.over("feature", answer.map, "gray"),
-            **self._pointer(answer, ring=False),
-        )
+        layer = heat_layer(enlarged(answer.map, size), Bar.over("feature", answer.map, "gray")).marked(kept)
+        words = f"{height} × {width} cells{note}"
+        return Picture(title, self._image, layer, words, **self._pointer(answer, ring=False))
 
-    def _output(self, answer: Filtered, form: Form, bar: Bar) -> Drawing:
+    def _output(self, answer: Filtered, form: Form, bar: Bar) -> Picture:
         size = max(1, SIDE // max(form.output.shape))
         words = [form.note]
         if form.macs:
             words.append(f"{form.macs // form.output.size} multiply-adds an output, {form.macs:,} in all")
         if form is not answer.forms[0]:
             words.append(f"largest difference from {answer.forms[0].name}: {form.difference(answer.forms[0]):.2g}")
-        return Drawing(
-            form.name,
-            self._image,
-            (),
-            "\n".join(words),
-            values=enlarged(form.output, size),
-            bar=bar,
-            **self._pointer(answer),
-        )
+        layer = heat_layer(enlarged(form.output, size), bar)
+        return Picture(form.name, self._image, layer, "\n".join(words), **self._pointer(answer))
 
     def _pointer(self, answer: Filtered, ring: bool = True) -> dict[str, Any]:
         rows, columns = answer.forms[0].output.shape
         place = ((answer.unit[0] + 0.5) / rows, (answer.unit[1] + 0.5) / columns)
         return {"ring": place if ring else None, "steps": (1 / rows, 1 / columns)}
+
+
+def written_out(answer: Filtered) -> str:
+    """The output looked at, term by term, as HTML: each tap's weight times its cell, in the taps' places."""
+    side = round(len(answer.taps) ** 0.5)
+    pool = answer.filter.layer == POOL5
+    cells = [f"{x:z.2f}" if pool else f"{w:z.2f} × {x:z.2f} = <b>{w * x:z.2f}</b>" for w, x in answer.terms]
+    rows = ["".join(f"<td>{cell}</td>" for cell in cells[k : k + side]) for k in range(0, len(cells), side)]
+    how = "the greatest of them" if pool else "their sum"
+    what = "cells under the taps" if pool else "weight × cell, tap by tap"
+    row, column = answer.unit
+    return (
+        f'<div class="dlseg-terms" role="status"><p>Output ({row}, {column}): {what}; {how} is '
+        f"<b>{answer.output:.3f}</b></p><table>{''.join(f'<tr>{cells}</tr>' for cells in rows)}</table></div>"
+    )
 
 
 def reached(window: Window, unit: Cell) -> tuple[Cell, ...]:

@@ -74,6 +74,7 @@ function legend(el, data) {
 
 function render({ model, el }) {
   el.classList.add("dlseg-chart");
+  let at = -1; // which x is read
   function draw() {
     const data = model.get("data"), marker = model.get("marker");
     el.replaceChildren();
@@ -89,6 +90,38 @@ function render({ model, el }) {
     }
     lines(root, data, scale);
     legend(el, data);
+    reader(root, data, scale);
+  }
+
+  // under the cursor, or by arrow keys: the values at one x
+  function reader(root, data, { px }) {
+    const guide = svg("line", root, { y1: BOX.top, y2: HEIGHT - BOX.bottom, stroke: "currentColor", "stroke-opacity": 0.5 });
+    const words = document.createElement("div");
+    words.className = "dlseg-chart-reading";
+    words.setAttribute("aria-live", "polite");
+    el.append(words);
+    root.setAttribute("tabindex", "0");
+    const read = (index) => {
+      at = Math.min(index, data.x.length - 1);
+      guide.style.display = at < 0 ? "none" : "";
+      if (at >= 0) for (const end of ["x1", "x2"]) guide.setAttribute(end, px(data.x[at]));
+      const values = data.lines.map(({ name, values }) => `${name} ${values[at]?.toPrecision(4) ?? "–"}`);
+      words.textContent = at < 0 ? "" : `${data.x_label} ${data.x[at]}: ${values.join(", ")}`;
+    };
+    root.onpointermove = (event) => {
+      const box = root.getBoundingClientRect(), x = ((event.clientX - box.left) / box.width) * WIDTH;
+      const far = (value) => Math.abs(px(value) - x);
+      read(data.x.reduce((best, value, index) => (far(value) < far(data.x[best]) ? index : best), 0));
+    };
+    root.onpointerleave = root.onblur = () => read(-1);
+    root.onkeydown = (event) => {
+      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      event.stopPropagation();
+      read(Math.max(0, at < 0 ? (step < 0 ? data.x.length - 1 : 0) : at + step));
+    };
+    read(at);
   }
   model.on("change:data change:marker", draw);
   draw();

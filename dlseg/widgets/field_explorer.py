@@ -20,11 +20,10 @@ from dlseg.figures.tables import draw_fields, draw_parameters
 from dlseg.images import as_rgb
 from dlseg.networks.architectures import GeometryName
 from dlseg.networks.table2 import show
-from dlseg.widgets.accessibility import explorer_box
 from dlseg.widgets.display import shown
-from dlseg.widgets.drawing import Drawing
-from dlseg.widgets.explorer import Explorer, choice
-from dlseg.widgets.field_model import NETS, Seen, layers, narrow_net, rows, seen
+from dlseg.widgets.explorer import ROW, Explorer, choice, put_options
+from dlseg.widgets.field_model import NETS, Seen, layers, narrow_net, rows, seen, stack
+from dlseg.widgets.layers import Picture, heat_layer, photo_layer
 
 SIDE = 306  # of the paper's crop, px: the default image's; larger images of one's own are worked on at up to 400
 MARGIN = 72  # px of padding shown round the image: room for what a field covers beyond it
@@ -50,6 +49,7 @@ class FieldExplorer(Explorer[Unit, Seen]):
         begin = Unit(net)
         self.numbers = ipywidgets.HTML()
         self.chart = ipywidgets.HTML()
+        self.stack = ipywidgets.HTML()
         self._charted = ""
         self.start(
             begin,
@@ -80,24 +80,14 @@ class FieldExplorer(Explorer[Unit, Seen]):
         known = layers(state.net, state.geometry)
         return state if state.layer in known else replace(state, layer="fc6")
 
-    def _put(self, state: Unit) -> None:
-        self._setting = True  # new options select their first one, which is not what anybody asked for
-        known = layers(state.net, state.geometry)
-        if tuple(self.controls["layer"].options) != known:
-            self.controls["layer"].options = known
-        super()._put(state)
+    def _offer(self, state: Unit) -> None:
+        put_options(self.controls["layer"], layers(state.net, state.geometry))
 
-    def _boxed(self) -> Any:
-        row = {"flex_flow": "row wrap", "overflow": "hidden"}
-        return explorer_box(
-            [
-                ipywidgets.HBox(list(self.controls.values()), layout=row),
-                ipywidgets.HBox([*self.pictures, self.numbers], layout=row),
-                self.chart,
-            ]
-        )
+    def _rows(self) -> list[Any]:
+        pictures = ipywidgets.HBox([*self.pictures, self.numbers, self.stack], layout=ROW)
+        return [ipywidgets.HBox(list(self.controls.values()), layout=ROW), pictures, self.chart]
 
-    def _drawings(self, answer: Seen) -> Sequence[Drawing]:
+    def _draw(self, answer: Seen) -> Sequence[Picture]:
         size = self._framed.shape[:2]
         top, left, bottom, right = (edge + MARGIN for edge in answer.box)
         taps = [(row + MARGIN, column + MARGIN) for row, column in answer.taps]
@@ -105,20 +95,18 @@ class FieldExplorer(Explorer[Unit, Seen]):
         pointer = self._pointer(answer)
         height, width = answer.layer.size
         return [
-            Drawing(
+            Picture(
                 f"{answer.layer.name} sees {height} × {width} px",
                 self._framed,
-                marks,
+                photo_layer(size).marked(marks),
                 f"unit ({answer.unit[0]}, {answer.unit[1]}) of {answer.units[0]} × {answer.units[1]}",
                 **pointer,
             ),
-            Drawing(
+            Picture(
                 "How much each pixel counts",
                 self._framed,
-                marks[:1],
+                heat_layer(smoothed(answer.field, MARGIN), field_bar()).marked(marks[:1]),
                 f"half of it lies within {answer.radius:.0f} px",
-                values=smoothed(answer.field, MARGIN),
-                bar=field_bar(),
                 **pointer,
             ),
         ]
@@ -132,32 +120,26 @@ class FieldExplorer(Explorer[Unit, Seen]):
         steps = [max(stride, 1.0) / n for stride, n in zip(answer.layer.stride, whole, strict=True)]
         return {"ring": ((middle[0] + 0.5) / whole[0], (middle[1] + 0.5) / whole[1]), "steps": (steps[0], steps[1])}
 
-    def _beside(self) -> None:
+    def _beside(self, answer: Seen) -> None:
         """The numbers, and the chart where another network or geometry is looked at."""
-        state, answer = self._answered
-        self.numbers.value = numbers(state, answer)
-        key = f"{state.net} {state.geometry}"
+        self.numbers.value = numbers(answer)
+        self.stack.value = stacked(answer, _size(self._image))
+        key = f"{answer.net} {answer.geometry}"
         if key != self._charted:
-            table = rows(state.geometry, _size(self._image))
-            self._charted, self.chart.value = key, _picture(table2_chart(table, state.net), show(list(table)))
+            table = rows(answer.geometry, _size(self._image))
+            self._charted, self.chart.value = key, _picture(table2_chart(table, answer.net), show(list(table)))
 
     def still(self) -> Still:
         """The unit, its field, and two columns of Table 2: what a page without widgets shows."""
-        drawings, table = self._drawings(self.answer), rows(self.state.geometry, _size(self._image))
+        pictures, table = self._draw(self.answer), rows(self.state.geometry, _size(self._image))
         charts = [
             Chart("fc6 sees (px)", partial(draw_fields, rows=table)),
             Chart("parameters (millions)", partial(draw_parameters, rows=table)),
         ]
-        return panels([*(drawing.panel() for drawing in drawings), *charts])
-
-    def close(self) -> None:
-        """End the explorer's thread and take its controls out of the page."""
-        super().close()
-        self.numbers.close()
-        self.chart.close()
+        return panels([*(picture.panel() for picture in pictures), *charts])
 
 
-def numbers(state: Unit, answer: Seen) -> str:
+def numbers(answer: Seen) -> str:
     """The layer's and the network's sizes and costs as an HTML table."""
     field, cost = answer.layer, answer.cost
     facts = [
@@ -171,9 +153,9 @@ def numbers(state: Unit, answer: Seen) -> str:
         ("parameters", f"{answer.parameters / 1e6:.1f} M"),
         ("multiply-adds", f"{answer.macs / 1e9:.1f} · 10⁹"),
     ]
-    weights = narrow_net(state.net, state.geometry)[1]
+    weights = narrow_net(answer.net, answer.geometry)[1]
     cells = [
-        f"<tr><th colspan=2>{state.layer}</th></tr>",
+        f"<tr><th colspan=2>{field.name}</th></tr>",
         *(_cells(*fact) for fact in facts),
         "<tr><th colspan=2>the whole network</th></tr>",
         *(_cells(*fact) for fact in whole),
@@ -183,6 +165,17 @@ def numbers(state: Unit, answer: Seen) -> str:
         "<p style='line-height:1.4;max-width:190px'>"
         f"Numbers: full width, 21 classes, this image. Gradients: an eighth as wide, {weights}.</p>"
     )
+
+
+def stacked(answer: Seen, size: tuple[int, int]) -> str:
+    """All layers from the image on as an HTML table: how field and stride grow; the one looked at in bold."""
+    rows = []
+    for name, taps, rate, field, stride in stack(answer.net, answer.geometry, size):
+        chosen = ' class="dlseg-chosen" aria-current="true"' if name == answer.layer.name else ""
+        window = f"{taps}×{taps}" + (f" rate {rate}" if rate > 1 else "")
+        rows.append(f"<tr{chosen}><td>{name}</td><td>{window}</td><td>{field} px</td><td>{stride:g} px</td></tr>")
+    head = "<tr><th>layer</th><th>window</th><th>field</th><th>stride</th></tr>"
+    return f'<div class="dlseg-terms dlseg-stack"><table>{head}{"".join(rows)}</table></div>'
 
 
 def _picture(figure: Still, words: str) -> str:

@@ -29,6 +29,7 @@ class Seen:
     """What one unit sees of the image.
 
     Attributes:
+        net, geometry: the network's.
         layer: size, stride and centre of its field, in pixels.
         box: the field (top, left, bottom, right), all inside; beyond the image it is padding.
         taps: the middles (row, column), in pixels, of what its taps look at.
@@ -37,6 +38,8 @@ class Seen:
         cost: of this layer, and `parameters` and `macs` of the whole network, at full width, for this image.
     """
 
+    net: str
+    geometry: GeometryName
     layer: LayerField
     box: tuple[int, int, int, int]
     taps: tuple[tuple[float, float], ...]
@@ -90,6 +93,19 @@ def layers(name: str, geometry: GeometryName) -> tuple[str, ...]:
     return tuple(n for n, layer in full_net(name, geometry).named_children() if Window.of(layer) is not None)
 
 
+@cache
+def stack(name: str, geometry: GeometryName, size: tuple[int, int]) -> tuple[tuple[str, int, int, int, float], ...]:
+    """Each layer with a window, from the image on: name, taps along an axis, rate, field and stride."""
+    net = full_net(name, geometry)
+    fields, found = {f.name: f for f in receptive_field(net, size)}, []
+    for layer, module in net.named_children():
+        window = Window.of(module)
+        if window is not None:
+            field = fields[layer]
+            found.append((layer, window.kernel[0], window.rate[0], field.size[0], float(field.stride[0])))
+    return tuple(found)
+
+
 def seen(
     name: str, geometry: GeometryName, layer: str, image: UInt8[np.ndarray, "H W 3"], place: tuple[float, float]
 ) -> Seen:
@@ -114,6 +130,8 @@ def seen(
     previous = next((fields[n] for n in reversed(before) if n in fields), None)
     share = gradient / max(float(gradient.max()), 1e-30)
     return Seen(
+        name,
+        geometry,
         found,
         found.box(row, column),
         _taps(net.main.get_submodule(layer), previous, (row, column)),

@@ -7,27 +7,27 @@ sub-shells (which call back on threads of their own), never compute or draw at t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 State = TypeVar("State")
-Picture = TypeVar("Picture")
+Answer = TypeVar("Answer")
 BUSY_AFTER = 0.2  # seconds of work before the explorer says that it is working
 
 
-class Live(Generic[State, Picture]):
-    """Turns states into pictures on one thread.
+class Live(Generic[State, Answer]):
+    """Turns states into answers on one thread, and shows them.
 
-    `compute(state, overtaken)` yields pictures, a preview first. At each yield, and wherever `overtaken()` says so,
-    the work is dropped for a newer state; but a state's first picture is always shown, or a fast drag would starve
-    the display. `show(picture)`, `fail(error)` and `busy(working)` are called on the worker's thread; `busy(True)`
-    only when the work takes more than 0.2 s.
+    `compute(state, overtaken)` yields answers, a quick one first. At each yield, and where `overtaken()` is true,
+    work is dropped for a newer state; but a state's first answer is always shown, or a fast drag would starve
+    the display. Each of `show` is called with the answer, on the worker's thread, as are `fail(error)` and
+    `busy(working)`; `busy(True)` only when the work takes more than 0.2 s. `latest` is the answer shown last.
     """
 
     def __init__(
         self,
-        compute: Callable[[State, Callable[[], bool]], Iterator[Picture]],
-        show: Callable[[Picture], None],
+        compute: Callable[[State, Callable[[], bool]], Iterator[Answer]],
+        show: Sequence[Callable[[Answer], None]],
         fail: Callable[[Exception], None],
         busy: Callable[[bool], None] = lambda working: None,
     ) -> None:
@@ -36,19 +36,20 @@ class Live(Generic[State, Picture]):
         self._waiting: list[State] = []  # none or one: a newer state replaces the one that waits
         self._working = False
         self._closed = False
+        self.latest: Answer | None = None
         self.error: Exception | None = None  # what the newest state ended with
         self._thread = threading.Thread(target=self._run, name="dlseg-explorer", daemon=True)
         self._thread.start()
 
     def submit(self, state: State) -> None:
-        """Ask for a state's pictures; returns at once. After `close` it does nothing: a late event is no error."""
+        """Ask for a state's answers; returns at once. After `close` it does nothing: a late event is no error."""
         with self._change:
             if not self._closed:
                 self._waiting = [state]
                 self._change.notify_all()
 
     def wait_idle(self, timeout: float | None = None) -> bool:
-        """Wait until the newest state's last picture is shown; False if `timeout` seconds were not enough."""
+        """Wait until the newest state's last answer is shown; False if `timeout` seconds were not enough."""
         if threading.current_thread() is self._thread:
             raise RuntimeError("wait_idle was called on the explorer's own thread, which would wait for itself")
         with self._change:
@@ -62,11 +63,6 @@ class Live(Generic[State, Picture]):
             self._change.notify_all()
         if threading.current_thread() is not self._thread:
             self._thread.join()
-
-    @property
-    def closed(self) -> bool:
-        """Whether `close` was called."""
-        return self._closed
 
     def _run(self) -> None:
         while (state := self._next()) is not None:
@@ -92,10 +88,12 @@ class Live(Generic[State, Picture]):
             return state
 
     def _draw(self, state: State) -> None:
-        for number, picture in enumerate(self._compute(state, self._overtaken)):
+        for number, answer in enumerate(self._compute(state, self._overtaken)):
             if self._closed or (number and self._waiting):
                 return
-            self._show(picture)
+            for show in self._show:
+                show(answer)
+            self.latest = answer
             if self._waiting:
                 return
 

@@ -10,11 +10,12 @@ import traitlets
 from jaxtyping import UInt8
 from PIL import Image
 
-from dlseg.widgets.refiner import WHOLE_PIXELS
+from dlseg.widgets.studio.engine import WHOLE_PIXELS
 
 
 class PhotoButton(anywidget.AnyWidget):  # type: ignore[misc]
-    """A button that opens a file dialogue. `count` goes up with each picture that came; `image` is the latest.
+    """A button that opens a file dialogue. `count` goes up with each picture that came; `image` is the latest; what
+    could not be read is told beside it (`error`).
 
     The browser reads the file, turns it as its EXIF tag says, and divides its sides by the least whole number that
     leaves no more than about `most` pixels; `original` is the (height, width) that it had.
@@ -40,26 +41,34 @@ class PhotoButton(anywidget.AnyWidget):  # type: ignore[misc]
       button.className = "jupyter-button widget-button";
       button.style.cssText = "width: calc(100% - 4px); margin: 2px";
       button.title = model.get("hint");
-      const say = (text) => { button.textContent = text; };
+      const show = (text) => { button.textContent = text; };
       Object.assign(input, { type: "file", accept: "image/*", hidden: true });
+      const error = document.createElement("span");
+      error.className = "dlseg-error dlseg-photo-error";
+      error.setAttribute("role", "alert");
+      const complain = () => { error.textContent = model.get("error"); };
       button.onclick = () => input.click();
       input.onchange = async () => {
         const file = input.files[0];
         if (!file) return;
-        say("reading …");
+        show("reading …");
+        model.set("error", "");
         try {
           const made = await reduced(file, model.get("most"));
           model.set({ ...made, name: file.name, count: model.get("count") + 1 });
           model.save_changes();
-          say(model.get("label"));
+          show(model.get("label"));
         } catch (error) {
-          say("not a picture");
-          setTimeout(() => say(model.get("label")), 3000);
+          model.set("error", `${file.name} is no picture that can be read`);
+          model.save_changes();
+          show(model.get("label"));
         }
         input.value = "";  // the same file may be chosen again
       };
-      say(model.get("label"));
-      el.append(button, input);
+      show(model.get("label"));
+      model.on("change:error", complain);
+      complain();
+      el.append(button, input, error);
     } };
     """
 
@@ -67,6 +76,7 @@ class PhotoButton(anywidget.AnyWidget):  # type: ignore[misc]
     hint = traitlets.Unicode("Load a picture from your computer, and scribble on it").tag(sync=True)
     most = traitlets.Int(WHOLE_PIXELS).tag(sync=True)
     name = traitlets.Unicode().tag(sync=True)
+    error = traitlets.Unicode().tag(sync=True)
     original = traitlets.Tuple((0, 0)).tag(sync=True)
     data = traitlets.Bytes().tag(sync=True, from_json=lambda value, widget: bytes(value))
     count = traitlets.Int(0).tag(sync=True)

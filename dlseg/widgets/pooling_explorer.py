@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import ipywidgets
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
@@ -17,24 +18,29 @@ from dlseg.figures.labels import check_labels
 from dlseg.figures.overlays import ORANGE, SKY
 from dlseg.images import as_rgb
 from dlseg.widgets.display import shown
-from dlseg.widgets.drawing import Drawing
-from dlseg.widgets.explorer import Explorer, choice, whole_slider
+from dlseg.widgets.explorer import ROW, Explorer, choice, whole_slider
+from dlseg.widgets.layers import Picture, heat_layer, label_layer, photo_layer
 from dlseg.widgets.pooling_model import VOID, best_labels, classifier, first_centre, moved, scores_at, spread
 
 STRIDES = (32, 16, 8)
 FARTHEST = 32  # px that the image can be shifted either way
 SIDE = 384  # pixels of a picture on the page; larger images are worked on at this size
 SCENE = 5  # of the validation split: one hammer
+GREY = (190, 190, 190)  # of cells whose score is still to come
 
 
 @dataclass(frozen=True)
 class Shift:
-    """The image moved `right` and `down` by so many pixels, a score every `stride`; class `index` is shown."""
+    """The image moved `right` and `down` by so many pixels, a score every `stride`; class `index` is shown.
+
+    The window has walked over the first `walked` cells, row by row; by default over all.
+    """
 
     right: int = 0
     down: int = 0
     stride: int = 32
     index: int = 1
+    walked: int = 10**6
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +92,11 @@ class PoolingExplorer(Explorer[Shift, Shifted]):
         begin = Shift(index=1 + int(counts[1:].argmax()))
         dense = [scores_at(image, 8)[v] for v in range(len(self._names) - 1)]
         self._bars = [Bar.over("score: more is more likely", scores) for scores in dense]
+        self._counts = {stride: scores_at(image, stride)[0].size for stride in STRIDES}
+        begin = replace(begin, walked=self._counts[32])
+        walked = whole_slider("window", begin.walked, 1, begin.walked, "How far the window walked, cell by cell")
+        self.play = ipywidgets.Play(begin.walked, 1, begin.walked, interval=250, layout={"width": "150px"})
+        ipywidgets.jslink((self.play, "value"), (walked, "value"))
         self.start(
             begin,
             {
@@ -105,8 +116,21 @@ class PoolingExplorer(Explorer[Shift, Shifted]):
                     "The class whose scores are shown",
                     200,
                 ),
+                "walked": walked,
             },
         )
+
+    def _fitted(self, state: Shift) -> Shift:
+        count = self._counts[state.stride]
+        another = state.stride != self.state.stride
+        return replace(state, walked=count if another else min(state.walked, count))
+
+    def _offer(self, state: Shift) -> None:
+        self.controls["walked"].max = self.play.max = self._counts[state.stride]
+
+    def _rows(self) -> list[Any]:
+        *controls, walked = self.controls.values()
+        return [ipywidgets.HBox(row, layout=ROW) for row in (controls, [self.play, walked], self.pictures)]
 
     def _answer(self, state: Shift) -> Shifted:
         image = moved(self._image, state.down, state.right)
@@ -116,33 +140,37 @@ class PoolingExplorer(Explorer[Shift, Shifted]):
         chosen = state.index - 1
         return Shifted(state, image, label, scores[chosen], before[chosen], scores.mean((1, 2)), best)
 
-    def _drawings(self, answer: Shifted) -> Sequence[Drawing]:
+    def _draw(self, answer: Shifted) -> Sequence[Picture]:
         shift, name = answer.shift, self._names[answer.shift.index]
         image, cells = enlarged(answer.image, self._times), self._cells(answer)
         scores = spread(answer.scores, answer.label.shape, shift.stride, first_centre(shift.stride))
         winner = self._names[1 + int(answer.answer.argmax())]
         rows, columns = answer.scores.shape
+        words, to_come = f"the highest score: {way(*answer.peak_moved)}", list[Mark]()
+        if shift.walked < answer.scores.size:
+            order = np.arange(answer.scores.size, dtype=np.float64).reshape(answer.scores.shape)
+            after = spread(order, answer.label.shape, shift.stride, first_centre(shift.stride)) >= shift.walked
+            to_come = [Mark("still to come", GREY, enlarged(after, self._times))]
+            score = float(answer.scores.flat[shift.walked - 1])
+            words = f"window {shift.walked} of {answer.scores.size}: score {score:.2f}"
         return [
-            Drawing(
+            Picture(
                 "The image",
                 image,
-                cells,
-                status=f"{way(shift.down, shift.right)}; taken as a whole it is a “{winner}”",
+                photo_layer(image.shape[:2]).marked(cells),
+                f"{way(shift.down, shift.right)}; taken as a whole it is a “{winner}”",
             ),
-            Drawing(
+            Picture(
                 f"{rows} × {columns} scores for “{name}”",
                 image,
-                cells[1:],
-                values=enlarged(scores, self._times),
-                bar=self._bars[shift.index - 1],
-                status=f"the highest score: {way(*answer.peak_moved)}",
+                heat_layer(enlarged(scores, self._times), self._bars[shift.index - 1]).marked(to_come + cells[1:]),
+                words,
             ),
-            Drawing(
+            Picture(
                 f"A perfect {rows} × {columns} map's cut",
                 image,
-                labels=enlarged(answer.best, self._times),
-                names=self._names,
-                status=f"mean IoU {100 * answer.best_iou:.1f} %, at best",
+                label_layer(enlarged(answer.best, self._times), self._names),
+                f"mean IoU {100 * answer.best_iou:.1f} %, at best",
             ),
         ]
 
@@ -150,12 +178,14 @@ class PoolingExplorer(Explorer[Shift, Shifted]):
         times, stride = self._times, answer.shift.stride * self._times
         height, width = (times * n for n in answer.label.shape)
         first = (first_centre(answer.shift.stride) + 0.5) * times - stride / 2  # where cell 0 begins
-        top, left = (first + n * stride for n in answer.peak)
+        walking = answer.shift.walked < answer.scores.size
+        at = divmod(answer.shift.walked - 1, answer.scores.shape[1]) if walking else answer.peak
+        top, left = (first + n * stride for n in at)
         rim = outline((height, width), (top, left, top + stride - 1, left + stride - 1), 5)
         lines = grid_lines((height, width), stride, first, 2)
         return [
             Mark(f"cells of {answer.shift.stride} px, a score each", SKY, lines),
-            Mark("the highest score", ORANGE, rim),
+            Mark("the window" if walking else "the highest score", ORANGE, rim),
         ]
 
 

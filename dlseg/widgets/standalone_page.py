@@ -7,6 +7,7 @@ import tempfile
 import threading
 import webbrowser
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from traitlets import Callable as Called
 from traitlets.config import Config
 from voila.app import Voila
 
-Said = Callable[[str], None]
+Announce = Callable[[str], None]
 HERE_ONLY = "127.0.0.1"
 PING = 30_000  # milliseconds
 SHORT = 35  # a socket's path holds about 100 letters, of which Jupyter takes 65
@@ -27,15 +28,21 @@ POLICY = (
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'none'; "
     f"form-action 'self'; connect-src 'self' data: blob: ws://{HERE_ONLY}:*"
 )
+HEADING = (
+    '<h1 class="dlseg-heading" style="font-size: 18px; margin: 4px 0">{title}</h1>'
+    '<p role="note" style="margin: 0; color: var(--jp-warn-color0)">{note}</p>'
+)
 CELL = """
 import os
 import numpy as np
+from IPython.display import HTML, display
 from dlseg.crf import CRFParams
 from dlseg.widgets import crf_studio
 
 with np.load({path!r}) as kept:
     given = dict(kept)
 os.chdir({folder!r})
+display(HTML({heading!r}))
 studio = crf_studio(given.pop("image"), params=CRFParams.from_json(str(given.pop("params"))),
                     classes=given.pop("classes").tolist(), kernel=str(given.pop("kernel")), **given)
 """
@@ -47,13 +54,13 @@ class Page(Voila):  # type: ignore[misc]
     Its kernel takes messages of widgets and no code, so that what the page can do is what the studio offers.
     """
 
-    said = Called()
+    announce = Called()
     opens = Bool(True)
 
     def launch_browser(self) -> None:
         """Called once the server listens: say where, and open it. (Voilà's own leaves the token out.)"""
         address = f"{self.connection_url}?token={self.identity_provider.token}"
-        self.said(address)
+        self.announce(address)
         if self.opens:
             threading.Thread(target=self._open, args=(address,), daemon=True).start()
 
@@ -73,7 +80,10 @@ def serve(
     *,
     port: int,
     browser: bool,
-    said: Said,
+    announce: Announce,
+    title: str = "CRF studio",
+    note: str = "",
+    dark: bool = False,
 ) -> None:
     """Serve the studio of an image until the process is told to end (Ctrl+C or SIGTERM).
 
@@ -81,16 +91,18 @@ def serve(
         image: uint8 RGB, (H, W, 3). params: CRFParams as JSON.
         arrays: the other arrays that `crf_studio` takes, by its names.
         port: where to listen; where it is taken, at one nearby. browser: whether to open the page.
-        said: is told the page's address, token included, as soon as it can be opened.
+        announce: called with the page's address, token included, as soon as it can be opened.
+        title, note: the heading, and a line under it. dark: light words on a dark page.
     """
     with tempfile.TemporaryDirectory(prefix="dlseg-") as name:
         folder = Path(name)
         given: dict[str, Any] = {"image": image, "params": params, "classes": classes, "kernel": kernel, **arrays}
         np.savez(folder / "given.npz", **given)
-        cell = CELL.format(path=str(folder / "given.npz"), folder=str(Path.cwd()))
+        heading = HEADING.format(title=escape(title), note=escape(note))
+        cell = CELL.format(path=str(folder / "given.npz"), folder=str(Path.cwd()), heading=heading)
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
-        notebook.metadata["title"] = "CRF studio"
+        notebook.metadata["title"] = title
         nbformat.write(notebook, folder / "studio.ipynb")
         page = Page(
             ip=HERE_ONLY,
@@ -101,18 +113,19 @@ def serve(
             auto_token=True,
             config_file_paths=[],
             log_level="ERROR",
-            config=_config(folder),
+            config=_config(folder, dark),
             tornado_settings=_settings(),
-            said=said,
+            announce=announce,
             opens=browser,
         )
         page.initialize([])
         page.start()
 
 
-def _config(folder: Path) -> Config:
+def _config(folder: Path, dark: bool) -> Config:
     config = Config()
     config.VoilaConfiguration.extension_allowlist = list(EXTENSIONS)
+    config.VoilaConfiguration.theme = "dark" if dark else "light"
     if os.name == "posix" and len(str(folder)) < SHORT:
         config.KernelManager.transport = "ipc"  # server and kernel talk through files that only their owner opens
     return config

@@ -38,9 +38,10 @@ class _Stopped(Exception):
 class Trainer:
     """Trains `make_net()` by `recipe`, and looks at the held-out images every `every` iterations.
 
-    `status` is one of the seven words above; when "failed", `error` says why. `changed()` may be set anew; it is
-    called on the training thread at each snapshot and when the status changes. Dropout draws from torch's global
-    generator: while other code draws from it too, the run is as good a one, but not the same to the bit.
+    `recipe` and `make_net` may be set anew between runs. `status` is one of the seven words above; when "failed",
+    `error` says why. `changed()` may be set anew; it is called on the training thread at each snapshot and when the
+    status changes. Dropout draws from torch's global generator: while other code draws from it too, the run is as
+    good a one, but not the same to the bit.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Trainer:
         recipe: Recipe,
         every: int = 10,
     ) -> None:
-        self._make, self._data, self._held_out = make_net, data, tuple(held_out)
+        self.make_net, self._data, self._held_out = make_net, data, tuple(held_out)
         self.recipe, self.every = recipe, every
         self.changed: Callable[[], None] = lambda: None
         self._folder = TemporaryDirectory(prefix="dlseg-")
@@ -72,7 +73,7 @@ class Trainer:
             done = self.steps[-1].iteration if self.steps else 0
             self._until = self.recipe.iterations if iterations is None else done + iterations
             self._want(RUNNING)
-            self._say(RUNNING)
+            self._set_status(RUNNING)
             if self._thread is None:
                 self._start(self._run)
 
@@ -87,13 +88,13 @@ class Trainer:
         with self._change:
             if self._thread is not None:
                 self._want(STOPPED)
-                self._say(ENDING)
+                self._set_status(ENDING)
 
     def reset(self) -> None:
         """End the run, throw its checkpoint away, and be as new; soon, not at once."""
         with self._change:
             self._want(READY)
-            self._say(ENDING)
+            self._set_status(ENDING)
             if self._thread is None:
                 self._start(self._renew)
 
@@ -114,9 +115,9 @@ class Trainer:
 
     def _clear(self) -> None:
         self._checkpoint.unlink(missing_ok=True)
-        self.net = self._make()
+        self.net = self.make_net()
         self.steps: tuple[TrainingStep, ...] = ()
-        self.snapshots: tuple[Snapshot, ...] = (self._look(0),)
+        self.snapshots: tuple[Snapshot, ...] = (self._snapshot(0),)
         self.status, self.error = READY, ""
 
     def _start(self, work: Callable[[], None]) -> None:
@@ -126,7 +127,7 @@ class Trainer:
     def _run(self) -> None:
         outcome = FINISHED
         try:
-            self.net = self._make()
+            self.net = self.make_net()
             train(self.net, self._data, self.recipe, [self._after], self._checkpoint, self.every)
         except _Stopped:
             outcome = STOPPED
@@ -144,7 +145,7 @@ class Trainer:
     def _end(self, status: str) -> None:
         with self._change:
             self._thread = None
-            self._say(status)
+            self._set_status(status)
         self.changed()
 
     def _after(self, step: TrainingStep) -> None:
@@ -152,7 +153,7 @@ class Trainer:
         self.steps = (*(old for old in self.steps if old.iteration < step.iteration), step)
         if step.iteration % self.every == 0 or step.iteration == step.iterations:
             earlier = (old for old in self.snapshots if old.iteration < step.iteration)
-            self.snapshots = (*earlier, self._look(step.iteration))
+            self.snapshots = (*earlier, self._snapshot(step.iteration))
             self.net.train()
             self.changed()
         with self._change:
@@ -160,7 +161,7 @@ class Trainer:
                 self._wanted = PAUSED
             paused = self._wanted == PAUSED
             if paused:
-                self._say(PAUSED)
+                self._set_status(PAUSED)
         if paused:
             self.changed()
             with self._change:
@@ -172,11 +173,11 @@ class Trainer:
         self._wanted = status
         self._change.notify_all()
 
-    def _say(self, status: str) -> None:
+    def _set_status(self, status: str) -> None:
         self.status = status
         self._change.notify_all()
 
-    def _look(self, iteration: int) -> Snapshot:
+    def _snapshot(self, iteration: int) -> Snapshot:
         """Label the held-out images. The network is in evaluation mode afterwards."""
         matrix, labels = ConfusionMatrix(self._data.num_classes), []
         for sample in self._held_out:

@@ -68,7 +68,8 @@ studio = crf_studio(image, probs=found.probs, truth=truth, classes=val.classes,
 # ## 5 · Go on from what your hand found
 # Settings and labels are there for code. Move the slider above, run this cell again, and the last line
 # follows. *Mean IoU* is the paper's measure: overlap of labels and truth (intersection over union), averaged
-# over the classes.
+# over the classes. Here these are the classes in the truth *or* in the labels: one that the network only imagines
+# counts as 0, so a few wrong specks cost a lot.
 
 # %%
 from dlseg.evaluation import ConfusionMatrix
@@ -76,7 +77,7 @@ from dlseg.evaluation import ConfusionMatrix
 for name, labels in [("network alone", found.labels),
                      (f"CRF, w1 = {studio.params.w1:g}", studio.labels)]:
     score = ConfusionMatrix(val.num_classes).update(labels, truth).mean_iou("nan")
-    print(f"{name:15} mean IoU {100 * score:5.1f} %")
+    print(f"{name:15} mean IoU {100 * score:5.1f} % (classes in the truth or in the labels)")
 
 # %% [markdown]
 # **Remember:** the network knows *what*; its stride of 8 costs it *where*; the CRF brings *where* back from

@@ -203,7 +203,7 @@ for sample in tqdm([val[i] for i in range(25)], file=sys.stdout):
         right[s].update(every(s, sample.label), sample.label)
 for s in strides:
     print(f"stride {s:2}: right labels {100 * right[s].mean_iou('nan'):.0f} % mean IoU,"
-          f" this network {100 * real[s].mean_iou('nan'):.0f} %")
+          f" this network {100 * real[s].mean_iou('nan'):.0f} % (classes in truth or labels)")
 
 # %% [markdown]
 # At stride 32, even a network that is never wrong would lose most of the picture; thin things go first. (Ours
@@ -230,7 +230,7 @@ plt.xlabel("pixel of the kernel"), plt.ylabel("weight"), plt.legend();
 # %%
 for name in ("fcn-32s", "fcn-8s", "deeplab-largefov"):
     spent = cost(create(name), (500, 500))
-    print(f"{name:17} {spent.macs / 1e9:5.0f} thousand million multiplications,"
+    print(f"{name:17} {spent.macs / 1e9:5.0f} billion multiplications,"
           f" {spent.parameters / 1e6:5.1f} million parameters")
 
 # %% [markdown]
@@ -259,7 +259,7 @@ def upsample(scores: np.ndarray, factor: int) -> np.ndarray:
 # %% [markdown]
 # ## Remember
 # - Pooling keeps *that* something is there and forgets *where*; five of them leave one place for 32×32 pixels.
-# - The stride bounds what can be drawn: here even right answers lose most of the picture at 32.
+# - A coarse stride costs thin parts first: here even right answers lose most of the picture at 32.
 # - Sizes follow from kernel, stride, padding and the rounding; libraries round differently.
 # - Bilinear enlargement adds no knowledge. Finer scores must come from the network.
 

@@ -88,8 +88,9 @@ for side in (25, 51, 101, 201, 305):
 
 # %% [markdown]
 # Not all that a score can see counts alike. A pixel near the middle reaches the score by many ways through the
-# network, one at the edge by few: the middle counts several times its share, and fades into nine spots, one round
-# each of fc6's taps, 96 pixels apart.
+# network, one at the edge by few: pixel for pixel, the middle 101 px count about twice as much as the whole. The
+# rest gathers round the places that fc6's nine taps look at, 96 pixels apart; smoothed, they can be seen in the
+# explorer below.
 #
 # **Look for yourself.** Click a unit of any layer; choose other networks.
 
@@ -128,17 +129,17 @@ def fc_to_conv(weight: torch.Tensor, channels: int) -> torch.Tensor:
 
 # %% [markdown]
 # ## 3.4 · Throwing taps away
-# 4096 filters of 7×7×512 are 103 million weights, and at 39×39 places 156 thousand million multiplications: three
+# 4096 filters of 7×7×512 are 103 million weights, and at 39×39 places 156 billion multiplications: three
 # quarters of all the network's work. The paper shrinks fc6 by **simple decimation**: keep every second tap along
 # both axes (7×7 → 4×4) or every third (→ 3×3), and every fourth of the 4096 filters; then train on. Dropping taps
 # alone pulls the rest together, so the field shrinks to 308 (4×4). **LargeFOV** opens the three that are left to
 # where they came from: rate 3 at stride 32, which is 12 at stride 8.
 
 # %%
-from dlseg.networks import decimate
+from dlseg import networks
 
 for kernel, rate in [(7, 1), (4, 1), (4, 2), (3, 3)]:
-    smaller = decimate(everywhere, kernel, rate=rate)
+    smaller = networks.decimate(everywhere, kernel, rate=rate)
     seen = next(f for f in receptive_field(smaller) if f.name == "fc6")
     print(f"{kernel}×{kernel} taps, rate {rate} at stride 32: field {seen.size[0]} px,"
           f" {smaller.fc6.weight.numel():9,} weights")
@@ -176,8 +177,8 @@ Markdown(show(rows))
 # (`benchmarks/results/table2-306-two-threads.md`): a training step of LargeFOV is **5.0 times** as fast as one of
 # 7x7, where the paper's graphics card had 3.4; fc6 alone is 26 times as fast.
 #
-# Accuracy is the surprise: 67.64 for both. A field of 224 is what counts, not how many taps fill it; with a field
-# of 128, at the same cost as 4x4, it is 63.74.
+# Accuracy is the surprise: 67.64 for both. A view of 224 pixels (fc6's own span, as Table 2 counts) is what counts,
+# not how many taps fill it; with a view of 128, at the same cost as 4x4, it is 63.74.
 
 # %% [markdown] exercise="receptive_field.fc6_cost"
 # What does fc6 cost? It has `kernel` × `kernel` taps for each of `inputs` channels, `outputs` filters, one bias
@@ -205,7 +206,7 @@ for name in ("deeplab-largefov", "deeplab-alexnet"):
     small = create(name)
     spent = cost(small, small.input_size)
     print(f"{name:17} {spent.parameters / 1e6:5.1f} million parameters,"
-          f" {spent.macs / 1e9:5.1f} thousand million multiplications")
+          f" {spent.macs / 1e9:5.1f} billion multiplications")
 
 # %% [markdown]
 # ## Remember

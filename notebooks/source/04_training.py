@@ -41,8 +41,7 @@ print(load_trunk(net, classifier))
 # Before any training, its labels mean nothing: fc8 is random.
 
 # %%
-before = predict(net, image)
-print("mean score of each class:", before.coarse.mean((1, 2)).round(1))
+panels([label_panel("before any training", image, predict(net, image).labels)], val.classes)
 
 # %% [markdown]
 # ## 4.2 · The loss at stride 8
@@ -53,7 +52,7 @@ print("mean score of each class:", before.coarse.mean((1, 2)).round(1))
 # %%
 kept = net.grid.decimate(torch.from_numpy(truth), (16, 16)).numpy()
 panels([label_panel("labels", image, truth),
-        label_panel("one in 8 × 8", image[1::8, 1::8], kept)], val.classes)
+        label_panel("one in 8 × 8, from pixel 1", image[1::8, 1::8], kept)], val.classes)
 
 # %% [markdown]
 # > **Paper says / release does.** The paper *sums* the loss over all places, “equally weighted”; the released
@@ -62,8 +61,9 @@ panels([label_panel("labels", image, truth),
 # > other way by one pixel, and every edge is off by one.
 
 # %% [markdown] exercise="training.stride_loss"
-# Write it. `scores` is (C, h, w), raw; `labels` is (H, W), with 255 for void. The score at *(y, x)* stands for
-# the pixel *(stride·y, stride·x)*. Give back one number: the **mean** of
+# Write it, on the release's grid: the score at *(y, x)* stands for the pixel *(stride·y, stride·x)*, so the first
+# label kept is at pixel 0. `scores` is (C, h, w), raw; `labels` is (H, W), with 255 for void. Give back one
+# number: the **mean** of
 #
 # > $-\log\,\mathrm{softmax}(\mathrm{scores}_{:,y,x})_{\mathrm{label}}$ over all places whose label is not void.
 
@@ -215,11 +215,10 @@ def mean_iou(confusion: np.ndarray) -> float:
 try:
     voc = load("voc2012", "val")
     print(f"VOC is here: {len(voc)} images. To train: dlseg train --data voc2012 --init imagenet")
-    sample = voc[0]
 except FileNotFoundError:
     print("VOC is not on this machine: the shapes stand in for it.")
-    sample = val[0]
-label_panel(sample.name, sample.image, sample.label).picture.shape
+    voc = val
+panels([label_panel(voc[0].name, voc[0].image, voc[0].label)], voc.classes)
 
 # %% [markdown]
 # ## Remember

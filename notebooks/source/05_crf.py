@@ -84,7 +84,8 @@ def energy(labels: np.ndarray, unary: np.ndarray, kernel: np.ndarray) -> float:
 # %% [markdown]
 # ## 5.2 · Whom does a pixel listen to?
 # The row of $k$ that belongs to one pixel is a picture: its tie to every other. Here is a pixel in the chair's
-# leg. Change `row` and `col` and look again.
+# upright. (The library's ties are *normalised*: a pixel's ties are divided by their sum, so that they add up to
+# $w_1 + w_2$. Section 5.5 says why; the picture is the same.) Change `row` and `col` and look again.
 
 # %%
 row, col = 72, 30
@@ -98,7 +99,8 @@ panels([Panel("the pixel", marked), heat_panel("appearance", ties.appearance, ba
         heat_panel("smoothness", ties.smoothness, bars[1])])
 
 # %% [markdown]
-# Appearance lights up the **whole chair**, the far side too; smoothness reaches a pixel or two.
+# Appearance lights up the chair's upright and seat, and its far side in faint specks: the farther, the weaker.
+# Smoothness reaches a pixel or two.
 #
 # ## 5.3 · Mean field: one round by hand
 # Finding the labelling of least energy is hopeless: there are $L^N$. **Mean field** looks for probabilities
@@ -109,30 +111,33 @@ panels([Panel("the pixel", marked), heat_panel("appearance", ties.appearance, ba
 # 2. **compatibility**: what it hears about *other* labels is a cost: $\sum_{l' \ne l} m_i(l')$;
 # 3. **update**: add the unary cost, take the exponential of minus it, and divide so that the beliefs add to 1.
 #
-# All pixels answer at once; then again. The paper takes 10 rounds. On a piece of the image, small enough for
-# every pair:
+# All pixels answer at once; then again. The paper takes 10 rounds.
+#
+# **By hand.** Three pixels, two labels, *thing* and *ground*. A and B have like colours: $k_{AB} = 2$. C differs:
+# $k_{AC} = k_{BC} = 0.2$. Each is tied to itself by 2. They believe in *thing*: A 0.9, B 0.4, C 0.1. What does B
+# think after one round? Do it on paper, then run the cell.
+#
+# | | thing | ground |
+# |---|---|---|
+# | B hears about it | 2 · 0.9 + 2 · 0.4 + 0.2 · 0.1 = 2.62 | 2 · 0.1 + 2 · 0.6 + 0.2 · 0.9 = 1.58 |
+# | what the *other* label is worth, a cost | 1.58 | 2.62 |
+# | with the unary, −log 0.4 and −log 0.6 | 0.92 + 1.58 = 2.50 | 0.51 + 2.62 = 3.13 |
+# | exp of minus that | 0.082 | 0.044 |
+# | divided by their sum | **0.65** | **0.35** |
+#
+# B was for *ground*, 0.4 to 0.6. A, of its own colour and sure, has turned it round.
 
 # %%
-piece = np.s_[76:100, 0:24]
-patch, probs = image[piece], np.ascontiguousarray(found.probs[(slice(None), *piece)])
-exact = DenseCRF(patch, probs=probs, kernel="exact")
-k = np.stack([sum(exact.affinity(params, r, c)).ravel() for r in range(24) for c in range(24)])
-
-unary = -np.log(np.maximum(probs.reshape(len(probs), -1), 1e-5))
-q = np.exp(-unary) / np.exp(-unary).sum(0)
-message = q @ k.T
-cost = unary + message.sum(0) - message
-new = np.exp(-(cost - cost.min(0)))
-new /= new.sum(0)
-first = [step.q for step in exact.steps(params)][1]
-print("largest difference from the library's first round:", abs(new - first.reshape(new.shape)).max())
+thing = np.exp(-(-np.log(0.4) + 1.58))
+ground = np.exp(-(-np.log(0.6) + 2.62))
+print(f"B believes in the thing: {thing / (thing + ground):.2f}")
 
 # %% [markdown] exercise="crf.mean_field_step"
 # Write that round. `q` and `unary` are (L, N), labels by pixels; `kernel` is (N, N). Costs may be large: subtract
 # each pixel's least cost before the exponential, or everything becomes 0.
 #
-# > $Q_i(l) \leftarrow \frac{1}{Z_i} \exp\Big(-\mathrm{unary}[l, i] - \sum_{l' \ne l} \sum_j k_{ij}\,
-# > Q_j(l')\Big)$
+# $$Q_i(l) \leftarrow \frac{1}{Z_i} \exp\Big(-\mathrm{unary}[l, i]
+#   - \sum_{l' \ne l} \sum_j k_{ij}\, Q_j(l')\Big)$$
 
 # %% exercise="crf.mean_field_step"
 def mean_field_step(q: np.ndarray, unary: np.ndarray, kernel: np.ndarray) -> np.ndarray:
@@ -143,6 +148,42 @@ def mean_field_step(q: np.ndarray, unary: np.ndarray, kernel: np.ndarray) -> np.
     beliefs = np.exp(costs.min(axis=0) - costs)
     return beliefs / beliefs.sum(axis=0)
     ### END SOLUTION
+
+# %% [markdown]
+# **Your own CRF.** From here on the cells take what you wrote (and say so; where it is not right yet, the library's
+# stands in). On a piece of the image, small enough for every pair: your kernel, your round, ten times, and your
+# energy of the likeliest labels after each. Mean field makes another number smaller, the *free energy*: how far
+# $Q$ is from $P(x) \propto e^{-E(x)}$ (the *Kullback-Leibler divergence* of the two). The energy of the best labels
+# falls along with it, but not always in every round.
+
+# %%
+from dataclasses import replace
+
+from dlseg.course import yours
+
+own_kernel, own_step, own_energy = (yours(f"crf.{name}") for name in ("kernel", "mean_field_step", "energy"))
+piece = np.s_[76:100, 0:24]
+patch, probs = image[piece], np.ascontiguousarray(found.probs[(slice(None), *piece)])
+raw = replace(params, w1=1.0, w2=0.5, normalization="none")  # plain sums are large, so the weights are small
+places = np.argwhere(np.ones(patch.shape[:2])).astype(float)
+k = own_kernel(places, patch.reshape(-1, 3).astype(float), (raw.w1, raw.sigma_alpha, raw.sigma_beta, raw.w2,
+                                                           raw.sigma_gamma))
+unary = -np.log(np.maximum(probs.reshape(len(probs), -1), 1e-5))
+q, energies = np.exp(-unary) / np.exp(-unary).sum(0), []
+for _ in range(10):
+    energies.append(own_energy(q.argmax(0), unary, k))
+    q = own_step(q, unary, k)
+energies.append(own_energy(q.argmax(0), unary, k))
+library = DenseCRF(patch, probs=probs, kernel="exact").infer(raw)
+print("energy of the labels after each round:", *(f"{e:.0f}" for e in energies))
+print(f"largest difference from the library after ten rounds: {abs(q - library.reshape(q.shape)).max():.0e}")
+
+# %%
+import matplotlib.pyplot as plt
+
+plt.figure(figsize=(5, 2.2))
+plt.plot(energies, "o-")
+plt.xlabel("round"), plt.ylabel("energy of the labels"), plt.yscale("log");
 
 # %% [markdown]
 # Round by round, as in the paper's Figure 2: the network's map of one class, then what the rounds make of it.
@@ -184,19 +225,20 @@ for name, marginals in kinds.items():
 # ## 5.5 · How are ties normalised?
 # A pixel in a large plain area has many like-coloured partners, one in a pattern has few. So implementations
 # divide: `"after"` divides what a pixel hears by the sum of its ties, `"symmetric"` shares the division between
-# both ends, `"none"` leaves the sums as they are. The same weights then mean different things.
+# both ends, `"none"` leaves the sums as they are. The same weights then mean different things: each way has weights
+# of its own, and at these all three cut alike.
 
 # %%
-from dataclasses import replace
-
 from dlseg.evaluation import ConfusionMatrix
 
-def mean_iou(labels: np.ndarray) -> float:
+def mean_iou_of(labels: np.ndarray) -> float:
     return ConfusionMatrix(val.num_classes).update(labels, truth).mean_iou("nan")
 
-for how in ("after", "symmetric", "none"):
-    refined = crf.infer(replace(params, normalization=how, w1=1.0, w2=0.5)).argmax(0)
-    print(f"{how:10} mean IoU {100 * mean_iou(refined):.1f} %")
+for how, w1, w2 in [("after", 12, 3), ("symmetric", 12, 3), ("none", 1, 0.5)]:
+    for appearance, smoothness in sorted({(w1, w2), (1, 0.5)}, reverse=True):
+        refined = crf.infer(replace(params, normalization=how, w1=appearance, w2=smoothness)).argmax(0)
+        print(f"{how:10} w1 = {appearance:2}, w2 = {smoothness:3}: mean IoU {100 * mean_iou_of(refined):.1f} %")
+print("mean IoU over the classes in the truth or in the labels")
 
 # %% [markdown]
 # > **Paper says / release does.** The text does not mention normalisation. The released code computes `"after"`,
@@ -204,7 +246,7 @@ for how in ("after", "symmetric", "none"):
 # > its default: DeepLab's published weights do not belong to it.
 #
 # ## 5.6 · How can every pair be quick?
-# 500×375 pixels make 17.6 thousand million pairs. The **permutohedral lattice** (Adams and others, 2010) never
+# 500×375 pixels make 17.6 billion pairs. The **permutohedral lattice** (Adams and others, 2010) never
 # visits them. A kernel is a blur in a space of five dimensions: two of place, three of colour. With one of each, it
 # can be drawn: the pixels of *one row* of the image are points, place to the right and grey value upwards, over a
 # lattice of triangles. One pixel tells the others three times over: *splat* (to the corners of its triangle),
@@ -230,8 +272,9 @@ print(f"labels agree at {100 * same.mean():.1f} % of the pixels,"
 # %% [markdown]
 # ## 5.7 · The studio
 # All of it in your hands. Move one slider at a time; click a pixel for its ties; step through the rounds; pin a
-# setting and compare. **Try:** $w_1 = 0$. $\sigma_\beta$ at 3 and at 40. $\sigma_\alpha$ very small: you have
-# made a local CRF.
+# setting and compare. The book's pages have this studio without Python: the CRF there is 390 lines of JavaScript
+# ([engine.js](../dlseg/widgets/webpage/engine.js)), the shortest whole text of it in this project. **Try:**
+# $w_1 = 0$. $\sigma_\beta$ at 3 and at 40. $\sigma_\alpha$ very small: you have made a local CRF.
 
 # %%
 from dlseg.widgets import crf_studio

@@ -2,10 +2,11 @@
 # # 6 · The whole table
 #
 # Dense scores, a field that fits, training, the CRF: each was a notebook. The paper puts them, and one part more,
-# into **Table 1**. Here you rebuild its shape: which part brings how much, and do they bring it together?
+# into **Table 1**. Which part brings how much, and do they bring it together?
 #
-# You will join multi-scale features to the network, measure four rows of the table live, work out each part's
-# share, try a photo of your own, and then defend what you think DeepLab owes its success to.
+# You will join multi-scale features to the network, measure four rows live (without and with MSc, without and with
+# the CRF, all on LargeFOV), work out each part's share from the paper's own table, put a DeepLab together from the
+# functions that you wrote, try a photo of your own, and then defend what you think DeepLab owes its success to.
 
 # %%
 import matplotlib.pyplot as plt
@@ -52,7 +53,7 @@ print("largest difference between adding scores and joining features:", float((a
 # %% [markdown] exercise="capstone.joined"
 # Show it. Six score maps are added: $\sum_k W_k F_k$, with weights $W_k$ of (C, nₖ) and features $F_k$ of (nₖ,
 # P), P places. Give back **one** weight matrix (C, n₁ + n₂ + …) and **one** feature map (n₁ + n₂ + …, P) whose
-# product is that sum.
+# product is that sum: all joined in the order in which they are given.
 
 # %% exercise="capstone.joined"
 def joined(weights: list[np.ndarray], features: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -91,7 +92,8 @@ for name, model in [("LargeFOV", net), ("MSc-LargeFOV", wide)]:
         for own, truth in zip(labels, truths, strict=True):
             whole.update(own, truth)
         near = trimap_curve(labels, truths, (3,), val.num_classes)[3]
-        print(f"{name + suffix:20} {100 * whole.mean_iou():5.1f} %   within 3 px {100 * near:5.1f} %")
+        print(f"{name + suffix:20} {100 * whole.mean_iou('nan'):5.1f} %   within 3 px {100 * near:5.1f} %")
+print("mean IoU over the classes in the truth or in the labels; near the edges, absent classes count as 0")
 
 # %% [markdown]
 # ## 6.3 · Table 1, taken apart
@@ -102,7 +104,7 @@ for name, model in [("LargeFOV", net), ("MSc-LargeFOV", wide)]:
 parts = ("LargeFOV", "MSc", "CRF")
 table = np.array([[[59.80, 63.74], [61.30, 65.21]],    # 4×4: plain, CRF; MSc, MSc-CRF
                   [[62.25, 67.64], [64.21, 68.70]]])   # LargeFOV: the same
-table[1, 1, 1] - table[0, 0, 0]
+print(f"all three together bring {table[1, 1, 1] - table[0, 0, 0]:.1f} points")
 
 # %% [markdown]
 # All three bring 8.9 points. Whose are they? Compare like with like: the **effect** of a part is the mean, over
@@ -135,7 +137,42 @@ plt.ylabel("mean IoU, %"), plt.legend(fontsize=8);
 # To train and measure the same comparison on the shapes yourself: `dlseg ablate small` (ten minutes) or `full` (a
 # night).
 #
-# ## 6.4 · Your own photo
+# ## 6.4 · A DeepLab of your own parts
+# The trunk is the trained network's; fc6 runs through *your* convolution with holes, *your* bilinear enlargement
+# makes scores of pixels, and *your* table and mean IoU measure it, over all pixels and in *your* band.
+
+# %%
+from dlseg.course import yours
+from dlseg.datasets.transforms import to_input
+from dlseg.predict import fitting_size
+from torch.nn import functional as F
+
+holes, enlarge = yours("atrous.conv2d"), yours("pooling.upsample")
+count, iou, band = yours("training.confusion"), yours("training.mean_iou"), yours("crf.trimap_band")
+sample, main = val[32], net.main.eval()
+with torch.inference_mode():
+    height, width = sample.label.shape
+    room = [fitting_size(n, 8, net.grid.offset) - n for n in (height, width)]  # so that the last score is a pixel's
+    x, names = F.pad(to_input(sample.image), (0, room[1], 0, room[0]))[None], [n for n, _ in main.named_children()]
+    for name in names[:names.index("fc6")]:
+        x = main.get_submodule(name)(x)
+    rate = main.fc6.dilation[0]
+    padded = F.pad(x[0], [rate] * 4)
+    fc6 = holes(padded, main.fc6.weight, rate) + main.fc6.bias[:, None, None]
+    fc7 = torch.relu(holes(torch.relu(fc6), main.fc7.weight, 1) + main.fc7.bias[:, None, None])
+    scores = (holes(fc7, main.fc8.weight, 1) + main.fc8.bias[:, None, None]).numpy()
+theirs = predict(net, sample.image)
+print(f"largest difference from the library's scores: {abs(scores - theirs.coarse).max():.0e}")
+large = np.stack([enlarge(np.pad(map, 1, mode="edge"), 8) for map in scores])
+offset = 8 - net.grid.offset  # score 0 lies at pixel 8 of the padded, enlarged map
+labels = large[:, offset:offset + height, offset:offset + width].argmax(0)
+everywhere = count(labels, sample.label, val.num_classes)
+near = count(labels, np.where(band(sample.label, 3), sample.label, 255), val.num_classes)
+print(f"mean IoU, absent classes counting as 0: {100 * iou(everywhere):.1f} %, within 3 px of an edge"
+      f" {100 * iou(near):.1f} %; the library's labels agree at {100 * (labels == theirs.labels).mean():.1f} %")
+
+# %% [markdown]
+# ## 6.5 · Your own photo
 # Put a picture beside this notebook and write its name below. The trained network only knows shapes, so here
 # *you* are the network: a few scribbles say roughly what is where, and the CRF does the rest. Without a picture
 # of yours, a cat comes with the course.
@@ -160,7 +197,7 @@ for index in range(len(photo.names)):
 studio = crf_studio(photo.image, probs=beliefs, classes=photo.names)
 
 # %% [markdown]
-# ## 6.5 · Your defence
+# ## 6.6 · Your defence
 # You have seen every part of DeepLab. **Which one would you give up last, and why?** Write 200 to 400 words in
 # the cell below. Use at least three numbers that you measured in these notebooks, one that the paper gives, and
 # one place where paper and release differ; say what would prove you wrong.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 RUN = ("00_tour", "02_atrous")
 NEEDED = ("sphinx", "myst_nb", "furo", "sphinx-mathjax-offline")
 MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")]
+pytestmark = [pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")]
 LINKS = "[...document.querySelectorAll('a[href]')].map((a) => a.href)"
 BROKEN = "[...document.images].filter((i) => !(i.complete && i.naturalWidth)).map((i) => i.src)"
 

@@ -20,7 +20,6 @@ from dlseg.widgets.field_explorer import MARGIN, SIDE
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytestmark = pytest.mark.browser
 
 MAKE = "from dlseg.widgets import {0}\n{0[0]} = {0}()"
 TRAIN = """
@@ -44,13 +43,13 @@ REACHED = (
     ["right (px)", "down (px)", "stride", "scores for", "photo", "the highest score"],
     ["kernel (taps)", "rate (cells)", "stride (cells)", "filter", "layer", "photo", "taps on the map", "native"],
     ["network", "geometry", "layer", "photo", "fc6 sees", "field in theory", "How much"],
-    ["go on", "stop", "start again", "after iteration", "held-out image", "photo", "chair"],
+    ["train", "stop", "start again", "after iteration", "held-out image", "photo", "chair"],
 )
 
 
 @pytest.fixture
 def explorers() -> Iterator[Callable[[Callable[[], Any]], Any]]:
-    """Makes the same explorer in this process: what the page shows is compared with its drawings."""
+    """Makes the same explorer in this process: what the page shows is compared with its own."""
     made: list[Any] = []
 
     def make(call: Callable[[], Any]) -> Any:
@@ -63,16 +62,16 @@ def explorers() -> Iterator[Callable[[Callable[[], Any]], Any]]:
 
 
 def same(picture: Picture, explorer: Any, index: int) -> None:
-    """The page's picture is that of the explorer's drawing, pixel for pixel.
+    """The page's picture is what the explorer drew, pixel for pixel.
 
     Two steps: the browser and numpy may round apart, and numbers at the very bottom of a scale give way to marks.
     """
-    drawing = replace(explorer._drawings(explorer.answer)[index], ring=None)  # the ring is no pixel of the canvas
+    wanted = replace(explorer._draw(explorer.answer)[index], ring=None)  # the ring is no pixel of the canvas
     picture.settled()
     data: str = picture.element.evaluate("(canvas) => canvas.toDataURL()")
     painted = np.asarray(Image.open(BytesIO(b64decode(data.partition(",")[2]))).convert("RGB")).astype(int)
-    off = np.abs(painted - drawing.panel().picture).max(-1)
-    assert np.percentile(off, 99) <= 2 and (off <= 12).all(), f"{(off > 2).sum()} pixels differ in {drawing.title}"
+    off = np.abs(painted - wanted.panel().picture).max(-1)
+    assert np.percentile(off, 99) <= 2 and (off <= 12).all(), f"{(off > 2).sum()} pixels differ in {wanted.title}"
 
 
 def fine(notebook: Notebook) -> None:
@@ -117,6 +116,10 @@ def test_pooling(open_notebook: Callable[..., Notebook], explorers: Callable[...
     for index, picture in enumerate((image, scores, best)):
         same(picture, mine, index)
     fine(notebook)
+    notebook.press("back to the first")
+    expect(scores.box).to_contain_text("window 1 of 169")
+    notebook.press("play")
+    expect(scores.box).to_contain_text("window 4 of 169")
 
 
 def test_atrous(open_notebook: Callable[..., Notebook], explorers: Callable[..., Any]) -> None:
@@ -131,6 +134,8 @@ def test_atrous(open_notebook: Callable[..., Notebook], explorers: Callable[...,
     mine.state = replace(mine.state, rate=3, row=5.5 / 24, column=7.5 / 24)
     assert mine.answer.unit == (5, 7)
     expect(taps.box).to_contain_text("24 × 24 cells")
+    total = f"Output (5, 7): weight × cell, tap by tap; their sum is {mine.answer.output:.3f}"
+    expect(notebook.page.locator(".dlseg-terms")).to_contain_text(total)
     same(taps, mine, 0)
     start = taps.settled()
     notebook.page.keyboard.press("ArrowDown")  # one output down
@@ -142,7 +147,7 @@ def test_atrous(open_notebook: Callable[..., Notebook], explorers: Callable[...,
     notebook.choose("layer", "pool5")
     released = notebook.picture("as released")
     expect(released.box).to_contain_text(re.compile(r"from shift and stitch: (0\.\d*[1-9]|[1-9])"))
-    exact = notebook.picture("with holes").box
+    exact = notebook.picture("with holes").box.locator(".dlseg-status")
     expect(exact).to_contain_text(re.compile(r"from shift and stitch: (0|.*e-\d+)\s*$"))
     fine(notebook)
 
@@ -178,7 +183,7 @@ def test_training(open_notebook: Callable[..., Notebook]) -> None:
     page, truth = notebook.page, notebook.picture("The truth")
     expect(truth.box).to_contain_text("paused: 10 of 2000 iterations")
     labels = notebook.picture("After").settled()
-    notebook.press("go on")
+    notebook.press("train")
     expect(truth.box).to_contain_text("running")
     expect(page.locator(".dlseg-title", has_text=re.compile(r"After ([2-9]|\d\d)0 iterations"))).to_be_visible()
     notebook.press("pause")
@@ -198,6 +203,10 @@ def test_training(open_notebook: Callable[..., Notebook]) -> None:
     expect(truth.box).to_contain_text("running")
     notebook.press("start again")
     expect(truth.box).to_contain_text("ready: 0 of 2000 iterations")
+    notebook.choose("frozen", "all but fc8")
+    notebook.press("train")
+    expect(truth.box).to_contain_text("running")
+    expect(page.locator(".dlseg-chart-legend").first).to_contain_text("lr 0.001, batch 4")
     notebook.run_all()
     assert "1 explorer, 1 training" in page.locator(".jp-OutputArea-output").last.inner_text()
 
@@ -222,7 +231,7 @@ def test_all_four_in_the_dark_without_subshells(open_notebook: Callable[..., Not
     taps.changed_from(start)
     notebook.choose("geometry", "release")
     expect(notebook.picture("sees").box).to_contain_text("fc6 sees 435 × 435 px")
-    notebook.press("go on")
+    notebook.press("train")
     expect(notebook.page.locator(".dlseg-title", has_text=re.compile("After [2-9]0 iterations"))).to_be_visible()
     notebook.press("pause")
     expect(notebook.picture("The truth").box).to_contain_text("paused")

@@ -8,7 +8,6 @@ import pytest
 from executed import check_stills, check_that_all_ran, check_verdicts, kept
 from labdriver import Notebook, Picture
 
-pytestmark = pytest.mark.browser
 PATIENCE = 540_000  # ms: 04 trains, and the machine may do much else
 
 

@@ -27,7 +27,6 @@ from dlseg.figures import overlay
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = pytest.mark.browser
 WAIT = 120  # seconds
 
 

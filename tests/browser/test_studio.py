@@ -9,11 +9,10 @@ import pytest
 from labdriver import Notebook, Picture, Settings
 from PIL import Image
 from playwright.sync_api import expect
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import binary_dilation, gaussian_filter
 
 from dlseg.figures import overlay
-
-pytestmark = pytest.mark.browser
+from dlseg.widgets.layers import LIGHT
 
 SCENE = """
 import numpy as np
@@ -85,9 +84,15 @@ def test_every_view_and_tool(open_notebook: Callable[..., Notebook], settings: S
     assert right.settled() == before
     notebook.press("pin as A")
     expect(notebook.page.locator(".dlseg-title", has_text="A: pinned")).to_be_visible()
+    notebook.slider("smoothness weight").press("Home")
+    against = notebook.picture("B against A")
+    expect(against.box).to_contain_text("points of mean IoU")
+    expect(notebook.page.locator(".dlseg-scores")).to_contain_text(
+        re.compile(r"mean IoU, A → B: [+-].*A \d+ ms, B \d+ ms")
+    )
     notebook.press("pin as A")
     notebook.choose("settings of", "deeplab-largefov")
-    reach, tolerance = notebook.slider("appearance reach").readout, notebook.slider("colour tolerance").readout
+    reach, tolerance = notebook.slider("appearance, px").readout, notebook.slider("colour, 0–255").readout
     expect(reach).to_have_text("121")
     expect(tolerance).to_have_text("5.00")
     notebook.press("reset")
@@ -182,7 +187,7 @@ def test_its_cell_run_again_and_the_kernel_restarted(open_notebook: Callable[...
         again()
         notebook.run_all()
         assert "1 explorer" in notebook.page.locator(".jp-OutputArea-output").last.inner_text()
-        expect(notebook.page.locator(".dlseg-canvas")).to_have_count(2)
+        expect(notebook.page.locator(".dlseg-canvas:visible")).to_have_count(2)
         right = notebook.picture("After")
         start = right.settled()
         notebook.slider("appearance weight").press("Home")
@@ -192,7 +197,7 @@ def test_its_cell_run_again_and_the_kernel_restarted(open_notebook: Callable[...
 DIRECT = """
 import zlib
 from dlseg.crf import DenseCRF
-shown = np.frombuffer(zlib.decompress(studio.after.plane), np.uint8).reshape(studio.after.plane_size)
+shown = np.frombuffer(zlib.decompress(studio.after.layer), np.uint8).reshape(studio.after.layer_size)
 direct = DenseCRF(image, probs=probs).infer(studio.params)
 np.save("labels.npy", direct.argmax(0))
 print(np.array_equal(studio.marginals, direct) and np.array_equal(shown, direct.argmax(0)))
@@ -218,10 +223,10 @@ def test_dragged_broken_and_twice(open_notebook: Callable[..., Notebook], settin
     large += "probs = probs.repeat(4, 1).repeat(4, 2)\n"
     second = f'other = crf_studio(image, probs, classes={CLASSES}, sliders=["w2"], tools=False)'
     notebook = open_notebook("drag.ipynb", settings, [large, STUDIO, BROKEN, second, DIRECT]).run_all()
-    boxes = notebook.page.locator(".dlseg-canvas")
+    boxes = notebook.page.locator(".dlseg-canvas:visible")
     left, right, _, beside = (Picture(notebook.page, boxes.nth(index)) for index in range(4))
     start, alone, slider = right.settled(), beside.settled(), notebook.slider("appearance weight")
-    notebook.slider("appearance reach").drag(-90)
+    notebook.slider("appearance, px").drag(-90)
     right.changed_from(start)
     right.settled()
     assert notebook.says(4) == "True"
@@ -267,7 +272,9 @@ if (drawn < 255).any():  # not yet when all cells are run
     assert same == "True" and all(int(count) > 20 for count in counts), counts
     labels, image = np.load(notebook.lab.root / "drawn.npy"), scene()["image"].astype(int)
     said = labels < 255
-    assert np.abs(paint(left) - image)[~said].max() <= 1 and (paint(left) != image).any(-1)[said].mean() > 0.9
+    rim = binary_dilation(said) & ~said
+    assert np.abs(paint(left) - image)[~said & ~rim].max() <= 1 and (paint(left)[rim] <= image[rim]).all()
+    assert (paint(left)[labels == 0] == LIGHT).all() and (paint(left) != image).any(-1)[said].mean() > 0.9
     left.element.focus()
     for key in ("ArrowDown", "Shift+ArrowDown", "Shift+ArrowDown", " "):
         notebook.page.keyboard.press(key)
@@ -289,7 +296,11 @@ if (drawn < 255).any():  # not yet when all cells are run
     left.stroke((0.2, 0.3), (0.6, 0.4))
     drawn = right.changed_from(blank)
     chooser.set_input_files(tmp_path / "none.png")
-    expect(notebook.page.get_by_text("not a picture")).to_be_visible()
+    error = notebook.page.locator(".dlseg-photo-error")
+    expect(error).to_have_text("none.png is no picture that can be read")
+    own = notebook.page.get_by_role("button", name="own photo …")
+    beside, button = (part.bounding_box() for part in (error, own))
+    assert beside is not None and button is not None and abs(beside["y"] - button["y"]) < 60
     chooser.set_input_files(tmp_path / "tiny.png")
     right.changed_from(drawn)
     assert right.settled()[:2] == [1, 1]

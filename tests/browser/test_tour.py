@@ -5,7 +5,6 @@ from collections.abc import Callable
 import pytest
 from labdriver import Notebook, Settings
 
-pytestmark = pytest.mark.browser
 AFTER, BEFORE, W1 = "After", "Before", "appearance weight"
 
 

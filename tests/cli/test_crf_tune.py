@@ -12,7 +12,7 @@ from PIL import Image
 from dlseg.cli import main
 from dlseg.predict.score_files import read_scores
 from dlseg.widgets import standalone_page
-from dlseg.widgets.subject import SCRIBBLE_NAMES
+from dlseg.widgets.studio.engine import SCRIBBLE_NAMES
 
 LOGITS = np.random.default_rng(0).normal(size=(3, 5, 6)).astype(np.float16)
 LARGE = (
@@ -122,14 +122,33 @@ def test_what_is_wrong_is_one_line(photo: Path, tmp_path: Path, served: list[dic
     np.save(good, LOGITS)
     for arguments, message in [
         (("--scores", good, "--weights", "shapes"), "got --scores and --weights, expected one of them"),
-        (("--scribbles", tmp_path / "small.png"), "scribbles: expected whole numbers of shape (20, 24)"),
+        (
+            ("--scribbles", tmp_path / "small.png"),
+            "scribbles: got uint8 (4, 4), expected whole numbers",
+        ),
         (("--scores", tmp_path / "none.npz"), "does not exist"),
         (("--scores", tmp_path / "other.npz"), "holds other, expected probs or logits"),
         (("--scores", tmp_path / "flat.npy"), "expected floats (C, h, w)"),
         (("--scores", tmp_path / "text.npy"), "no .npy or .npz file of numbers"),
-        (("--scores", good, "--truth", tmp_path / "small.png"), "truth: expected shape (20, 24), got (4, 4)"),
+        (("--scores", good, "--truth", tmp_path / "small.png"), "truth: got shape (4, 4), expected shape (20, 24)"),
         (("--scores", good, "--kernel", "gauss"), "'gauss' is not one of"),
     ]:
         output = tune(photo, *arguments)
         assert message in output and "Traceback" not in output, output
     assert not served
+
+
+def test_shapes_weights_on_a_photograph_are_warned_of(
+    photo: Path, tmp_path: Path, served: list[dict[str, Any]]
+) -> None:
+    """On the page and on standard error; a scene of the shapes' size is what they know."""
+    runner = CliRunner()
+    result = runner.invoke(main, ["crf", "tune", str(photo), "--weights", "shapes", "--no-browser", "--dark"])
+    assert result.exit_code == 0, result.output
+    warning = "weights: got 'shapes', trained on drawn shapes of 128×128 pixels, for a picture of 24×20"
+    assert warning in served[0]["note"] and warning in result.stderr
+    assert served[0]["title"] == f"CRF studio: {photo.name}" and served[0]["dark"]
+    scene = tmp_path / "scene.png"
+    Image.new("RGB", (128, 128)).save(scene)
+    assert "warning" not in runner.invoke(main, ["crf", "tune", str(scene), "--weights", "shapes"]).stderr
+    assert served[1]["note"] == "" and not served[1]["dark"]

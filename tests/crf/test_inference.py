@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from dlseg.crf.lattice.structure import Lattice
 NORMALIZATIONS = ["after", "symmetric", "before", "none"]
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     st.integers(0, 2**32 - 1),
@@ -187,6 +189,34 @@ def test_preview_is_near_and_full_size(scene):
     np.testing.assert_array_equal(crf.preview(p, factor=1).argmax(0), crf.infer(p).argmax(0))
     with pytest.raises(ValueError, match="factor"):
         crf.preview(p, factor=0)
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3, 7, 100])
+def test_a_preview_is_the_inference_of_the_reduced_image(scene, factor):
+    image, _, probs = scene(12, 31, 43, 3)
+    crf, p = DenseCRF(image, probs=probs, features=[(image[..., 0], 20.0)]), CRFParams(5, 20, 15, 3, 3)
+    small = crf.reduced(factor)
+    q = small.infer(p.scaled(1 / factor))
+    assert q.shape == (3, -(-31 // factor), -(-43 // factor)) == (3, small.height, small.width)
+    np.testing.assert_array_equal(crf.preview(p, factor=factor, enlarge=False), q)
+    enlarged = q.repeat(factor, axis=1).repeat(factor, axis=2)[:, :31, :43]
+    np.testing.assert_array_equal(crf.preview(p, factor=factor), enlarged)
+    block = image[:factor, :factor].astype(float).mean(axis=(0, 1))
+    np.testing.assert_allclose(small._image[0, 0], block, rtol=1e-5)
+    np.testing.assert_array_equal(
+        crf.infer(p), DenseCRF(image, probs=probs, features=[(image[..., 0], 20.0)]).infer(p)
+    )
+
+
+@pytest.mark.parametrize("factor", [0, -1, 2.0, True, "2"])
+def test_what_is_no_factor(scene, factor):
+    image, _, probs = scene(12, 8, 9, 3)
+    for method in (
+        DenseCRF(image, probs=probs).reduced,
+        partial(DenseCRF(image, probs=probs).preview, CRFParams()),
+    ):
+        with pytest.raises((TypeError, ValueError), match="factor"):
+            method(factor=factor)
 
 
 def test_preview_of_a_nearly_black_image():

@@ -13,7 +13,7 @@ from dlseg.crf import layer as layer_module
 from dlseg.crf.exact import ExactKernel
 from dlseg.crf.lattice.inference import LatticeKernel
 from dlseg.crf.lattice.unrolled import LatticePair, unrolled
-from dlseg.crf.layer import FilterPair
+from dlseg.crf.layer import KernelPair
 
 NORMALIZATIONS = ["after", "symmetric", "before", "none"]
 P = CRFParams(2, 8, 40, 1, 1.5, 3)
@@ -29,7 +29,7 @@ class ExactLayer(CRFLayer):
             k = np.concatenate([rows for _, rows in kernel.blocks(f)])
             k = torch.from_numpy(left[:, None] * k * right).to(scores)
             filters.append(lambda field, k=k: k @ field)
-        return FilterPair(filters)
+        return KernelPair(filters)
 
 
 def batch(scene, count=2, height=24, width=30, classes=4):

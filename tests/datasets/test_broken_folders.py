@@ -19,7 +19,7 @@ from dlseg.images import ImageError, read_image
 
 Break = Callable[[Path], object]
 LISTS = "ImageSets/Segmentation"
-SAID: dict[str, Any] = {
+DESCRIPTION: dict[str, Any] = {
     "classes": ["a", "b", "c"],
     "splits": {s: {"images": s, "labels": f"{s}_l"} for s in ("train", "val")},
 }
@@ -47,7 +47,7 @@ def described(root: Path) -> None:
             image = rng.integers(0, 256, (70, 80, 3), dtype=np.uint8)
             Image.fromarray(image).save(root / split / f"{i}.png")
             Image.fromarray(rng.integers(0, 3, (70, 80), dtype=np.uint8)).save(root / f"{split}_l" / f"{i}.png")
-    (root / "dataset.json").write_text(json.dumps(SAID))
+    (root / "dataset.json").write_text(json.dumps(DESCRIPTION))
 
 
 def holds(path: str, content: bytes) -> Break:
@@ -74,8 +74,8 @@ def pipe(path: str) -> Break:
     return lambda root: ((root / path).unlink(missing_ok=True), os.mkfifo(root / path))
 
 
-def says(**change: object) -> Break:
-    return lambda root: (root / "dataset.json").write_text(json.dumps(SAID | change))
+def states(**change: object) -> Break:
+    return lambda root: (root / "dataset.json").write_text(json.dumps(DESCRIPTION | change))
 
 
 def picture(path: str, pixels: np.ndarray) -> Break:
@@ -127,25 +127,31 @@ DESCRIBED: list[tuple[Break, str]] = [
     (holds("dataset.json", b"[]"), "dataset.json: got a JSON list, expected an object"),
     (holds("dataset.json", b"[" * 100_000), "dataset.json: not JSON"),
     (folder_instead("dataset.json"), "dataset.json"),
-    (says(classes="abc"), "classes: got 'abc', expected a list of 2 to 255 names"),
-    (says(classes=["a", "b", "b"]), "classes: got b more than once, expected a name for each class"),
-    (says(splits={}), '"train": {"images": …, "labels": …}, …}'),
-    (says(splits={"train": None}), '"train": {"images": …, "labels": …}, …}'),
-    (says(splits={"train": {"images": ["x"]}, "val": {"images": "val"}}), "split train: images: no folder ['x']"),
-    (says(splits={"train": {"images": "/etc"}}), "'/etc' leads out of the data set's folder"),
-    (says(splits={"train": {"images": "*", "labels": "train_l"}}), "split train: no image in"),
-    (says(label_ending=""), "label_ending: got '', expected the end of a name, such as '_L.png'"),
-    (says(label_ending="/../x.png"), "label_ending: got '/../x.png', expected the end of a name"),
-    (says(values={}), 'values: got {}, expected {"0": "void", "1": "a", …}'),
-    (says(values={"0": ["a"]}), "values: '0': got ['a'], expected one of the classes, or 'void'"),
+    (states(classes="abc"), "classes: got 'abc', expected a list of 2 to 255 names"),
+    (states(classes=["a", "b", "b"]), "classes: got b more than once, expected a name for each class"),
+    (states(splits={}), '"train": {"images": …, "labels": …}, …}'),
+    (states(splits={"train": None}), '"train": {"images": …, "labels": …}, …}'),
+    (states(splits={"train": {"images": ["x"]}, "val": {"images": "val"}}), "split train: images: no folder ['x']"),
+    (states(splits={"train": {"images": "/etc"}}), "'/etc' leads out of the data set's folder"),
+    (states(splits={"train": {"images": "*", "labels": "train_l"}}), "split train: no image in"),
+    (states(label_ending=""), "label_ending: got '', expected the end of a name, such as '_L.png'"),
+    (states(label_ending="/../x.png"), "label_ending: got '/../x.png', expected the end of a name"),
+    (states(values={}), 'values: got {}, expected {"0": "void", "1": "a", …}'),
+    (states(values={"0": ["a"]}), "values: '0': got ['a'], expected one of the classes, or 'void'"),
     (circle("dataset.json"), "dataset.json"),
     (circle("train/z.png"), "z.png: missing label"),
     (pipe("train/z.png"), "z.png: missing label"),
-    (says(splits=SAID["splits"] | {"train": {"images": "a**b"}}), "split train: images: 'a**b': Invalid pattern"),
-    (says(splits=SAID["splits"] | {"train": {"images": "a" * 5000}}), "can be no file's name (5000 characters)"),
-    (says(splits=SAID["splits"] | {"train": {"images": "a\0b"}}), "can be no file's name (3 characters)"),
     (
-        says(classes=["a", "void", "c"], values={"0": "a", "1": "void", "2": "c"}),
+        states(splits=DESCRIPTION["splits"] | {"train": {"images": "a**b"}}),
+        "split train: images: 'a**b': Invalid pattern",
+    ),
+    (
+        states(splits=DESCRIPTION["splits"] | {"train": {"images": "a" * 5000}}),
+        "can be no file's name (5000 characters)",
+    ),
+    (states(splits=DESCRIPTION["splits"] | {"train": {"images": "a\0b"}}), "can be no file's name (3 characters)"),
+    (
+        states(classes=["a", "void", "c"], values={"0": "a", "1": "void", "2": "c"}),
         "values: got a class called 'void', which means not annotated",
     ),
     (gone("val"), "split val: images: no folder 'val'"),
@@ -173,7 +179,7 @@ def test_one_line_says_what_is_wrong(
     root.mkdir()
     make(root)
     spoil(root)
-    told = dlseg(
+    done = dlseg(
         "train",
         "--data",
         root,
@@ -192,9 +198,9 @@ def test_one_line_says_what_is_wrong(
         "--out",
         tmp_path / "net.safetensors",
     )
-    assert isinstance(told.exception, SystemExit) and told.exit_code == 1
-    errors = [line for line in told.output.splitlines() if line.startswith("Error: ")]
-    assert len(errors) == 1 and message in errors[0] and len(errors[0]) < 1000, told.output
+    assert isinstance(done.exception, SystemExit) and done.exit_code == 1
+    errors = [line for line in done.output.splitlines() if line.startswith("Error: ")]
+    assert len(errors) == 1 and message in errors[0] and len(errors[0]) < 1000, done.output
     checked = dlseg("data", "check", root)
     assert checked.exception is None or isinstance(checked.exception, SystemExit)
     # a list that is missing altogether is no fault of a folder: it may have other splits

@@ -49,10 +49,10 @@ def test_the_three_commands(
     else:  # nothing says that these are CamVid's classes
         splits = {split: {"images": split, "labels": f"{split}annot"} for split in ("train", "val", "test")}
         described.write_text(json.dumps({"classes": CAMVID, "splits": splits}))
-    said = json.loads(described.read_text())
+    description = json.loads(described.read_text())
     for split in ("train", "val", "test"):  # the lists of two columns hold the same pictures as the folders
-        said["splits"][split]["list"] = f"{split}.txt"
-    described.write_text(json.dumps(said))
+        description["splits"][split]["list"] = f"{split}.txt"
+    described.write_text(json.dumps(description))
     for split, count in (("train", 4), ("val", 2), ("test", 2)):
         data = load(root, split)
         assert (len(data), data.classes, data.labelled) == (count, CAMVID, True)

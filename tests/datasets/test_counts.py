@@ -1,4 +1,4 @@
-"""What the labels of a split hold is counted and said: void that swallows a class, classes never seen, overlap."""
+"""What the labels of a split hold is counted: void that swallows a class, classes never seen, overlap."""
 
 import json
 from collections.abc import Callable
@@ -81,8 +81,8 @@ def train(root: Path, out: Path, *more: object) -> Result:
 )
 def test_void_that_swallows_a_class(tmp_path: Path, values: list[int], message: str) -> None:
     root = described(tmp_path / "set", values, ["background", "object"])
-    told = train(root, tmp_path / "net.safetensors")
-    assert told.exit_code == 1 and f"--split train: {message}" in told.output, told.output
+    done = train(root, tmp_path / "net.safetensors")
+    assert done.exit_code == 1 and f"--split train: {message}" in done.output, done.output
     assert not list(tmp_path.glob("net*"))
     checked = dlseg("data", "check", root)
     assert checked.exit_code == 1 and f"fault: dataset.json: split val: {message}" in checked.output
@@ -98,16 +98,16 @@ def test_void_that_swallows_a_class_in_vocs_layout(small_set: Callable[[int], Pa
         made = Image.fromarray(np.where(label > 0, 255, 0).astype(np.uint8))
         made.putpalette(Image.open(path).getpalette())
         made.save(path)
-    told = dlseg("data", "check", root)
-    assert told.exit_code == 1 and "Segmentation/train.txt: got labels with a single class" in told.output
+    done = dlseg("data", "check", root)
+    assert done.exit_code == 1 and "Segmentation/train.txt: got labels with a single class" in done.output
     assert "single class, 'background'" in train(root, tmp_path / "net.safetensors").output
 
 
 def test_what_the_labels_hold_is_said_and_kept(tmp_path: Path) -> None:
     root = described(tmp_path / "set", [0, 2, 255, 2], ["sky", "road", "tree", "car"])
     words = "3 labels: tree 67.9 %, sky 32.1 %; void 24.3 % of all pixels; never seen: road, car"
-    told = train(root, tmp_path / "net.safetensors")
-    assert told.exit_code == 0 and f"train: {words}" in told.stderr and f"val: {words}" in told.stderr, told.output
+    done = train(root, tmp_path / "net.safetensors")
+    assert done.exit_code == 0 and f"train: {words}" in done.stderr and f"val: {words}" in done.stderr, done.output
     info = json.loads((tmp_path / "net.json").read_text())
     assert info["label_shares"]["road"] == 0 and info["void_share"] == pytest.approx(17 / 70)
     assert f"train: {words}" in dlseg("data", "check", root).stdout
@@ -136,8 +136,8 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_train_and_val_that_share_pictures(small_set: Callable[[int], Path], tmp_path: Path) -> None:
     root = small_set(3)
-    told = train(root, tmp_path / "net.safetensors")
-    assert "note: 3 pictures are in val too" in told.stderr and "what is measured is too good" in told.stderr
+    done = train(root, tmp_path / "net.safetensors")
+    assert "note: 3 pictures are in val too" in done.stderr and "what is measured is too good" in done.stderr
     assert len(shared_pictures(load(root, "train"), load(root, "val"))) == 3
 
 
@@ -146,9 +146,9 @@ def test_val_is_looked_at_before_the_first_step(tmp_path: Path, spoil: str) -> N
     root = described(tmp_path / "set", [0, 1], ["sky", "road"])
     label, message = root / "val_masks" / "val2.png", "val2.png: "
     if spoil == "no list":
-        said = json.loads((root / "dataset.json").read_text())
-        del said["splits"]["val"]
-        (root / "dataset.json").write_text(json.dumps(said))
+        description = json.loads((root / "dataset.json").read_text())
+        del description["splits"]["val"]
+        (root / "dataset.json").write_text(json.dumps(description))
         message = "split 'val': "
     elif spoil == "bad value":
         Image.fromarray(np.full((70, 80), 9, np.uint8)).save(label)
@@ -162,24 +162,24 @@ def test_val_is_looked_at_before_the_first_step(tmp_path: Path, spoil: str) -> N
     else:
         label.write_bytes(label.read_bytes()[:60])
         message += "is damaged or cut short"
-    told = train(root, tmp_path / "net.safetensors", "--log-file", tmp_path / "log")
-    assert told.exit_code == 1 and message in told.output and "Traceback" not in told.output, told.output
-    assert "; --no-evaluate trains without measuring" in told.output and not (tmp_path / "log").exists()
+    done = train(root, tmp_path / "net.safetensors", "--log-file", tmp_path / "log")
+    assert done.exit_code == 1 and message in done.output and "Traceback" not in done.output, done.output
+    assert "; --no-evaluate trains without measuring" in done.output and not (tmp_path / "log").exists()
     assert train(root, tmp_path / "net.safetensors", "--no-evaluate").exit_code == 0
 
 
 def test_a_bad_training_label_is_found_before_the_first_step(tmp_path: Path) -> None:
     root = described(tmp_path / "set", [0, 1], ["sky", "road"])
     Image.fromarray(np.full((70, 80), 9, np.uint8)).save(root / "train_masks" / "train1.png")
-    told = train(root, tmp_path / "net.safetensors", "--log-file", tmp_path / "log")
-    assert told.exit_code == 1 and "train1.png: values [9]" in told.output and not (tmp_path / "log").exists()
+    done = train(root, tmp_path / "net.safetensors", "--log-file", tmp_path / "log")
+    assert done.exit_code == 1 and "train1.png: values [9]" in done.output and not (tmp_path / "log").exists()
 
 
 def test_weights_are_saved_before_they_are_measured(tmp_path: Path) -> None:
     root = described(tmp_path / "set", [0, 1], ["sky", "road"])
     broken = root / "val" / "val1.png"  # its header is sound, its pixels are not
     broken.write_bytes(broken.read_bytes()[:2000])
-    told = train(root, tmp_path / "net.safetensors")
-    assert told.exit_code == 1 and "damaged or cut short" in told.output
+    done = train(root, tmp_path / "net.safetensors")
+    assert done.exit_code == 1 and "damaged or cut short" in done.output
     assert (tmp_path / "net.safetensors").is_file() and (tmp_path / "net.json").is_file()
-    assert "the weights are saved in" in told.output and not (tmp_path / "net.checkpoint").exists()
+    assert "the weights are saved in" in done.output and not (tmp_path / "net.checkpoint").exists()

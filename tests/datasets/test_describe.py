@@ -203,14 +203,14 @@ def test_what_is_proposed_loads(tmp_path: Path, make: Callable[[Path], None], ex
     root.mkdir()
     make(root)
     before = sorted(path.relative_to(root) for path in root.rglob("*"))
-    told = dlseg("describe", root)
-    assert told.exit_code == 0, told.output
-    proposed = json.loads(told.stdout)
+    done = dlseg("describe", root)
+    assert done.exit_code == 0, done.output
+    proposed = json.loads(done.stdout)
     assert {key: proposed.get(key) for key in expected} == expected
     optional = {"values", "image_ending", "label_ending"}
     assert set(proposed) - {"classes", "splits"} - set(expected) <= ({"values"} if make is cityscapes else set())
     assert optional >= set(proposed) - {"classes", "splits"}
-    assert note in told.stderr and "nothing was written" in told.stderr
+    assert note in done.stderr and "nothing was written" in done.stderr
     assert sorted(path.relative_to(root) for path in root.rglob("*")) == before
     out = root / "dataset.json"
     assert dlseg("describe", root, "--out", out).exit_code == 0
@@ -228,8 +228,8 @@ def test_what_is_proposed_loads(tmp_path: Path, make: Callable[[Path], None], ex
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     named(tmp_path / "set")
     (tmp_path / "mine.json").write_text("mine")
-    told = dlseg("describe", tmp_path / "set", "--out", tmp_path / "mine.json")
-    assert told.exit_code == 1 and "is there already; name another file" in told.output
+    done = dlseg("describe", tmp_path / "set", "--out", tmp_path / "mine.json")
+    assert done.exit_code == 1 and "is there already; name another file" in done.output
     assert (tmp_path / "mine.json").read_text() == "mine"
 
 
@@ -262,5 +262,5 @@ def test_what_cannot_be_described(tmp_path: Path) -> None:
     ]:
         with pytest.raises((ValueError, OSError), match=message):
             describe(tmp_path / name)
-        told = dlseg("describe", tmp_path / name)
-        assert told.exit_code == 1 and told.output.startswith("Error: ") and told.output.count("\n") == 1
+        done = dlseg("describe", tmp_path / name)
+        assert done.exit_code == 1 and done.output.startswith("Error: ") and done.output.count("\n") == 1

@@ -40,8 +40,11 @@ def camvid(tmp_path: Path) -> Path:
     for i, name in enumerate(("0016E5 07959", "b")):
         Image.fromarray(np.full((6, 8, 3), 40 * i, np.uint8)).save(tmp_path / "images" / f"{name}.png")
         Image.fromarray(np.full((6, 8), i, np.uint8)).save(tmp_path / "masks" / f"{name}_L.png")
-    said = {"classes": ["a", "b"], "splits": {"val": {"images": "images", "labels": "masks", "list": "val.txt"}}}
-    (tmp_path / "dataset.json").write_text(json.dumps(said))
+    description = {
+        "classes": ["a", "b"],
+        "splits": {"val": {"images": "images", "labels": "masks", "list": "val.txt"}},
+    }
+    (tmp_path / "dataset.json").write_text(json.dumps(description))
     return tmp_path
 
 

@@ -61,13 +61,13 @@ def folder(root: Path, mask: Image.Image, values: object, ending: str = ".png", 
     for i in range(2):
         Image.new("RGB", (8, 6)).save(root / "images" / f"{i}.jpg")
         mask.save(root / "masks" / f"{i}{ending}")
-    said = {
+    description = {
         "classes": ["background", "cat"],
         "values": values,
         "label_ending": ending,
         "splits": {"train": {"images": "images", "labels": "masks"}},
     }
-    (root / "dataset.json").write_text(json.dumps(said | more))
+    (root / "dataset.json").write_text(json.dumps(description | more))
     return root
 
 
@@ -91,8 +91,10 @@ def test_the_meaning_is_part_of_what_is_kept(tmp_path: Path, monkeypatch: pytest
     mask = Image.fromarray(TRUTH)
     root = folder(tmp_path / "set", mask, {"0": "background", "1": "cat", "2": "void"})
     assert count_labels(load(root, "train")).void == 32
-    said = json.loads((root / "dataset.json").read_text()) | {"values": {"0": "background", "1": "cat", "2": "cat"}}
-    (root / "dataset.json").write_text(json.dumps(said))
+    description = json.loads((root / "dataset.json").read_text()) | {
+        "values": {"0": "background", "1": "cat", "2": "cat"}
+    }
+    (root / "dataset.json").write_text(json.dumps(description))
     assert count_labels(load(root, "train")).void == 0
 
 
@@ -150,14 +152,14 @@ def cityscapes(tmp_path: Path) -> Path:
             ):
                 (tmp_path / part / split / town).mkdir(parents=True, exist_ok=True)
                 picture.save(tmp_path / part / split / town / f"{town}_0_{tail}.png")
-    said = {
+    description = {
         "classes": ["road", "sidewalk"],
         "values": {"7": "road", "8": "sidewalk", "*": "void"},
         "image_ending": "_leftImg8bit.png",
         "label_ending": "_gtFine_labelIds.png",
         "splits": {s: {"images": f"leftImg8bit/{s}", "labels": f"gtFine/{s}"} for s in ("train", "val")},
     }
-    (tmp_path / "dataset.json").write_text(json.dumps(said))
+    (tmp_path / "dataset.json").write_text(json.dumps(description))
     return tmp_path
 
 
@@ -170,9 +172,9 @@ def test_nested_folders_and_endings(cityscapes: Path) -> None:
 
 
 def test_a_pattern_of_images(cityscapes: Path) -> None:
-    said = json.loads((cityscapes / "dataset.json").read_text())
-    said["splits"] = {"train": {"images": "leftImg8bit/*/u*/*.png", "labels": "gtFine"}}
-    (cityscapes / "dataset.json").write_text(json.dumps(said))
+    description = json.loads((cityscapes / "dataset.json").read_text())
+    description["splits"] = {"train": {"images": "leftImg8bit/*/u*/*.png", "labels": "gtFine"}}
+    (cityscapes / "dataset.json").write_text(json.dumps(description))
     data = load(cityscapes, "train")
     assert data.names == ["ulm_0"] and np.array_equal(data[0].label, EXPECTED)
 
@@ -182,11 +184,11 @@ def test_images_and_labels_in_one_folder_and_names_that_are_there_twice(tmp_path
         (tmp_path / "all" / place).mkdir(parents=True)
         Image.new("RGB", (8, 6)).save(tmp_path / "all" / place / "1.png")
         Image.fromarray(TRUTH % 2).save(tmp_path / "all" / place / "1_mask.png")
-    said = {
+    description = {
         "classes": ["x", "y"],
         "label_ending": "_mask.png",
         "splits": {"train": {"images": "all", "labels": "all"}},
     }
-    (tmp_path / "dataset.json").write_text(json.dumps(said))
+    (tmp_path / "dataset.json").write_text(json.dumps(description))
     data = load(tmp_path, "train")
     assert data.names == ["a-1", "b-1"] and all(sample.label is not None for sample in data)

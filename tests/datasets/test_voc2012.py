@@ -9,8 +9,7 @@ from scipy.io import savemat
 
 from dlseg.datasets import load, voc
 from dlseg.datasets.check import check
-from dlseg.datasets.sbd import merge, read_label
-from dlseg.datasets.voc2012 import LENGTHS
+from dlseg.datasets.voc2012 import LENGTHS, merge, read_label
 
 SIZE = (6, 8)
 

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from matplotlib import colormaps
 from scipy.stats import entropy as scipy_entropy
 
-from dlseg.figures import confidence, entropy, heat, scale_table
+from dlseg.figures import entropy, heat, scale_table
 from dlseg.figures.colormaps import SCALES
 
 VALUES = arrays(np.float32, st.tuples(st.integers(1, 8), st.integers(1, 8)), elements=st.floats(-10, 10, width=32))
@@ -44,11 +44,9 @@ def test_shared_limits_make_pictures_comparable() -> None:
 
 @settings(deadline=None)
 @given(arrays(np.float64, (5, 3, 4), elements=st.floats(0, 1)).filter(lambda a: (a.sum(0) > 0.01).all()))
-def test_entropy_and_confidence(weights: np.ndarray) -> None:
+def test_entropy(weights: np.ndarray) -> None:
     probs = weights / weights.sum(0)
     np.testing.assert_allclose(entropy(probs), scipy_entropy(probs, base=2, axis=0), atol=1e-12)
-    for r, c in np.ndindex(3, 4):
-        assert confidence(probs)[r, c] == max(probs[:, r, c])
 
 
 def test_mistakes_are_named() -> None:

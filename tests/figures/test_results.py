@@ -8,8 +8,8 @@ import pytest
 from matplotlib import colormaps
 
 from dlseg.evaluation.published import TRIMAP
-from dlseg.figures import Still, confusion_figure, schedule_figure, table2_chart, training_curves, trimap_figure
-from dlseg.figures.curves import SMOOTH
+from dlseg.figures import Still, confusion_figure, schedule_figure, table2_chart, trimap_figure
+from dlseg.figures.curves import SMOOTH, draw_loss, draw_score
 from dlseg.figures.tables import OURS, PAPER_COLOUR
 from dlseg.networks.table2 import table2
 from dlseg.training import Recipe
@@ -38,21 +38,18 @@ def test_table2_draws_its_rows_and_the_papers_numbers(readable: Readable, colour
     readable(figure)
 
 
-def test_training_curves_are_the_numbers_given(readable: Readable) -> None:
-    losses, rates = list(np.linspace(3, 1, 60)), list(np.linspace(0.1, 0, 60))
-    figure = training_curves(losses, rates, {0: 0.1, 30: 0.4, 60: 0.5}, at=30, iterations=100)
-    loss, score, rate = figure.axes
+def test_loss_and_score_are_the_numbers_given(readable: Readable) -> None:
+    losses = list(np.linspace(3, 1, 60))
+    figure = Still(4.0, 4.0)
+    loss, score = figure.subplots(2, 1)
+    draw_loss(loss, losses)
+    draw_score(score, {0: 0.1, 30: 0.4, 60: 0.5})
     assert loss.lines[0].get_ydata().tolist() == losses
     means = [np.mean(losses[max(0, n - SMOOTH) : n]) for n in range(1, 61)]
     np.testing.assert_allclose(loss.lines[1].get_ydata(), means)
     assert score.lines[0].get_xydata().tolist() == [[0, 10], [30, 40], [60, 50]]
-    assert rate.lines[0].get_ydata().tolist() == rates and rate.get_xlim() == (0, 100)
-    assert all(axes.lines[-1].get_xdata() == [30, 30] for axes in figure.axes)
-    assert (figure.pixels() != training_curves(losses, rates, {0: 0.1}, at=31, iterations=100).pixels()).any()
     readable(figure)
-    readable(training_curves([], []))
-    with pytest.raises(ValueError, match=r"rates: expected as many as losses \(60\), got 1"):
-        training_curves(losses, [0.1])
+    draw_loss(Still(2.0, 2.0).add_subplot(), [])
 
 
 def test_the_schedule_is_the_recipes(readable: Readable) -> None:

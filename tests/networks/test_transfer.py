@@ -10,7 +10,15 @@ from dlseg.atrous import densify, shift_and_stitch
 from dlseg.networks import convolutionalize, create, decimate, load_trunk
 from dlseg.networks.transfer import decimated_for, decimation
 
-VGG_VARIANTS = ("deeplab", "deeplab-4x4", "deeplab-7x7", "deeplab-largefov")
+VGG_VARIANTS = (
+    "deeplab",
+    "deeplab-4x4",
+    "deeplab-7x7",
+    "deeplab-largefov",
+    "deeplab-msc",
+    "deeplab-msc-largefov",
+    "fcn-8s",
+)
 
 
 @pytest.mark.parametrize("output_stride", [16, 8])
@@ -137,10 +145,19 @@ def test_the_papers_initialisation() -> None:
 def test_every_variant_begins_from_its_classifier(classifier: str, variant: str, width: float) -> None:
     """All but fc8: fc6 and fc7 are decimated, at widths that round channels too."""
     source, net = create(classifier, 30, width), create(variant, 21, width)
-    assert load_trunk(net, decimated_for(net, source.state_dict())).new == ("fc8",)
+    new = load_trunk(net, decimated_for(net, source.state_dict())).new
+    assert [layer for layer in new if hasattr(net.main, layer)] == ["fc8"]
     kernel, channels = net.main.fc6.kernel_size[0], net.main.fc6.out_channels
     small = decimate(convolutionalize(source), kernel, channels)
     assert torch.equal(net.main.fc6.weight, small.fc6.weight) and torch.equal(net.main.fc7.weight, small.fc7.weight)
+
+
+@pytest.mark.parametrize("classifier, variant", [("alexnet", "deeplab-largefov"), ("vgg16", "deeplab-alexnet")])
+def test_a_classifier_of_another_trunk_fits_nothing(classifier: str, variant: str) -> None:
+    net, state = create(variant, 21, 1 / 64), create(classifier, 30, 1 / 64).state_dict()
+    assert decimated_for(net, state) is state
+    with pytest.raises(ValueError, match="no layer of that network fits"):
+        load_trunk(net, decimated_for(net, state))
 
 
 def test_a_linear_layer_that_saw_no_square_map() -> None:

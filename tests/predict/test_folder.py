@@ -113,9 +113,9 @@ def test_the_command(photos: Path, tmp_path: Path) -> None:
     def run(*arguments: object) -> Result:
         return CliRunner().invoke(main, ["predict", *map(str, arguments), "--weights", str(weights)])
 
-    told = run(photos, "--out", tmp_path / "out", "--overlay", "--scores", "--json")
-    assert told.exit_code == 0, told.output
-    assert json.loads(told.stdout) == {"images": 3, "labelled": 3, "out": str(tmp_path / "out"), "faults": {}}
+    done = run(photos, "--out", tmp_path / "out", "--overlay", "--scores", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout) == {"images": 3, "labelled": 3, "out": str(tmp_path / "out"), "faults": {}}
     (photos / "p9.jpg").write_text("no picture")
     again = run(photos, "--out", tmp_path / "out", "--overlay", "--scores")
     assert again.exit_code == 1 and "3 of 4 images labelled\np9.jpg: image:" in again.stdout
@@ -141,12 +141,12 @@ def test_several_sources_at_once(photos: Path, tmp_path: Path) -> None:
     picture.save(tmp_path / "other" / "deep" / "p0.tif")
     (tmp_path / "other" / ".hidden.png").write_bytes(b"no picture")
     sources = (photos / "p1.png", photos / "p*.png", tmp_path / "other", photos / "p2.JPG")
-    told = run(*sources, "--out", tmp_path / "out")
-    assert told.exit_code == 0 and "3 of 3 images labelled" in told.output, told.output
+    done = run(*sources, "--out", tmp_path / "out")
+    assert done.exit_code == 0 and "3 of 3 images labelled" in done.output, done.output
     assert {path.name for path in (tmp_path / "out").glob("*.png")} == {"p1.png", "p2.png", "q.png"}
     for _ in range(2):  # the second time everything is there
-        told = run(tmp_path / "other", photos, "--nested", "--out", tmp_path / "all")
-        assert told.exit_code == 0 and "5 of 5 images labelled" in told.output, told.output
+        done = run(tmp_path / "other", photos, "--nested", "--out", tmp_path / "all")
+        assert done.exit_code == 0 and "5 of 5 images labelled" in done.output, done.output
     assert {path.relative_to(tmp_path / "all").as_posix() for path in (tmp_path / "all").rglob("*.png")} == {
         "q.png",
         "deep/p0.png",
@@ -168,8 +168,8 @@ def test_equal_names_in_several_folders(photos: Path, tmp_path: Path) -> None:
     pictures = [photos / "a" / "jp2.jp2", photos / "b" / "c" / "jp2.jp2", photos / "a" / "avif.avif"]
     for number, sources in enumerate(([photos / "*" / "**" / "*"], pictures, [photos / "[ab]" / "**" / "*.[ja]*"])):
         arguments = [*map(str, sources), "--weights", str(made), "--out", str(tmp_path / str(number))]
-        told = CliRunner().invoke(main, ["predict", *arguments])
-        assert told.exit_code == 0 and "3 of 3 images labelled" in told.output, told.output
+        done = CliRunner().invoke(main, ["predict", *arguments])
+        assert done.exit_code == 0 and "3 of 3 images labelled" in done.output, done.output
         results = sorted(
             path.relative_to(tmp_path / str(number)).as_posix() for path in tmp_path.glob(f"{number}/**/*.png")
         )
@@ -187,7 +187,7 @@ def test_sources_that_name_nothing(photos: Path, tmp_path: Path) -> None:
         ([photos / "p0.jpg", tmp_path / "other"], "results of p0.jpg and p0.png would both be called p0.png"),
         ([photos, "--out", photos / "p1.png"], "p1.png', a file, expected a folder for several images"),
     ):
-        told = CliRunner().invoke(
+        done = CliRunner().invoke(
             main,
             [
                 "predict",
@@ -197,4 +197,4 @@ def test_sources_that_name_nothing(photos: Path, tmp_path: Path) -> None:
                 *(["--out", str(tmp_path / "out")] if "--out" not in sources else []),
             ],
         )
-        assert told.exit_code == 1 and message in told.output and "Traceback" not in told.output, told.output
+        assert done.exit_code == 1 and message in done.output and "Traceback" not in done.output, done.output

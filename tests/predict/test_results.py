@@ -9,7 +9,7 @@ from PIL import Image
 
 from dlseg.cli import main
 from dlseg.networks import create, save_weights
-from dlseg.predict.results import made_here
+from dlseg.predict.folder import made_here
 
 
 @pytest.fixture
@@ -41,12 +41,12 @@ def test_the_picture_itself_is_not_overwritten(
     (photos / "other.png").symlink_to("photo.png")
     monkeypatch.chdir(photos)
     for out in ("photo.png", "./photo.png", photos / "photo.png", "other.png"):
-        told = predict(weights, "photo.png", "--out", out)
-        assert told.exit_code == 1 and "is itself a picture to be labelled and would be overwritten" in told.output
+        done = predict(weights, "photo.png", "--out", out)
+        assert done.exit_code == 1 and "is itself a picture to be labelled and would be overwritten" in done.output
         assert (photos / "photo.png").read_bytes() == before
     draw(photos / "a_overlay.png")
-    told = predict(weights, "a_overlay.png", "--out", "a.png", "--overlay")
-    assert told.exit_code == 1 and "'a_overlay.png' is itself a picture" in told.output
+    done = predict(weights, "a_overlay.png", "--out", "a.png", "--overlay")
+    assert done.exit_code == 1 and "'a_overlay.png' is itself a picture" in done.output
     assert not (photos / "a.png").exists()
 
 
@@ -54,38 +54,38 @@ def test_only_ones_own_results_are_written_anew(photos: Path, weights: Path) -> 
     draw(photos / "a.png")
     draw(photos / "b.png", 1)
     mine = draw(photos / "mine.png", 2)
-    told = predict(weights, photos / "a.png", "--out", photos / "mine.png")
-    assert told.exit_code == 1 and "is there already and dlseg predict did not make it; name another" in told.output
+    done = predict(weights, photos / "a.png", "--out", photos / "mine.png")
+    assert done.exit_code == 1 and "is there already and dlseg predict did not make it; name another" in done.output
     assert (photos / "mine.png").read_bytes() == mine
     np.savez(photos / "new.npz", mine=np.ones(3))
-    told = predict(weights, photos / "a.png", "--out", photos / "new.png", "--scores")
-    assert told.exit_code == 1 and "new.npz' is there already" in told.output and not (photos / "new.png").exists()
+    done = predict(weights, photos / "a.png", "--out", photos / "new.png", "--scores")
+    assert done.exit_code == 1 and "new.npz' is there already" in done.output and not (photos / "new.png").exists()
     for picture in ("a.png", "b.png", "b.png"):
-        told = predict(weights, photos / picture, "--out", photos / "out.png", "--overlay", "--scores")
-        assert told.exit_code == 0, told.output
+        done = predict(weights, photos / picture, "--out", photos / "out.png", "--overlay", "--scores")
+        assert done.exit_code == 0, done.output
     assert all(made_here(photos / name) for name in ("out.png", "out_overlay.png", "out.npz"))
 
 
 def test_an_overlay_is_not_another_pictures_result(photos: Path, weights: Path, tmp_path: Path) -> None:
     draw(photos / "a.png")
     draw(photos / "a_overlay.png", 1)
-    told = predict(weights, photos, "--out", tmp_path / "out", "--overlay")
-    assert told.exit_code == 1 and not list((tmp_path / "out").glob("*.png"))
-    assert "results of a.png and a_overlay.png would both be called a_overlay.png; rename one" in told.output
-    told = predict(weights, photos, "--out", tmp_path / "out")
-    assert told.exit_code == 0 and "2 of 2 images labelled" in told.output
+    done = predict(weights, photos, "--out", tmp_path / "out", "--overlay")
+    assert done.exit_code == 1 and not list((tmp_path / "out").glob("*.png"))
+    assert "results of a.png and a_overlay.png would both be called a_overlay.png; rename one" in done.output
+    done = predict(weights, photos, "--out", tmp_path / "out")
+    assert done.exit_code == 0 and "2 of 2 images labelled" in done.output
 
 
 def test_results_beside_the_pictures(photos: Path, weights: Path) -> None:
     before = draw(photos / "a.jpg")
     for _ in range(2):
-        told = predict(weights, photos, "--out", photos, "--overlay")
-        assert told.exit_code == 0 and "1 of 1 images labelled" in told.output, told.output
+        done = predict(weights, photos, "--out", photos, "--overlay")
+        assert done.exit_code == 0 and "1 of 1 images labelled" in done.output, done.output
     assert sorted(path.name for path in photos.iterdir()) == ["a.jpg", "a.png", "a_overlay.png", "job.json"]
     assert (photos / "a.jpg").read_bytes() == before
     before = draw(photos / "b.png")
-    told = predict(weights, photos, "--out", photos, "--overlay")
-    assert told.exit_code == 1 and "b.png' is itself a picture" in told.output
+    done = predict(weights, photos, "--out", photos, "--overlay")
+    assert done.exit_code == 1 and "b.png' is itself a picture" in done.output
     assert (photos / "b.png").read_bytes() == before
 
 
@@ -95,9 +95,9 @@ def test_another_folders_picture_of_the_same_name(photos: Path, weights: Path, t
     draw(tmp_path / "more" / "a.jpg", 1)
     assert predict(weights, photos, "--out", tmp_path / "out").exit_code == 0
     before = (tmp_path / "out" / "a.png").read_bytes()
-    told = predict(weights, tmp_path / "more", "--out", tmp_path / "out")
-    assert told.exit_code == 1 and "0 of 1 images labelled" in told.output
-    assert "is the result of another picture, or of a.jpg before it was changed; remove it or name" in told.output
+    done = predict(weights, tmp_path / "more", "--out", tmp_path / "out")
+    assert done.exit_code == 1 and "0 of 1 images labelled" in done.output
+    assert "is the result of another picture, or of a.jpg before it was changed; remove it or name" in done.output
     assert (tmp_path / "out" / "a.png").read_bytes() == before
     draw(photos / "a.jpg", 2)  # the picture was changed since
     assert "before it was changed" in predict(weights, photos, "--out", tmp_path / "out").output

@@ -31,8 +31,8 @@ def test_crf_tune_and_search_read_what_predict_writes(tmp_path: Path, monkeypatc
     sample = data[0]
     Image.fromarray(sample.image).save(tmp_path / f"{sample.name}.png")
     arguments = [tmp_path / f"{sample.name}.png", "--out", tmp_path / "labels.png", "--scores"]
-    told = CliRunner().invoke(main, ["predict", *map(str, arguments)])
-    assert told.exit_code == 0, told.output
+    done = CliRunner().invoke(main, ["predict", *map(str, arguments)])
+    assert done.exit_code == 0, done.output
     (tmp_path / "labels.npz").rename(tmp_path / f"{sample.name}.npz")
     expected = predict(open_weights("shapes")[0], sample.image).probs
     arguments = [tmp_path / f"{sample.name}.png", "--scores", tmp_path / f"{sample.name}.npz"]

@@ -53,6 +53,16 @@ def test_the_commands_work_with_any_path_and_line_end(found: dict[str, Any]) -> 
     assert made <= set(found["files"])
 
 
+def test_settings_with_windows_line_ends_are_read(found: dict[str, Any]) -> None:
+    assert not found["own settings"].startswith("exit") and "mit eigenen.png" in found["files"]
+
+
+def test_the_notebooks_can_be_had_and_the_doctor_is_content(found: dict[str, Any]) -> None:
+    assert found["copy"].count("wrote ") == 7 and "nothing to do" in found["copy again"]
+    assert "mein Kurs 図/05_crf.ipynb" in found["files"]
+    assert "All that is needed is here." in found["doctor"] and "MISSING" not in found["doctor"]
+
+
 def test_grading_without_a_sandbox_is_one_sentence(found: dict[str, Any]) -> None:
     if found["system"] == "win32":
         last = found["grade"].strip().splitlines()[-1]

@@ -138,6 +138,12 @@ def main(system: str, folder: Path) -> None:
         ),
         *("--sigma-beta", "10", "--jobs", "2", "--best", "bestes.json"),
     )
+    own = Path("meine Einstellungen.json")  # as an editor there writes it
+    own.write_bytes(Path("bestes.json").read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+    found["own settings"] = command("predict", PICTURE, "--crf-params", str(own), "--out", "mit eigenen.png")
+    found["copy"] = command("course", "copy", "mein Kurs 図")
+    found["copy again"] = command("course", "copy", "mein Kurs 図")
+    found["doctor"] = command("doctor")
     (folder / "02_atrous.py").write_bytes(b"def insert_holes(weight, rate):\r\n    return weight\r\n")
     found["grade"] = command("grade", "02_atrous.py", "--out", "Noten")
     found["files"] = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())

@@ -1,7 +1,6 @@
 """An ablation is one folder: it goes on where it was, belongs to one plan, and prints Table 1's shape."""
 
 import json
-import random
 import subprocess
 import sys
 import time
@@ -143,6 +142,7 @@ def test_the_command(plan: Plan, tmp_path: Path) -> None:
     missing = CliRunner().invoke(main, ["ablate", "none.json"])
     assert missing.exit_code == 1
     assert "PLAN: got 'none.json', expected 'small', 'full', 'paper' or a JSON file" in missing.output
+    assert Plan.from_json(run("paper", "--show")) == Plan.paper("tools", 321)
     papers = Plan.from_json(run("paper", "--show", "--data", plan.data))
     assert papers == Plan.paper(plan.data, 128) and papers.recipe.crop == 130
 
@@ -193,7 +193,7 @@ def test_the_papers_path(path: Plan, tmp_path: Path) -> None:
         load(path.data, "val").names[i] for i in searched
     }
     text = report(path, results)
-    assert "| DeepLab-CRF-LargeFOV | 3×3 | 12 | 224 | 404 |" in text and "deeplab-alexnet-CRF" in text
+    assert "| DeepLab-CRF-LargeFOV | 3×3 | 12 | 224 | 404 |" in text and "DeepLab-CRF-AlexNet" in text
     assert "searched on 3 other pictures with the network of seed 0" in text and "standard error of 2 seeds" in text
     with pytest.raises(ValueError, match="search_images: got 7, expected fewer than the 7 pictures of val"):
         ablate(replace(path, search_images=7), tmp_path / "other")
@@ -210,13 +210,20 @@ def test_each_seed_may_have_its_own_classifier(path: Plan, tmp_path: Path) -> No
     assert all(result.crf is None for result in results)
     first, second = (open_weights(tmp_path / "out" / f"vgg16-seed{seed}.safetensors")[0] for seed in (0, 1))
     assert not torch.equal(first.fc8.weight, second.fc8.weight)
-    lesson = replace(own, init=str(tmp_path / "out" / "vgg16-seed0.safetensors"), lr=1e-9)
-    ablate(replace(one, seeds=(0,), pretraining=lesson), tmp_path / "second", jobs=1)
-    begun = open_weights(tmp_path / "second" / "vgg16-seed0.safetensors")[0]
-    assert not torch.equal(begun.fc8.weight, first.fc8.weight)  # the convolutions alone were taken
-    for key in ("conv1_1.weight", "conv5_3.weight"):  # at that rate they stay, but for the normalisation folded in
-        ours, theirs = (net.state_dict()[key].flatten(1) for net in (begun, first))
-        assert torch.nn.functional.cosine_similarity(ours, theirs).min() > 0.9999
+
+
+def test_a_first_lesson_comes_before_the_whole_things(path: Plan, tmp_path: Path) -> None:
+    """At a rate of almost nothing, the filters are the lesson's but for the normalisation folded in."""
+    taught = replace(path.pretraining, lesson="shapes", lesson_epochs=1, lr=1e-9)
+    ablate(replace(path, multiscale=False, seeds=(0,), pretraining=taught, search=None), tmp_path / "out", jobs=1)
+    for lesson, whole in (("vgg16-20m-lesson", "vgg16"), ("alexnet-lesson", "alexnet")):
+        easier, net = (open_weights(tmp_path / "out" / f"{name}-seed0.safetensors")[0] for name in (lesson, whole))
+        assert easier.spec.num_classes == net.spec.num_classes == 12
+        for key, theirs in easier.state_dict().items():
+            if key.startswith("conv") and key.endswith("weight"):
+                ours = net.state_dict()[key]
+                alike = torch.nn.functional.cosine_similarity(ours.flatten(1), theirs.flatten(1))
+                assert alike.min() > 0.9999, key
 
 
 def test_pictures_without_labels_are_refused_before_hours_of_training(path: Plan, tmp_path: Path) -> None:
@@ -269,28 +276,24 @@ def test_a_kill_before_or_after_any_file_is_written_loses_nothing(
 
 
 @pytest.mark.slow
-def test_sigkill_at_random_moments(path: Plan, tmp_path: Path) -> None:
-    longer = replace(path.recipe, iterations=10)
-    pretraining = replace(path.pretraining, epochs=8)
-    plan = replace(path, seeds=(0,), recipe=longer, branch_recipe=longer, pretraining=pretraining)
-    plan = replace(plan, variants=("deeplab-largefov",))
+def test_sigkill_goes_on_where_it_was(path: Plan, tmp_path: Path) -> None:
+    """A process killed after its classifier, and another one after its first network; the third comes through."""
+    plan = replace(path, seeds=(0,), variants=("deeplab-largefov",))
+    expected = ablate(plan, tmp_path / "whole", jobs=1)
     (tmp_path / "plan.json").write_text(plan.to_json())
+    command = [sys.executable, "-m", "dlseg", "ablate", tmp_path / "plan.json", "--out", tmp_path / "killed"]
 
-    def start(out: str) -> subprocess.Popen:
-        command = [sys.executable, "-m", "dlseg", "ablate", tmp_path / "plan.json", "--out", tmp_path / out]
-        return subprocess.Popen([*map(str, command), "--jobs", "1"], stdout=DEVNULL, stderr=DEVNULL)
+    def start() -> subprocess.Popen:
+        return subprocess.Popen(
+            [*map(str, command), "--jobs", "1", "--threads", "1"], stdout=DEVNULL, stderr=DEVNULL
+        )
 
-    begin = time.perf_counter()
-    assert start("whole").wait() == 0
-    life = time.perf_counter() - begin
-    moments = random.Random(0)
-    for _ in range(2):
-        process = start("killed")
-        time.sleep(moments.uniform(0.3, 0.9) * life)
+    for moment in ("vgg16-seed0.json", "deeplab-largefov-seed0.json"):
+        process = start()
+        while process.poll() is None and not (tmp_path / "killed" / moment).exists():
+            time.sleep(0.01)
         process.kill()
         process.wait()
-    assert start("killed").wait() == 0
-    whole, killed = (
-        json.loads((tmp_path / out / "results.json").read_text())["results"] for out in ("whole", "killed")
-    )
-    assert [r | {"speed": None} for r in whole] == [r | {"speed": None} for r in killed]
+    assert start().wait() == 0
+    found = json.loads((tmp_path / "killed" / "results.json").read_text())["results"]
+    assert comparable([Result(**document) for document in found]) == comparable(expected)

@@ -1,5 +1,7 @@
 """What the atrous explorer shows: three equal forms, the cells their taps read, and a pool5 that is not exact."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -89,4 +91,19 @@ def test_the_middle_of_a_large_map_is_shown() -> None:
     large = np.arange(40 * 31, dtype=np.float32).reshape(40, 31)
     explorer = atrous_explorer(large)
     assert np.array_equal(explorer.answer.map, large[8 : 8 + CELLS, 3 : 3 + CELLS])
+    explorer.close()
+
+
+@pytest.mark.parametrize("layer", ["a convolution", "pool5"])
+@pytest.mark.parametrize("place", [(0.5, 0.5), (0.01, 0.99)])
+def test_the_terms_add_up_to_the_output(layer: str, place: tuple[float, float]) -> None:
+    """Also at the map's corner, where some taps read zeros."""
+    explorer = atrous_explorer(MAP)
+    explorer.state = replace(explorer.state, layer=layer, kernel=5, rate=3, row=place[0], column=place[1])
+    answer = explorer.answer
+    products = [weight * cell for weight, cell in answer.terms]
+    total = max(products) if layer == "pool5" else sum(products)
+    assert total == pytest.approx(answer.output, abs=TOLERANCE)
+    assert f"<b>{answer.output:.3f}</b>" in explorer.sum.value
+    assert explorer.sum.value.count("<td>") == len(answer.taps)
     explorer.close()

@@ -15,10 +15,20 @@ from dlseg.crf import CRFParams, DenseCRF
 from dlseg.evaluation import ConfusionMatrix
 from dlseg.widgets import CRFStudio, crf_studio
 from dlseg.widgets.canvas import LabelCanvas
-from dlseg.widgets.controls import CONTROLS, slider
-from dlseg.widgets.planes import decimated
-from dlseg.widgets.refiner import PREVIEW_PIXELS, Refiner
-from dlseg.widgets.studio_views import AFFINITY, DIFFERENCE, ENTROPY, PROBABILITY, TRUTH, VIEWS
+from dlseg.widgets.layers import decimated
+from dlseg.widgets.studio.controls import CONTROLS, slider
+from dlseg.widgets.studio.engine import (
+    AFFINITY,
+    DIFFERENCE,
+    ENTROPY,
+    PREVIEW_PIXELS,
+    PROBABILITY,
+    TRUTH,
+    VIEWS,
+    Engine,
+    StudioState,
+    Subject,
+)
 
 CLASSES = ("background", "stool", "cup")
 
@@ -139,7 +149,7 @@ def test_a_failing_crf_shows_in_place_and_the_next_move_works(
 
     monkeypatch.setattr(DenseCRF, "infer", fails_at_zero)
     studio.sliders["w1"].value = 0.0
-    with pytest.raises(RuntimeError, match="the CRF failed at CRFParams"):
+    with pytest.raises(RuntimeError, match="the explorer failed at"):
         _ = studio.labels
     assert studio.after.error == "FloatingPointError: forced"
     studio.sliders["w1"].value = 5.0
@@ -147,10 +157,13 @@ def test_a_failing_crf_shows_in_place_and_the_next_move_works(
     assert capfd.readouterr().err == ""
 
 
+def state(image: np.ndarray, probs: np.ndarray, kernel: str = "lattice") -> StudioState:
+    return StudioState(Subject(image, CLASSES, probs), CRFParams(), kernel)
+
+
 def test_a_large_image_is_previewed_first() -> None:
     image, probs, _ = scene(240, 320)
-    refiner = Refiner(image, probs)
-    preview, full = refiner.answers(CRFParams(), lambda: False)
+    preview, full = (answer.refined for answer in Engine().answers(state(image, probs), lambda: False))
     assert (preview.full, full.full) == (False, True) and full.labels.shape == (240, 320)
     assert preview.labels.size <= PREVIEW_PIXELS and preview.labels.shape == (120, 160)
     assert np.array_equal(full.marginals, DenseCRF(image, probs=probs).infer(CRFParams()))
@@ -159,20 +172,22 @@ def test_a_large_image_is_previewed_first() -> None:
 
 def test_a_large_image_overtaken_after_its_preview_stops_there() -> None:
     image, probs, _ = scene(240, 320)
-    assert [answer.full for answer in Refiner(image, probs).answers(CRFParams(), lambda: True)] == [False]
+    answers = Engine().answers(state(image, probs), lambda: True)
+    assert [answer.refined.full for answer in answers] == [False]
 
 
 def test_the_latest_settings_are_answered_again_without_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    refiner = Refiner(IMAGE, PROBS, kernel="exact")
-    (first,) = refiner.answers(CRFParams(), lambda: False)
+    engine, asked = Engine(), state(IMAGE, PROBS, "exact")
+    (first,) = engine.answers(asked, lambda: False)
     monkeypatch.setattr(DenseCRF, "infer", None)
-    assert list(refiner.answers(CRFParams(), lambda: False)) == [first]
+    (again,) = engine.answers(asked, lambda: False)
+    assert again.refined is first.refined
 
 
 def test_still_names_the_settings_and_the_classes(studio: CRFStudio) -> None:
     still = studio.still()
     assert [axes.get_title() for axes in still.axes][:2] == ["image", "coarse"]
-    assert "w₁ 5" in still.axes[2].get_title()
+    assert "w1 5" in still.axes[2].get_title()
     assert [text.get_text() for text in still.legends[0].get_texts()] == list(CLASSES)
 
 
@@ -200,9 +215,9 @@ def test_a_start_beyond_a_sliders_range_widens_it() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"image": IMAGE.astype(float)}, r"image: expected uint8 of shape \(H, W, 3\), got float64"),
+        ({"image": IMAGE.astype(float)}, r"image: got \(24, 32, 3\) of float64, expected \(H, W, 3\) of uint8"),
         ({"probs": PROBS[:, :-1]}, "probs: "),
-        ({"truth": TRUTH_LABELS[:-1]}, r"truth: expected shape \(24, 32\), got \(23, 32\)"),
+        ({"truth": TRUTH_LABELS[:-1]}, r"truth: got shape \(23, 32\), expected shape \(24, 32\)"),
         ({"sliders": ["w3"]}, r"sliders: unknown \['w3'\], expected some of w1"),
         ({"kernel": "magic"}, "kernel: got 'magic'"),
     ],
@@ -215,7 +230,7 @@ def test_mistakes_are_named_and_leave_no_thread(change: dict[str, object], messa
 
 
 def seen(canvas: LabelCanvas) -> np.ndarray:
-    return np.frombuffer(zlib.decompress(canvas.plane), np.uint8).reshape(canvas.plane_size)
+    return np.frombuffer(zlib.decompress(canvas.layer), np.uint8).reshape(canvas.layer_size)
 
 
 def test_each_view_shows_what_it_says(studio: CRFStudio) -> None:
@@ -249,6 +264,7 @@ def test_a_clicked_pixels_affinities(studio: CRFStudio) -> None:
     assert np.abs(seen(studio.before) - (decades + 3) / 3 * 255).max() <= 1  # one step of the scale
     assert "Appearance" in studio.before.title and "Smoothness" in studio.after.title
     studio.tools.view.value = "labels"
+    _ = studio.labels
     assert not studio.before.pickable and studio.before.mark == []
 
 
@@ -279,9 +295,13 @@ def test_a_pinned_answer_stays_on_the_left(studio: CRFStudio) -> None:
     second = studio.labels
     assert np.array_equal(seen(studio.before), first) and np.array_equal(seen(studio.after), second)
     assert (first != second).any() and studio.before.title.startswith("A")
+    assert np.array_equal(seen(studio.compared) > 0, first != second) and studio.compared.layout.display is None
+    gain = np.diff([100 * ConfusionMatrix(3).update(x, TRUTH_LABELS).mean_iou("nan") for x in (first, second)])[0]
+    assert studio.compared.status.startswith(f"{gain:+.1f} points of mean IoU")
+    assert f"A → B: {gain:+.1f}" in studio.tools.scores.value and " ms, B " in studio.tools.scores.value
     studio.tools.pin.value = False
     _ = studio.labels
-    assert np.array_equal(seen(studio.before), PROBS.argmax(0))
+    assert np.array_equal(seen(studio.before), PROBS.argmax(0)) and studio.compared.layout.display == "none"
 
 
 def test_what_is_copied_gives_the_settings_back(studio: CRFStudio) -> None:
@@ -294,7 +314,7 @@ def test_what_is_copied_gives_the_settings_back(studio: CRFStudio) -> None:
 
 def test_without_tools_there_is_one_slider_and_two_pictures() -> None:
     studio = crf_studio(IMAGE, probs=PROBS, sliders=["w1"], tools=False, kernel="exact")
-    assert studio.tools is None and len(studio.box.children) == 3
+    assert list(studio.controls) == ["params.w1"] and len(studio.box.children) == 3
     studio.close()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from ipywidgets import FloatLogSlider
 
 from dlseg.figures import Still
 from dlseg.training import Recipe
@@ -44,7 +45,8 @@ def test_each_control_changes_its_field_and_nothing_is_said_on_stderr(
     for name, control in explorer.controls.items():
         options = getattr(control, "options", None)
         values = [option[1] if isinstance(option, tuple) else option for option in options or ()]
-        wanted = (values or [control.max])[-1]
+        most = 10.0**control.max if isinstance(control, FloatLogSlider) else getattr(control, "max", None)
+        wanted = (values or [most])[-1]
         control.value = wanted
         assert explorer.answer is not None
         if type(explorer).__name__ != "TrainingExplorer" or name != "iteration":  # clamped to the newest snapshot
@@ -101,9 +103,9 @@ def test_after_any_events_the_answer_is_the_direct_one(name: str) -> None:
         if event == 100:
             memory = process.memory_info().rss  # by now every network is loaded
     shown, direct = explorer.answer, explorer._answer(explorer.state)
-    for wanted, picture in zip(explorer._drawings(direct), explorer.pictures, strict=True):
-        plane = np.frombuffer(zlib.decompress(picture.plane), np.uint8).reshape(picture.plane_size)
-        assert np.array_equal(plane, wanted.plane().values) and picture.title == wanted.title
+    for wanted, picture in zip(explorer._draw(direct), explorer.pictures, strict=True):
+        layer = np.frombuffer(zlib.decompress(picture.layer), np.uint8).reshape(picture.layer_size)
+        assert np.array_equal(layer, wanted.layer.values) and picture.title == wanted.title
     assert type(shown) is type(direct) and process.memory_info().rss - memory < 50e6
     explorer.close()
 

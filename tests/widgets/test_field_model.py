@@ -6,7 +6,7 @@ import pytest
 from dlseg.networks import create
 from dlseg.receptive_field import cost, receptive_field
 from dlseg.widgets import field_explorer
-from dlseg.widgets.field_model import NETS, layers, seen
+from dlseg.widgets.field_model import NETS, full_net, layers, seen, stack
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (90, 110, 3), dtype=np.uint8)
 
@@ -64,4 +64,16 @@ def test_a_layer_that_the_next_network_lacks_gives_way_to_fc6() -> None:
     assert explorer.state.layer == "fc6" and explorer.answer.layer.name == "fc6"
     assert "pool5a" not in explorer.controls["layer"].options and explorer.state.net == "deeplab-7x7"
     assert explorer.chart.value != before and "134.3 M" in explorer.numbers.value
+    explorer.close()
+
+
+def test_the_stack_is_every_layers_field_and_marks_the_one_looked_at() -> None:
+    rows = stack("deeplab-largefov", "paper", (306, 306))
+    net = full_net("deeplab-largefov", "paper")
+    fields = {field.name: field for field in receptive_field(net, (306, 306))}
+    assert [row[0] for row in rows] == list(layers("deeplab-largefov", "paper"))
+    for name, _, _, field, stride in rows:
+        assert (field, stride) == (fields[name].size[0], fields[name].stride[0])
+    explorer = field_explorer()
+    assert explorer.stack.value.count("dlseg-chosen") == 1 and "rate 12" in explorer.stack.value
     explorer.close()

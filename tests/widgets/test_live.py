@@ -23,7 +23,7 @@ class Screen:
         self.busy: list[bool] = []
 
     def live(self, compute: Callable[[int, Overtaken], Iterator[tuple[int, str]]]) -> Live:
-        return Live(compute, self.shown.append, self.errors.append, self.busy.append)
+        return Live(compute, [self.shown.append], self.errors.append, self.busy.append)
 
 
 def preview_then_full(state: int, overtaken: Overtaken) -> Iterator[tuple[int, str]]:
@@ -127,7 +127,7 @@ def test_a_display_that_fails_is_an_error_too(capfd: pytest.CaptureFixture[str])
     def fail(error: Exception) -> None:
         raise OSError("no screen for errors either")
 
-    live = Live(preview_then_full, show, fail)
+    live = Live(preview_then_full, [show], fail)
     live.submit(1)
     assert live.wait_idle(WAIT) and str(live.error) == "no screen"
     live.close()
@@ -147,30 +147,28 @@ def test_long_work_says_that_it_is_busy_and_short_work_does_not(screen: Screen) 
         if working:
             marked.set()
 
-    live = Live(compute, screen.shown.append, screen.errors.append, busy)
+    live = Live(compute, [screen.shown.append], screen.errors.append, busy)
     live.submit(1)  # cannot end before the mark is up
     assert live.wait_idle(WAIT + BUSY_AFTER) and screen.busy == [True, False]
     live.close()
 
 
 def test_close_ends_the_thread_and_drops_the_work(screen: Screen) -> None:
-    before, started, go = threading.active_count(), threading.Event(), threading.Event()
+    before, started = threading.active_count(), threading.Event()
 
     def compute(state: int, overtaken: Overtaken) -> Iterator[tuple[int, str]]:
         yield state, "preview"
         started.set()
-        assert go.wait(WAIT)
+        end = time.monotonic() + WAIT
+        while not overtaken():  # closing overtakes
+            assert time.monotonic() < end
+            time.sleep(0.001)
         yield state, "full"
 
     live = screen.live(compute)
     live.submit(1)
     assert started.wait(WAIT)
-    closer = threading.Thread(target=live.close)
-    closer.start()
-    while not live.closed:
-        time.sleep(0.001)
-    go.set()
-    closer.join(WAIT)
+    live.close()
     assert screen.shown == [(1, "preview")] and threading.active_count() == before
     live.submit(2)  # a late event of an old view
     live.close()

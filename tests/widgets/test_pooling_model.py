@@ -121,3 +121,20 @@ def test_moves_in_words() -> None:
         "moved 3 px down",
         "moved 4 px right and 1 px up",
     ]
+
+
+def test_the_window_walks_cell_by_cell() -> None:
+    explorer = pooling_explorer()
+    scores = explorer.answer.scores
+    count = scores.size
+    assert explorer.state.walked == explorer.controls["walked"].max == explorer.play.max == count
+    explorer.controls["walked"].value = 6
+    row, column = divmod(5, scores.shape[1])
+    _ = explorer.answer
+    assert explorer.pictures[1].status == f"window 6 of {count}: score {scores[row, column]:.2f}"
+    assert explorer.pictures[1].names[1:3] == ["still to come", "the window"]
+    explorer.controls["stride"].value = 8
+    _ = explorer.answer
+    assert explorer.state.walked == explorer.answer.scores.size == explorer.controls["walked"].max
+    assert explorer.pictures[1].status.startswith("the highest score")
+    explorer.close()

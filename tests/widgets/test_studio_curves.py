@@ -11,8 +11,8 @@ from dlseg.crf import CRFParams, DenseCRF
 from dlseg.evaluation import ConfusionMatrix, trimap_curve
 from dlseg.widgets import CRFStudio, crf_studio
 from dlseg.widgets.canvas import LabelCanvas
-from dlseg.widgets.studio_curves import WIDTHS
-from dlseg.widgets.studio_views import STEPS
+from dlseg.widgets.studio.engine import STEPS
+from dlseg.widgets.studio.view import WIDTHS
 
 NAMES = ("background", "box", "ball")
 VOID_TRUTH = np.zeros((24, 32), np.uint8)
@@ -33,24 +33,24 @@ def studio() -> Iterator[CRFStudio]:
 
 
 def seen(canvas: LabelCanvas) -> np.ndarray:
-    return np.frombuffer(zlib.decompress(canvas.plane), np.uint8).reshape(canvas.plane_size)
+    return np.frombuffer(zlib.decompress(canvas.layer), np.uint8).reshape(canvas.layer_size)
 
 
 def drawn(studio: CRFStudio) -> list[dict]:
     _ = studio.labels
-    return [chart.data for chart in studio.screen.charts.children]
+    return [chart.data for chart in studio.charts]
 
 
 def test_without_the_button_no_curve_is_computed(studio: CRFStudio, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DenseCRF, "steps", None)
     studio.sliders["w1"].value = 2.0
-    assert drawn(studio) == [{}, {}, {}] and studio.screen.charts.layout.display == "none"
+    assert drawn(studio) == [{}, {}, {}] and studio.charts_row.layout.display == "none"
 
 
 def test_curves_are_measured(studio: CRFStudio) -> None:
     studio.tools.curves.value = True
     energy, score, edges = drawn(studio)
-    assert studio.screen.charts.layout.display is None and energy["x"] == list(range(11))
+    assert studio.charts_row.layout.display is None and energy["x"] == list(range(11))
     assert energy["lines"] == [{"name": "CRF", "values": [s.free_energy / VOID_TRUTH.size for s in TRUE_STEPS]}]
 
     def iou(labels: np.ndarray) -> float:
@@ -91,7 +91,7 @@ def test_step_by_step(studio: CRFStudio) -> None:
         labels, earlier = (TRUE_STEPS[i].q.argmax(0) for i in (step, max(step - 1, 0)))
         assert np.array_equal(seen(studio.before), labels)
         assert np.array_equal(seen(studio.after) > 0, labels != earlier)
-        assert [chart.marker for chart in studio.screen.charts.children] == [step, step, -1]
+        assert [chart.marker for chart in studio.charts] == [step, step, -1]
     assert studio.before.title == "After iteration 10 of 10"
     studio.sliders["iterations"].value = 3
     _ = studio.labels

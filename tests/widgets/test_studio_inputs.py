@@ -13,10 +13,17 @@ from PIL import Image
 from dlseg.crf import CRFParams, DenseCRF
 from dlseg.widgets import CRFStudio, crf_studio
 from dlseg.widgets.canvas import LabelCanvas, deflate
-from dlseg.widgets.planes import decimated
-from dlseg.widgets.refiner import EXACT_PIXELS, WHOLE_PIXELS, Refiner, smaller
-from dlseg.widgets.studio_inputs import HAND, NET
-from dlseg.widgets.subject import CONFIDENCE, SCRIBBLE_NAMES
+from dlseg.widgets.layers import decimated
+from dlseg.widgets.studio.controls import HAND, NET
+from dlseg.widgets.studio.engine import (
+    CONFIDENCE,
+    EXACT_PIXELS,
+    SCRIBBLE_NAMES,
+    WHOLE_PIXELS,
+    Engine,
+    Subject,
+    smaller,
+)
 
 NAMES = ("background", "box", "ball")
 
@@ -53,18 +60,24 @@ def loads(studio: CRFStudio, image: np.ndarray, original: tuple[int, int] | None
     """What the page does when a file was chosen."""
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, format="PNG")
-    studio.inputs.photo.set_state(
+    studio.tools.photo.set_state(
         {
             "data": memoryview(stream.getvalue()),
-            "count": studio.inputs.photo.count + 1,
+            "count": studio.tools.photo.count + 1,
             "original": list(original or image.shape[:2]),
             "name": "mine.png",
         }
     )
 
 
+def brush(studio: CRFStudio) -> list[int]:
+    """What the mouse paints, once the newest state is shown."""
+    _ = studio.labels
+    return studio.before.brush if studio.before.paints else []
+
+
 def seen(canvas: LabelCanvas) -> np.ndarray:
-    return np.frombuffer(zlib.decompress(canvas.plane), np.uint8).reshape(canvas.plane_size)
+    return np.frombuffer(zlib.decompress(canvas.layer), np.uint8).reshape(canvas.layer_size)
 
 
 @pytest.fixture
@@ -86,7 +99,7 @@ def test_scribbles_are_a_unary(studio: CRFStudio) -> None:
     assert np.array_equal(studio.scribbles, SCRIBBLES) and np.array_equal(studio.before.scribbles, SCRIBBLES)
     assert np.array_equal(seen(studio.before), SCRIBBLES) and studio.before.title == "Before: your scribbles"
     assert (studio.labels == TRUTH).mean() > 0.95, "a line on each thing is enough in this scene"
-    assert studio.before.names[255] == "nothing said"
+    assert studio.before.names[255] == "no scribble"
 
 
 def test_a_stroke_changes_the_answer(studio: CRFStudio) -> None:
@@ -94,8 +107,8 @@ def test_a_stroke_changes_the_answer(studio: CRFStudio) -> None:
     more[20:, 2:9] = 1
     draws(studio, more)
     assert np.array_equal(studio.scribbles, more) and np.array_equal(studio.marginals, hand(CRFParams(), more))
-    studio.inputs.clear.click()
-    assert (studio.scribbles == 255).all() and np.allclose(studio.marginals, 1 / 3)  # nothing said, nothing known
+    studio.tools.clear.click()
+    assert (studio.scribbles == 255).all() and np.allclose(studio.marginals, 1 / 3)  # nothing drawn, nothing known
     assert "scribble" in studio.before.status and (studio.before.scribbles == 255).all()
 
 
@@ -106,25 +119,25 @@ def test_what_is_handed_out_does_not_lead_back(studio: CRFStudio) -> None:
 
 
 def test_the_brush_is_held_where_it_paints_what_is_seen(studio: CRFStudio) -> None:
-    assert studio.before.brush == [1, 4]
-    studio.inputs.label.value, studio.inputs.radius.value = 255, 9
-    assert studio.before.brush == [255, 9]
+    assert brush(studio) == [1, 4]
+    studio.tools.brush.value, studio.tools.width.value = 2, 9
+    assert brush(studio) == [2, 9]
     studio.tools.view.value = "entropy"
-    assert studio.before.brush == []
+    assert brush(studio) == []
     studio.tools.view.value = "labels"
-    assert studio.before.brush == [255, 9]
+    assert brush(studio) == [2, 9]
 
 
 def test_from_the_nets_scores_to_scribbles_and_back(net: CRFStudio) -> None:
     first = net.marginals
-    assert net.before.brush == [] and net.scribbles is None and net.inputs.label.layout.display == "none"
-    net.inputs.source.value = HAND
-    assert net.before.brush == [1, 4] and net.inputs.label.layout.display is None
+    assert brush(net) == [] and net.scribbles is None and net.tools.brush.layout.display == "none"
+    net.tools.source.value = HAND
+    assert brush(net) == [1, 4] and net.tools.brush.layout.display is None
     draws(net, SCRIBBLES)
     assert np.array_equal(net.marginals, hand(CRFParams()))
-    net.inputs.source.value = NET
-    assert np.array_equal(net.marginals, first) and net.scribbles is None and net.before.brush == []
-    net.inputs.source.value = HAND
+    net.tools.source.value = NET
+    assert np.array_equal(net.marginals, first) and net.scribbles is None and brush(net) == []
+    net.tools.source.value = HAND
     assert np.array_equal(net.scribbles, SCRIBBLES) and np.array_equal(net.before.scribbles, SCRIBBLES), "kept"
 
 
@@ -134,7 +147,7 @@ def test_an_own_photo_is_scribbled_on(net: CRFStudio) -> None:
     net.tools.pin.value = True
     mine = np.ascontiguousarray(IMAGE[:10, ::-1])
     loads(net, mine, original=(1000, 3200))
-    assert net.inputs.source.value == HAND and not net.tools.pin.value
+    assert net.tools.source.value == HAND and not net.tools.pin.value
     assert np.array_equal(net.image, mine) and net.labels.shape == (10, 32) and net.after.size == (10, 32)
     assert "3200 × 1000 pixels, used at 32 × 10" in net.after.status
     drawn = np.full((10, 32), 255, np.uint8)
@@ -142,7 +155,7 @@ def test_an_own_photo_is_scribbled_on(net: CRFStudio) -> None:
     draws(net, drawn)
     direct = DenseCRF(mine, labels=drawn, num_classes=len(SCRIBBLE_NAMES), confidence=CONFIDENCE, kernel="exact")
     assert np.array_equal(net.marginals, direct.infer(net.params))
-    net.inputs.source.value = NET
+    net.tools.source.value = NET
     assert np.array_equal(net.image, IMAGE)
 
 
@@ -150,7 +163,7 @@ def test_an_own_photo_is_scribbled_on(net: CRFStudio) -> None:
 def test_kernels_are_chosen_by_name(net: CRFStudio, kernel: str) -> None:
     if kernel == "pydensecrf":
         pytest.importorskip("pydensecrf")
-    net.inputs.kernel.value = kernel
+    net.tools.kernel.value = kernel
     direct = DenseCRF(IMAGE, probs=hand(CRFParams(w1=0)), kernel=kernel).infer(net.params)
     assert np.array_equal(net.marginals, direct) and net.kernel == kernel
 
@@ -158,7 +171,7 @@ def test_kernels_are_chosen_by_name(net: CRFStudio, kernel: str) -> None:
 def test_the_exact_kernel_works_on_a_smaller_picture_and_says_so() -> None:
     image, scribbles, _ = scene(120, 160)
     studio = crf_studio(image, scribbles=scribbles, classes=NAMES)
-    studio.inputs.kernel.value = "exact"
+    studio.tools.kernel.value = "exact"
     full = DenseCRF(image, labels=scribbles, num_classes=3, confidence=CONFIDENCE)
     photo, probs = smaller(image, full._probs.reshape(3, 120, 160), 3)
     assert photo.shape[0] * photo.shape[1] <= EXACT_PIXELS and np.allclose(probs.sum(0), 1, atol=1e-6)
@@ -190,15 +203,14 @@ def test_a_photo_of_one_pixel(view: str) -> None:
 @pytest.mark.parametrize("kernel", ["lattice", "exact"])
 def test_a_trace_is_what_the_steps_are(kernel: str) -> None:
     probs = hand(CRFParams(w1=0))
-    refiner = Refiner(IMAGE, probs, kernel)
-    assert refiner.kept_trace(CRFParams()) is None
-    trace = refiner.trace(CRFParams(), lambda: False)
+    engine = Engine()
+    engine.take(Subject(IMAGE, NAMES, probs), kernel)
+    trace = engine.trace(CRFParams(), lambda: False)
     steps = list(DenseCRF(IMAGE, probs=probs, kernel=kernel).steps(CRFParams()))
     assert np.array_equal(trace.labels, [step.q.argmax(0) for step in steps])
     assert trace.free_energy == tuple(step.free_energy for step in steps)
     assert trace.change == tuple(step.change for step in steps)
-    assert refiner.kept_trace(CRFParams()) is trace and refiner.kept_trace(CRFParams(w1=1)) is None
-    assert refiner.trace(CRFParams(w1=1), lambda: True) is None
+    assert engine.trace(CRFParams(w1=1), lambda: True) is None
 
 
 @pytest.mark.parametrize(
@@ -207,12 +219,12 @@ def test_a_trace_is_what_the_steps_are(kernel: str) -> None:
         ({"probs": hand(CRFParams())}, "probs, scribbles: got both"),
         (
             {"scribbles": SCRIBBLES[:-1]},
-            r"scribbles: expected whole numbers of shape \(24, 32\), got uint8 \(23, 32\)",
+            r"scribbles: got uint8 \(23, 32\), expected whole numbers of shape \(24, 32\)",
         ),
-        ({"scribbles": SCRIBBLES / 2}, "scribbles: expected whole numbers"),
+        ({"scribbles": SCRIBBLES / 2}, "scribbles: got float64 .* expected whole numbers"),
         ({"classes": ("ground", "box")}, "scribbles: got label 2, expected 0 … 1"),
         ({"classes": ("ground",)}, "classes: got .* expected two names"),
-        ({"image": IMAGE[..., :2]}, r"image: expected uint8 of shape \(H, W, 3\)"),
+        ({"image": IMAGE[..., :2]}, r"image: got \(24, 32, 2\) of uint8, expected \(H, W, 3\)"),
     ],
 )
 def test_mistakes_are_named_and_leave_no_thread(change: dict[str, object], message: str) -> None:
@@ -225,11 +237,11 @@ def test_mistakes_are_named_and_leave_no_thread(change: dict[str, object], messa
 def test_a_broken_photo_is_told_in_place_and_the_next_one_works(
     net: CRFStudio, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    button = net.inputs.photo
+    button = net.tools.photo
     button.set_state({"data": memoryview(b"no picture"), "count": button.count + 1, "original": [1, 1]})
-    assert "is not a picture that can be read" in net.after.error
+    assert "is no picture that can be read" in button.error
     loads(net, IMAGE)
-    assert net.labels.shape == (24, 32) and net.after.error == ""
+    assert net.labels.shape == (24, 32) and button.error == ""
     assert capfd.readouterr().err == ""
 
 

@@ -16,6 +16,7 @@ from dlseg.networks import create
 from dlseg.predict import predict
 from dlseg.training import Recipe, train
 from dlseg.widgets import training_explorer
+from dlseg.widgets.training_explorer import graphs
 from dlseg.widgets.training_run import FAILED, FINISHED, PAUSED, READY, STOPPED, Trainer
 
 RECIPE = Recipe.shapes(batch=2, crop=66, iterations=7, dropout=0.2)
@@ -151,3 +152,26 @@ def settle(done: Callable[[], bool]) -> None:
     while not done():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def test_another_run_with_other_settings_beside_the_first() -> None:
+    """What is frozen stays as it was made; the curves of the first run stay to compare with."""
+    explorer = training_explorer(Recipe.shapes(batch=2, crop=66, iterations=6, batch_norm=False), first=2)
+    assert explorer.buttons["train"].description == "train", "also after the iterations of the start"
+    explorer.buttons["start again"].click()
+    assert explorer.trainer.wait(WAIT)
+    explorer.controls["batch"].value, explorer.controls["frozen"].value = 4, "all but fc8"
+    explorer.controls["lr"].value, explorer.controls["schedule"].value = 0.001, "poly"
+    explorer.buttons["train"].click()
+    assert explorer.trainer.wait(WAIT) and explorer.trainer.status == FINISHED
+    recipe = explorer.recipe
+    assert (recipe.batch, recipe.lr, recipe.schedule) == (4, 0.001, "poly")
+    fresh, trained = explorer._make_net().state_dict(), explorer.net.state_dict()
+    moved = {name.split(".")[-2] for name in fresh if not torch.equal(fresh[name], trained[name])}
+    assert moved == {"fc8"}
+    answer = explorer.answer
+    assert answer.earlier is not None and len(answer.earlier.losses) == 2 and "batch 2" in answer.earlier.words
+    loss, score, _ = graphs(answer)
+    assert list(loss.lines) == ["mean of 20", answer.earlier.words] and len(score.lines) == 2
+    assert np.isnan(loss.lines[answer.earlier.words][-1]), "the first run was shorter"
+    explorer.close()

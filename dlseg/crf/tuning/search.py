@@ -1,10 +1,12 @@
-"""`search`: the paper's cross-validation, in as many processes as there are, resumable."""
+"""`search`: the paper's cross-validation, in several processes, resumable; and `estimate`, what it will cost."""
 
 from __future__ import annotations
 
+import statistics
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,12 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from dlseg.crf.params import CRFParams, Length, both
-from dlseg.crf.tuning.evaluate_params import Counts, Samples, run_group, survey
-from dlseg.crf.tuning.log import Log, opened
-from dlseg.crf.tuning.result import SearchResult, Trial
+from dlseg.crf.tuning.evaluate_params import Counts, Samples, Workers, evaluate_params, survey
+from dlseg.crf.tuning.result import Log, SearchResult, Trial, open_log
 from dlseg.crf.tuning.space import Space
-from dlseg.crf.tuning.workers import Workers
 
 CHUNK = 4  # images per task: small enough to keep all workers busy to the end of a round
+MEASURED = 3  # images that an estimate looks at
 LATTICES = 4  # pairs of lattices per task: an image is read, and its smoothness lattice built, once for so many
 
 
@@ -37,20 +38,39 @@ def search(
     trimap: int = 8,
     progress: bool = False,
 ) -> SearchResult:
-    """The CRF parameters with the best mean IoU on labelled images, coarse to fine (paper, section 4.2).
-
-    samples: (name, image (H, W, 3) uint8, probs (C, H, W), truth (H, W) with 255 void) each; a list, or an object
-    with a length that reads a sample when asked for it: that is copied to the workers, and should be small.
-    space: the coarse box and its refinement, by default the paper's. subset: at most so many images, drawn by
-    `seed`, the same ones for every setting. trimap: width of the band near boundaries, in pixels.
-    jobs, backend: how many processes ("loky") or threads ("threading"), -1 for one per processor; "dask" uses the
-    current `distributed.Client`. threads: of each; more jobs are the better use of processors.
-    log: a file to which every trial is appended as it ends; given again, the search goes on from it.
+    """The CRF parameters with the best mean IoU on labelled images, coarse to fine (paper, section 5).
 
     The network alone is always the first trial. Of equal settings the first counts. The result does not depend
     on jobs, backend or on having been killed and resumed.
 
-    Raises ValueError for a sample whose parts do not fit each other, and for a log of another search.
+    Args:
+        samples: (name, image (H, W, 3) uint8, probs (C, H, W), truth (H, W) with 255 void) each; a list, or an
+            object with a length that reads a sample when asked for it: that is copied to the workers, and should be
+            small.
+        space: the coarse box and its refinement; None is the paper's.
+        subset: at most so many images, drawn by `seed`, the same ones for every setting.
+        jobs: how many processes or threads; -1 is one per processor.
+        backend: "loky" (processes), "threading", or "dask", the current `distributed.Client`.
+        threads: of each job; more jobs are the better use of processors.
+        log: a file to which every trial is appended as it ends; given again, the search goes on from it.
+        kernel: as for `DenseCRF`.
+        trimap: width of the band near boundaries, in pixels.
+        progress: whether a bar is shown.
+
+    Returns:
+        The trials and the best of them.
+
+    Raises:
+        ValueError: a sample whose parts do not fit each other, or a log of another search.
+
+    >>> truth = np.repeat([[0, 1]], 8, axis=0).repeat(8, axis=1)
+    >>> image = np.stack([200 * truth] * 3, axis=2).astype(np.uint8)
+    >>> noisy = np.where(np.random.default_rng(0).random(truth.shape) < 0.2, 1 - truth, truth)
+    >>> probs = np.stack([0.8 - 0.6 * noisy, 0.2 + 0.6 * noisy])
+    >>> space = Space(w1=[1, 5], sigma_alpha=[20], sigma_beta=[20], halvings=0, moves=0)
+    >>> result = search([("edge", image, probs, truth)], space)
+    >>> [round(trial.mean_iou, 2) for trial in result.trials]
+    [0.68, 0.95, 1.0]
     """
     task = _Task(samples, draw(len(samples), subset, seed), kernel, trimap, Workers(jobs, backend, threads))
     space = checked_space(space)
@@ -65,7 +85,7 @@ def search(
             "data": digest,
         }
         with (
-            opened(None if log is None else Path(log), head) as kept,
+            open_log(None if log is None else Path(log), head) as kept,
             tqdm(unit="trial", disable=not progress) as bar,
         ):
             return _Rounds(task, space, kept, bar).run(baseline)
@@ -121,7 +141,7 @@ class _Task:
 
 
 class _Rounds:
-    """The rounds of one search: what is known, and what to try next."""
+    """The rounds of one search: which trials are known, and which are next."""
 
     def __init__(self, task: _Task, space: Space, log: Log | None, bar: Any) -> None:
         self.task, self.space, self.log, self.bar = task, space, log, bar
@@ -160,7 +180,7 @@ class _Rounds:
         """Runs the settings that no log knows, those with the same lattices together."""
         self.order.extend(settings)
         waiting = [params for params in settings if params not in self.known]
-        groups = in_tasks(sharing_lattices(waiting), self.task.workers.count())
+        groups = batched(by_lattices(waiting), self.task.workers.count())
         self.bar.total = len(self.order)
         self.bar.update(len(self.known) - self.bar.n)
         tasks = [
@@ -170,7 +190,7 @@ class _Rounds:
         ]
         parts = len(self.task.chunks)
         sums: dict[int, list[Any]] = defaultdict(list)
-        for number, counts in self.task.workers.run(run_group, tasks):
+        for number, counts in self.task.workers.run(evaluate_params, tasks):
             done = sums[number // parts]
             done.append(counts)
             if len(done) == parts:
@@ -188,15 +208,127 @@ class _Rounds:
         self.bar.update()
 
 
-def in_tasks(groups: list[list[CRFParams]], workers: int) -> list[list[CRFParams]]:
+def batched(groups: list[list[CRFParams]], workers: int) -> list[list[CRFParams]]:
     """A few groups for each task, but work for every worker."""
     size = max(1, min(LATTICES, len(groups) // workers))
     return [[params for group in groups[at : at + size] for params in group] for at in range(0, len(groups), size)]
 
 
-def sharing_lattices(settings: Sequence[CRFParams]) -> list[list[CRFParams]]:
+def by_lattices(settings: Sequence[CRFParams]) -> list[list[CRFParams]]:
     """Settings with the same sigmas side by side: all weights of a lattice are one group."""
     groups: Mapping[tuple[Length, float], list[CRFParams]] = defaultdict(list)
     for params in sorted(settings, key=lambda p: both(p.sigma_gamma)):
         groups[params.sigma_alpha, params.sigma_beta].append(params)
     return list(groups.values())
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a search will cost.
+
+    Args:
+        images, workers: how many.
+        settings, lattices: of the coarse round: how many settings, on how many pairs of lattices an image.
+        neighbours, neighbour_lattices: the same of a later round, at most.
+        lattice_seconds: of one worker, to read one image and to build both lattices.
+        setting_seconds: of one worker, for one setting on one image.
+
+    >>> print(Estimate(100, 2, 96, 48, 26, 9, lattice_seconds=0.1, setting_seconds=0.05))
+    96 settings × 100 images, 48 lattices for each image: about 8.0 min with 2 workers (a lattice 0.10 s,
+    a setting 0.05 s); each round of refinement at most 26 settings, 110.0 s
+    """
+
+    images: int
+    workers: int
+    settings: int
+    lattices: int
+    neighbours: int
+    neighbour_lattices: int
+    lattice_seconds: float
+    setting_seconds: float
+
+    @property
+    def seconds(self) -> float:
+        """The coarse round."""
+        return self._seconds(self.lattices, self.settings)
+
+    @property
+    def refinement_seconds(self) -> float:
+        """Each round of neighbours, at most."""
+        return self._seconds(self.neighbour_lattices, self.neighbours)
+
+    def _seconds(self, lattices: int, settings: int) -> float:
+        return self.images * (lattices * self.lattice_seconds + settings * self.setting_seconds) / self.workers
+
+    def __str__(self) -> str:
+        return (
+            f"{self.settings} settings × {self.images} images, {self.lattices} lattices for each image: about "
+            f"{duration(self.seconds)} with {self.workers} worker{'s' * (self.workers > 1)} "
+            f"(a lattice {self.lattice_seconds:.2f} s, a setting {self.setting_seconds:.2f} s); each round of "
+            f"refinement at most {self.neighbours} settings, {duration(self.refinement_seconds)}"
+        )
+
+
+def estimate(
+    samples: Samples,
+    space: Space | None = None,
+    *,
+    subset: int = 100,
+    seed: int = 10,
+    jobs: int = 1,
+    backend: str = "loky",
+    threads: int = 1,
+    kernel: str = "lattice",
+) -> Estimate:
+    """What `search` will cost on this machine, from a few of its images measured.
+
+    Args:
+        samples, space, subset, seed, jobs, backend, threads, kernel: as for `search`.
+
+    Returns:
+        Counts and seconds; `print` it.
+
+    Raises:
+        ValueError: as `search`.
+
+    >>> image, probs, truth = np.zeros((4, 6, 3), np.uint8), np.full((2, 4, 6), 0.5), np.zeros((4, 6), np.uint8)
+    >>> estimate([("dark", image, probs, truth)], Space(w1=[1, 5])).settings
+    96
+    """
+    space, indices = checked_space(space), draw(len(samples), subset, seed)
+    workers = Workers(jobs, backend, threads)
+    coarse = space.coarse()
+    middle = coarse[len(coarse) // 2]
+    evaluate_params(samples, indices[:1], [middle], kernel, workers.threads, 1)  # compiles
+    few = indices[:: max(1, len(indices) // MEASURED)][:MEASURED]
+    times = [_times(samples, index, middle, kernel, workers.threads) for index in few]
+    setting = statistics.median(both - one for one, both in times)
+    around = space.around(middle, space.steps())
+    return Estimate(
+        len(indices),
+        workers.count(),
+        len(coarse),
+        len(by_lattices(coarse)),
+        len(around) - 1,
+        len(by_lattices(around)),
+        statistics.median(one for one, _ in times) - setting,
+        setting,
+    )
+
+
+def _times(samples: Samples, index: int, params: CRFParams, kernel: str, threads: int) -> tuple[float, float]:
+    """Seconds of one setting, and of two on the same lattices."""
+    found = []
+    for group in ([params], [params, replace(params, w1=params.w1 * 1.2 + 0.1)]):
+        start = time.perf_counter()
+        evaluate_params(samples, [index], group, kernel, threads, 1)
+        found.append(time.perf_counter() - start)
+    return found[0], max(found)
+
+
+def duration(seconds: float) -> str:
+    """As a person reads it: 7.5 s, 12 min, 3.1 h."""
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.1f} s"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
+from dlseg.common.checks import whole_number
+from dlseg.common.json_objects import from_json, to_json
 from dlseg.crf.params import SMALLEST_SIGMA, CRFParams, Whole
 
-# Checked below, with this file's own words, also where tests check types at run time.
+# Checked below, with clear messages, also where tests check types at run time.
 if TYPE_CHECKING:
     Values = tuple[float, ...]
 else:
@@ -23,14 +24,26 @@ DIGITS = 6  # values this close are one setting
 
 @dataclass(frozen=True)
 class Space:
-    """The coarse box, one tuple of ascending values per parameter, and how often its steps are halved.
+    """The settings a search tries: a coarse box, then smaller and smaller steps around the best (paper, section 5).
 
     The default is the paper's first round, 96 settings: w1 5 and 10, sigma_alpha 50, 60 … 100, sigma_beta 3 … 10,
     with w2 = 3, sigma_gamma = 3 and 10 iterations. Each further round tries all neighbours of the best setting so
     far one step away, inside the box or not, and halves the step where none of them is better: the optima that
-    the authors report lie outside of their box. A parameter with one value is left alone.
+    the authors report lie outside of their box.
 
-    Raises TypeError or ValueError that names the field.
+    Args:
+        w1, sigma_alpha, sigma_beta, w2, sigma_gamma: ascending values; a parameter with one value stays as it is.
+        iterations, normalization: as for `CRFParams`, the same for all settings.
+        halvings: how often the step is halved.
+        moves: at most as many steps of one size.
+
+    Raises:
+        TypeError, ValueError: for anything else; the message names the field.
+
+    >>> len(Space().coarse())
+    96
+    >>> Space(w1=[3, 5, 7], sigma_alpha=[80], sigma_beta=[5]).steps()
+    (2.0, 0.0, 0.0, 0.0, 0.0)
     """
 
     w1: Values = (5.0, 10.0)
@@ -41,15 +54,13 @@ class Space:
     iterations: Whole = 10
     normalization: str = "after"
     halvings: Whole = 2
-    moves: Whole = 8  # at most as many steps at one step size
+    moves: Whole = 8
 
     def __post_init__(self) -> None:
         for name in AXES:
             object.__setattr__(self, name, _ascending(name, getattr(self, name)))
         for name in ("halvings", "moves"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise ValueError(f"{name}: got {value!r}, expected a whole number >= 0")
+            whole_number(name, getattr(self, name), 0)
         self.coarse()  # CRFParams checks every value
 
     def coarse(self) -> list[CRFParams]:
@@ -68,7 +79,7 @@ class Space:
         for name, step in zip(AXES, steps, strict=True):
             centre = getattr(best, name)
             least = SMALLEST_SIGMA if name.startswith("sigma") else min(centre, step / 2)
-            values = {round(centre + turn * step, DIGITS) for turn in (-1, 0, 1)}
+            values = {round(centre + sign * step, DIGITS) for sign in (-1, 0, 1)}
             axes.append(sorted(value for value in values if value >= least))
         return [self._params(values) for values in product(*axes)]
 
@@ -79,19 +90,16 @@ class Space:
 
     def to_json(self) -> str:
         """The space as one JSON object; `from_json` gives it back, equal."""
-        return json.dumps(asdict(self))
+        return to_json(self)
 
     @classmethod
     def from_json(cls, text: str) -> Space:
-        """A space from JSON; missing names keep their defaults, unknown names are an error."""
-        try:
-            values = json.loads(text)
-        except (TypeError, json.JSONDecodeError) as error:
-            raise ValueError(f"text: not JSON ({error})") from error
-        known = [field.name for field in fields(cls)]
-        if not isinstance(values, dict) or set(values) - set(known):
-            raise ValueError(f"text: got {str(values)[:80]}, expected an object with some of {known}")
-        return cls(**values)
+        """A space from a JSON object; missing names keep their defaults.
+
+        Raises:
+            ValueError: no JSON, an unknown name, or a value that is refused.
+        """
+        return from_json(cls, text)
 
 
 def _ascending(name: str, values: Any) -> tuple[float, ...]:

@@ -116,7 +116,8 @@ class Notebook:
 
     def document(self) -> nbformat.NotebookNode:
         """The notebook as it stands in the page, results and all."""
-        return nbformat.from_dict(self.page.evaluate(f"() => {CURRENT}.content.model.toJSON()"))
+        text: str = self.page.evaluate(f"() => JSON.stringify({CURRENT}.content.model.toJSON())")
+        return nbformat.reads(text, as_version=4)
 
     def slider(self, label: str, *, exact: bool = False, number: int = 0) -> Slider:
         """The slider with this text beside it; of several the one of this number."""

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from dlseg.crf import Scored, search
-from dlseg.crf.tuning.log import opened
+from dlseg.crf.tuning.result import open_log
 
 HEAD = {"space": {"w1": [5.0, 10.0]}, "data": "abc"}
 CHILD = """
@@ -31,11 +31,11 @@ def lines(path):
 
 def test_what_was_written_is_read_again(tmp_path):
     path = tmp_path / "log"
-    with opened(path, HEAD) as log:
+    with open_log(path, HEAD) as log:
         assert log.trials == []
         log.write({"a": 1})
         assert lines(path) == [HEAD, {"a": 1}]  # at once, not at the end
-    with opened(path, HEAD) as log:
+    with open_log(path, HEAD) as log:
         assert log.trials == [{"a": 1}]
         log.write({"a": 2})
     assert lines(path) == [HEAD, {"a": 1}, {"a": 2}]
@@ -43,13 +43,13 @@ def test_what_was_written_is_read_again(tmp_path):
 
 def test_a_file_cut_anywhere_loses_its_last_line_only(tmp_path):
     path = tmp_path / "log"
-    with opened(path, HEAD) as log:
+    with open_log(path, HEAD) as log:
         for i in range(3):
             log.write({"trial": i})
     whole = path.read_bytes()
     for size in range(len(whole) + 1):
         path.write_bytes(whole[:size])
-        with opened(path, HEAD) as log:
+        with open_log(path, HEAD) as log:
             assert log.trials == [{"trial": i} for i in range(max(0, whole[:size].count(b"\n") - 1))]
             log.write({"trial": "next"})
         assert lines(path)[0] == HEAD and lines(path)[-1] == {"trial": "next"}
@@ -65,18 +65,18 @@ def test_what_is_not_this_searchs_log_is_refused_and_left_alone(tmp_path):
         (json.dumps({**HEAD, "data": "abd"}).encode() + b"\n", "another search: .*data"),
     ]:
         path.write_bytes(content)
-        with pytest.raises(ValueError, match=f"^log: .*{words}"), opened(path, HEAD):
+        with pytest.raises(ValueError, match=f"^log: .*{words}"), open_log(path, HEAD):
             pass
         assert path.read_bytes() == content
-    with pytest.raises(FileNotFoundError, match="log: no folder"), opened(tmp_path / "no" / "log", HEAD):
+    with pytest.raises(FileNotFoundError, match="log: no folder"), open_log(tmp_path / "no" / "log", HEAD):
         pass
 
 
 def test_two_searches_do_not_share_a_log(tmp_path):
     path = tmp_path / "log"
-    with opened(path, HEAD), pytest.raises(ValueError, match="another search is writing"), opened(path, HEAD):
+    with open_log(path, HEAD), pytest.raises(ValueError, match="another search is writing"), open_log(path, HEAD):
         pass
-    with opened(path, HEAD):
+    with open_log(path, HEAD):
         pass
 
 

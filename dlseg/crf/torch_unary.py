@@ -20,7 +20,7 @@ from dlseg.crf.torch_lattice import SparseKernel
 from dlseg.crf.validation import CLIP
 
 
-class Traced:
+class TorchUnary:
     """The caller's own tensor: every inference starts from what it holds then, with a graph of its own.
 
     float32 on the CPU goes through the compiled lattices (lattice/unrolled.py), all else through torch's
@@ -41,9 +41,9 @@ class Traced:
         self._sparse: SparseKernel | None = None
         self._pair: LatticePair | None = None
 
-    def twin(self) -> Traced:
+    def copied(self) -> TorchUnary:
         """The same tensor, with nothing kept."""
-        return Traced(self.name, self.unary, self._probs.numpy(), self.image, self.extra)
+        return TorchUnary(self.name, self.unary, self._probs.numpy(), self.image, self.extra)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without a graph, and without lattices: they are built anew where it arrives."""
