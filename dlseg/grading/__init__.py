@@ -16,7 +16,12 @@ What a teacher needs for exercises of their own can be imported from here; `dlse
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dlseg.grading.draws import weak_tests
+    from dlseg.grading.exercise import Exercise, ExerciseError, Test, load
+    from dlseg.grading.tolerance import exact, numeric, shape, statistical
 
 PUBLIC = {
     "Exercise": "exercise",
