@@ -88,14 +88,17 @@ def tool(name: str, dice: Dice) -> list[Outline]:
 
 def piece(dice: Dice) -> list[Outline]:
     """What is left of a broken tool: an end with a stub of its shaft; now and then a bare shaft. No class."""
-    wide = dice.real(0.085, 0.115)
     if dice.chance(0.2):
         half = dice.real(0.12, 0.26)
-        return _placed([Outline([*stroke([(0.0, -half), (0.0, half)], wide)])], dice)
-    end = ENDS[dice.pick(tuple(ENDS))](dice)
-    stub = dice.real(0.05, 0.24)
-    jag = dice.real(-0.03, 0.03)
-    broken = np.array(
+        return _placed([Outline([*stroke([(0.0, -half), (0.0, half)], dice.real(0.085, 0.115))])], dice)
+    return broken(dice.pick(tuple(ENDS)), dice)
+
+
+def broken(name: str, dice: Dice) -> list[Outline]:
+    """An end with a stub of its shaft, centred at (0, 0), tilted, either way up; a whole tool would have length 1."""
+    end, wide = ENDS[name](dice), dice.real(0.085, 0.115)
+    stub, jag = dice.real(0.05, 0.24), dice.real(-0.03, 0.03)
+    rest = np.array(
         [
             (-wide / 2, -OVERLAP),
             (wide / 2, -OVERLAP),
@@ -105,7 +108,7 @@ def piece(dice: Dice) -> list[Outline]:
         ]
     )
     middle = (stub - _height(end)) / 2
-    return _placed([_moved(Outline([broken]), 0.0, -middle), _moved(end, 0.0, -middle)], dice)
+    return _placed([_moved(Outline([rest]), 0.0, -middle), _moved(end, 0.0, -middle)], dice)
 
 
 def _height(end: Outline) -> float:

@@ -8,9 +8,12 @@ import pytest
 from click.testing import CliRunner
 
 from dlseg.cli import main
+from dlseg.common.constants import VOID
 from dlseg.common.files import tree_hash
 from dlseg.datasets import load, tools
 from dlseg.datasets.check import check
+from dlseg.datasets.tools import ends
+from dlseg.training.pretraining import single_things
 
 GOLDEN_TREE = "3f07f9015bb2482df47d2e679ad0887fd80d644b178a6b53884211a3db4ac227"
 GOLDEN_PORTRAITS = "ab7b22be592fd5eabae77f0ce3833f0196b9d5a392d5d472fa905de36cadfb8f"
@@ -94,3 +97,26 @@ def test_colour_does_not_tell_the_class() -> None:
     right = (features[600:] @ weights).argmax(1) == indices[600:] - 1
     # a guess is right 1 time in 9; of 300, 33 ± 5
     assert right.mean() < 0.2
+
+
+def test_the_ends_are_a_first_lesson() -> None:
+    """Found by the name that a plan's `lesson` has; one end each, five classes, the same whatever the processes."""
+    images, classes, names = single_things("tools.ends", 3, 60, 48)
+    assert images.shape == (60, 48, 48, 3) and images.dtype == np.uint8
+    assert names == ("round", "square", "tines", "ring", "grip") and set(classes.tolist()) == set(range(5))
+    again, same, _ = single_things("tools.ends", 3, 60, 48, 2)
+    assert (again == images).all() and (same == classes).all()
+    assert ends.classification(0, 1)[0].shape == (1, 112, 112, 3)
+
+
+def test_thing_and_ground_share_their_colours() -> None:
+    """No threshold on a colour's nearest cells separates them: the histograms of both overlap by more than half."""
+    counts = np.zeros((2, 8**3))
+    for number in range(24):
+        image, label = tools.picture(2, "train", number)
+        cells = (image // 32).astype(int) @ [64, 8, 1]
+        for thing in (0, 1):
+            seen = (label != VOID) & ((label > 0) == thing)
+            counts[thing] += np.bincount(cells[seen], minlength=8**3)
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    assert np.minimum(*shares).sum() > 0.5
