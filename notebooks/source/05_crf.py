@@ -237,7 +237,8 @@ def mean_iou_of(labels: np.ndarray) -> float:
 for how, w1, w2 in [("after", 12, 3), ("symmetric", 12, 3), ("none", 1, 0.5)]:
     for appearance, smoothness in sorted({(w1, w2), (1, 0.5)}, reverse=True):
         refined = crf.infer(replace(params, normalization=how, w1=appearance, w2=smoothness)).argmax(0)
-        print(f"{how:10} w1 = {appearance:2}, w2 = {smoothness:3}: mean IoU {100 * mean_iou_of(refined):.1f} % (classes in truth or labels)")
+        print(f"{how:10} w1 = {appearance:2}, w2 = {smoothness:3}: mean IoU {100 * mean_iou_of(refined):.1f} %")
+print("mean IoU over the classes in the truth or in the labels")
 
 # %% [markdown]
 # > **Paper says / release does.** The text does not mention normalisation. The released code computes `"after"`,
@@ -272,8 +273,8 @@ print(f"labels agree at {100 * same.mean():.1f} % of the pixels,"
 # ## 5.7 · The studio
 # All of it in your hands. Move one slider at a time; click a pixel for its ties; step through the rounds; pin a
 # setting and compare. The book's pages have this studio without Python: the CRF there is 390 lines of JavaScript
-# ([engine.js](../dlseg/widgets/webpage/engine.js)), the shortest whole text of it in this project. **Try:** $w_1
-# = 0$. $\sigma_\beta$ at 3 and at 40. $\sigma_\alpha$ very small: you have made a local CRF.
+# ([engine.js](../dlseg/widgets/webpage/engine.js)), the shortest whole text of it in this project. **Try:**
+# $w_1 = 0$. $\sigma_\beta$ at 3 and at 40. $\sigma_\alpha$ very small: you have made a local CRF.
 
 # %%
 from dlseg.widgets import crf_studio
