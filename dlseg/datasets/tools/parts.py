@@ -95,7 +95,7 @@ def piece(dice: Dice) -> list[Outline]:
 
 
 def broken(name: str, dice: Dice) -> list[Outline]:
-    """An end with a stub of its shaft, centred at (0, 0), tilted, either way up; a whole tool would have length 1."""
+    """An end with a stub of its shaft, centred at (0, 0), tilted, either way up; of a tool of length 1."""
     end, wide = ENDS[name](dice), dice.real(0.085, 0.115)
     stub, jag = dice.real(0.05, 0.24), dice.real(-0.03, 0.03)
     rest = np.array(

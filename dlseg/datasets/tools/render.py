@@ -121,7 +121,7 @@ class Shed:
         for coverage, window in parts:
             around = behind[window][coverage > 0.5]
             mean = around.mean(axis=0) if len(around) else None
-            same = shaft is not None and self.dice.chance(0.5)
+            same = shaft is not None and self.dice.chance(0.1)
             colours = shaft if same and shaft is not None else self._colours(mean)
             shaft = shaft or colours
             surface = self._painted(window, *colours) * self._relief(window)
