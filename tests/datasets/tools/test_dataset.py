@@ -108,7 +108,7 @@ def test_what_the_checkout_carries_is_what_the_seed_makes(tmp_path: Path) -> Non
     assert sample.names == [tools.file_name("train", n) for n in range(1, 61)]
     assert sum(path.stat().st_size for path in val.root.rglob("*") if path.is_file()) < 15e6
     make(tmp_path / "set")
-    drawn = [path for path in (tmp_path / "set").rglob("*") if path.suffix in (".jpg", ".png", ".json")]
+    drawn = [*(tmp_path / "set").rglob("*.jpg"), *(tmp_path / "set").rglob("*.png"), tmp_path / "set/classes.json"]
     assert len(drawn) == 9
     for path in drawn:
         assert path.read_bytes() == (val.root / path.relative_to(tmp_path / "set")).read_bytes()
