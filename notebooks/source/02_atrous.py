@@ -161,9 +161,9 @@ for name in ("pool4", "conv5_1", "pool5", "fc6"):
 
 # %% [markdown] exercise="atrous.rates"
 # Make the plan. `strides` holds the stride of every layer, from the image on; `output_stride` is what the whole
-# network shall have. Give back `(stride, rate)` for every layer. A layer keeps its stride as long as the product
-# of the strides kept does not exceed `output_stride`; from then on strides become 1. Its rate is the product of
-# *all* the original strides before it, over the product of those *kept* before it.
+# network shall have. Give back `(stride, rate)` for every layer. A layer keeps its stride if the product of
+# the strides kept before it, times its own, does not exceed `output_stride`; else its stride becomes 1. Its rate is
+# the product of *all* the original strides before it, over the product of those *kept* before it.
 #
 # > `rates([2, 1, 2, 1], 2)` is `[(2, 1), (1, 1), (1, 1), (1, 2)]`.
 

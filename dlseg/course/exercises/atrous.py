@@ -84,9 +84,12 @@ def _vgg(rng: np.random.Generator) -> tuple[list[int], int]:
     return [1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1], int(rng.choice([8, 16]))
 
 
-def _strides(rng: np.random.Generator) -> tuple[list[int], int]:
-    strides = [int(s) for s in rng.choice([1, 1, 2], size=12)]
-    return strides, 2 ** int(rng.integers(0, strides.count(2) + 1))
+def _strides(*kinds: int) -> Inputs:
+    def draw(rng: np.random.Generator) -> tuple[list[int], int]:
+        strides = [int(s) for s in rng.choice(kinds, size=12)]
+        return strides, 2 ** int(rng.integers(0, strides.count(2) + 1))
+
+    return draw
 
 
 EXERCISES = [
@@ -159,7 +162,8 @@ EXERCISES = [
         difficulty="medium",
         tests=(
             Test("VGG-16's eleven stages", 2, _vgg, exact(WHOLE)),
-            Test("any chain", 2, _strides, exact(WHOLE), runs=4),
+            Test("any chain", 1, _strides(1, 1, 2), exact(WHOLE), runs=4),
+            Test("larger strides: a later one may fit again", 1, _strides(1, 2, 3, 4), exact(WHOLE), runs=6),
         ),
         hints=(
             "Keep two numbers while you go down the layers: the jump (pixels from cell to cell) that the old "
