@@ -12,24 +12,39 @@ from dlseg.datasets.shapes.polygons import GRID, fill, turn
 from dlseg.datasets.shapes.render import shift, soften
 from dlseg.datasets.shapes.rng import Dice
 from dlseg.datasets.shapes.textures import PATTERNS, Colour, Field, Picture, value_noise
-from dlseg.datasets.tools.parts import TOOLS, piece, tool
+from dlseg.datasets.tools.parts import ENDS, TOOLS, broken, piece, tool
 
 CLASSES: tuple[str, ...] = ("background", *TOOLS)
 SIZE = 321  # 41 × 41 scores at stride 8, as the released networks have
 PORTRAIT = 224  # what the classifier sees
 INSIDE, OUTSIDE = 2, 3  # how far the void ring reaches on either side of an outline: five pixels, as VOC's
-APART = 30.0  # grey levels between the mean colours of a tool and of what is behind it
+APART = 18.0  # grey levels between the mean colours of a tool and of what is behind it
+# what tools, walls and floors alike are made of, so that colour does not tell thing from ground
+MATERIALS: tuple[tuple[float, float, float], ...] = (
+    (178, 142, 98),  # pine
+    (128, 92, 60),  # oak
+    (84, 62, 46),  # old wood
+    (150, 154, 160),  # steel
+    (84, 86, 90),  # iron
+    (196, 188, 172),  # plaster
+    (142, 138, 130),  # concrete
+    (150, 86, 66),  # brick
+    (126, 78, 52),  # rust
+    (88, 110, 84),  # green paint
+    (84, 108, 134),  # blue paint
+    (176, 140, 70),  # ochre
+)
 Window = tuple[slice, slice]
 Coverage = Float[np.ndarray, "_ _"]  # how much of each pixel of a window a part covers, 0 to 1
 
 
 def wood(dice: Dice, height: int, width: int) -> Field:
-    """Grain along one direction, bent by smooth noise."""
+    """Thin lines of grain along one direction, bent by smooth noise."""
     c, s = turn(dice.real(0.0, 1.0))
     y, x = np.arange(height, dtype=np.float64)[:, None], np.arange(width, dtype=np.float64)[None, :]
     bend = value_noise(dice, height, width, dice.real(30.0, 60.0))
     phase = (x * c + y * s + dice.real(20.0, 60.0) * bend) / dice.real(9.0, 24.0)
-    return np.abs(2 * (phase - np.floor(phase)) - 1)
+    return np.abs(2 * (phase - np.floor(phase)) - 1) ** 3
 
 
 def stone(dice: Dice, height: int, width: int) -> Field:
@@ -50,10 +65,10 @@ def printed(dice: Dice, height: int, width: int) -> Field:
 SURFACES = (wood, wood, stone, stone, printed)
 
 
-def muted(dice: Dice) -> Colour:
-    """A colour as things in a shed have: any lightness, little saturation."""
-    light = dice.real(55.0, 200.0)
-    return np.clip(light + np.array([dice.real(-38.0, 38.0) for _ in range(3)]), 15, 240)
+def material(dice: Dice) -> Colour:
+    """The colour of a material, fresh or worn."""
+    tint = np.array([dice.real(-10.0, 10.0) for _ in range(3)])
+    return np.clip(np.array(dice.pick(MATERIALS)) * dice.real(0.75, 1.2) + tint, 15, 240)
 
 
 class Shed:
@@ -106,7 +121,7 @@ class Shed:
         for coverage, window in parts:
             around = behind[window][coverage > 0.5]
             mean = around.mean(axis=0) if len(around) else None
-            same = shaft is not None and self.dice.chance(0.5)
+            same = shaft is not None and self.dice.chance(0.1)
             colours = shaft if same and shaft is not None else self._colours(mean)
             shaft = shaft or colours
             surface = self._painted(window, *colours) * self._relief(window)
@@ -130,7 +145,7 @@ class Shed:
         """The picture that the camera takes: uneven light, blur, sensor noise."""
         dice, size = self.dice, self.size
         glow = value_noise(dice, size, size, size * 0.6)
-        picture = self.picture * (0.6 + 0.7 * glow)[:, :, None]
+        picture = self.picture * (0.7 + 0.7 * glow)[:, :, None]
         blur = dice.real(0.3, 1.0)
         picture = picture * (1 - blur) + soften(soften(picture)) * blur
         picture = picture + dice.real(5.0, 12.0) * dice.grain(size, size)
@@ -143,11 +158,13 @@ class Shed:
         return label
 
     def _colours(self, behind: Colour | None) -> tuple[Colour, Colour]:
-        """Two colours near each other whose mean keeps `APART` from what is behind, if a few tries find any."""
+        """Two shades of a material whose mean keeps `APART` from what is behind, if a few tries find any."""
         best: tuple[float, Colour, Colour] | None = None
         for _ in range(12):
-            first = muted(self.dice)
-            second = np.clip(first + np.array([self.dice.real(-45.0, 45.0) for _ in range(3)]), 10, 245)
+            first = material(self.dice)
+            lighter = 1 + self.dice.real(0.2, 0.5) * (1 if self.dice.chance(0.5) else -0.8)
+            tint = np.array([self.dice.real(-12.0, 12.0) for _ in range(3)])
+            second = np.clip(first * lighter + tint, 10, 245)
             r, g, b = ((first + second) / 2 - (first if behind is None else behind)).tolist()
             gap = float(np.sqrt(r * r + g * g + b * b))
             if best is None or gap > best[0]:
@@ -234,3 +251,14 @@ def portrait(dice: Dice, size: int = PORTRAIT) -> tuple[UInt8[np.ndarray, "H W 3
     x, y = size / 2 + dice.real(-0.2, 0.2) * size, size / 2 + dice.real(-0.5, 0.5) * (size - 0.95 * scale)
     shed.add(class_index, shed.covers(tool(CLASSES[class_index], dice), scale, x, y), scale)
     return shed.develop(), class_index
+
+
+def end_portrait(dice: Dice, size: int = PORTRAIT // 2) -> tuple[UInt8[np.ndarray, "H W 3"], int]:
+    """One end on a broken shaft, as large as in a portrait of twice this size, and which end it is (from 1)."""
+    shed, scale = Shed(dice, size), dice.real(0.78, 1.0) * 2 * size
+    if dice.chance(0.5):
+        strew(shed, 1, 0.78 * 2 * size, 2.0 * size)
+    index = dice.below(len(ENDS))
+    x, y = (size / 2 + dice.real(-0.15, 0.15) * size for _ in range(2))
+    shed.add(1, shed.covers(broken(tuple(ENDS)[index], dice), scale, x, y), scale)
+    return shed.develop(), index + 1
