@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from typical import IMPORTS, wrong_answers
+from typical import IMPORTS
 
+from dlseg.course.wrong_answers import wrong_answers
 from dlseg.cli import main
 
 POOLING = "dlseg/course/exercises/pooling.py"

@@ -43,11 +43,12 @@ def atrous_conv2d(x: torch.Tensor, weight: torch.Tensor, rate: int) -> torch.Ten
 
 
 def rates(strides: list[int], output_stride: int) -> list[tuple[int, int]]:
-    """Layer by layer: keep the stride while the jump may still grow, then open the filters instead."""
-    jump, coarse, plan = 1, 1, []
+    """Layer by layer: keep the stride while the jump may still grow; from then on open the filters instead."""
+    jump, coarse, plan, dense = 1, 1, [], False
     for stride in strides:
         rate = coarse // jump
-        kept = stride if jump * stride <= output_stride else 1
+        dense = dense or jump * stride > output_stride
+        kept = 1 if dense else stride
         plan.append((kept, rate))
         coarse, jump = coarse * stride, jump * kept
     return plan
@@ -85,8 +86,13 @@ def _vgg(rng: np.random.Generator) -> tuple[list[int], int]:
 
 
 def _strides(rng: np.random.Generator) -> tuple[list[int], int]:
-    strides = [int(s) for s in rng.choice([1, 1, 2], size=12)]
-    return strides, 2 ** int(rng.integers(0, strides.count(2) + 1))
+    """A stride of 4 that does not fit, and after it one of 2 that would fit again: "from then on" counts."""
+    before = int(rng.integers(0, 3))
+    first = [2] * before + [1] * int(rng.integers(1, 4))
+    last = [2, 2] + [1] * int(rng.integers(1, 4))
+    rng.shuffle(first)
+    rng.shuffle(last)
+    return [*first, 4, *last, 1], 2 ** (before + 1)
 
 
 EXERCISES = [
@@ -171,7 +177,7 @@ EXERCISES = [
             "old = new = 1\n"
             "for each stride:\n"
             "    rate = old // new\n"
-            "    keep the stride if new × stride is still ≤ output_stride, else it is 1\n"
+            "    keep the stride if new × stride is still ≤ output_stride; from the first that is not, all are 1\n"
             "    note (kept, rate);  old ×= stride;  new ×= kept",
         ),
     ),

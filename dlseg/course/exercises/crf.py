@@ -64,7 +64,7 @@ def _pixels(labels: int, scale: float) -> Inputs:
         pixels = 60
         features = rng.standard_normal((pixels, 3))
         kernel = np.exp(-0.5 * ((features[:, None] - features[None]) ** 2).sum(-1))
-        np.fill_diagonal(kernel, 0.0)
+        np.fill_diagonal(kernel, rng.uniform(1.0, 3.0, pixels))  # a pixel is tied to itself as well
         unary = scale * rng.standard_normal((labels, pixels))
         weight = np.exp(unary.min(0) - unary)
         return weight / weight.sum(0), unary, kernel

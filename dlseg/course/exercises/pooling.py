@@ -98,7 +98,7 @@ EXERCISES = [
         tests=(
             Test("no padding", 2, _windows(False, padded=False), exact(WHOLE), runs=6),
             Test("with padding", 1, _windows(False, padded=True), exact(WHOLE), runs=6),
-            Test("Caffe rounds up", 2, _windows(True, padded=True), exact(WHOLE), runs=8, hidden=True),
+            Test("Caffe rounds up", 2, _windows(True, padded=True), exact(WHOLE), runs=8),
         ),
         hints=(
             "Lay the first window at the left end. How far can its start still move before its end leaves the map? "

@@ -161,7 +161,7 @@ EXERCISES = [
         difficulty="medium",
         tests=(
             Test("all classes present", 3, _confusion(absent=False), numeric(FEW, 1e-6, 1e-9)),
-            Test("a class is absent", 2, _confusion(absent=True), numeric(FEW, 1e-6, 1e-9), hidden=True),
+            Test("a class is absent", 2, _confusion(absent=True), numeric(FEW, 1e-6, 1e-9)),
         ),
         hints=(
             "For one class: how many pixels have it in both, and how many in at least one of truth and prediction?",
