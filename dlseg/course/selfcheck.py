@@ -51,7 +51,9 @@ def check(exercise: str, function: Callable[..., Any] | None = None, *, hidden: 
     names = vars(sys.modules["__main__"]) if function is None else {found.function: function}
     tests = [test for test in found.tests if hidden or not test.hidden]
     outcomes = tuple(_outcome(found, test, names) for test in tests)
-    cause = "" if all(o.status == "passed" for o in outcomes) else likely_cause(found, names.get(found.function), tests)
+    cause = (
+        "" if all(o.status == "passed" for o in outcomes) else likely_cause(found, names.get(found.function), tests)
+    )
     verdict = Verdict(found, outcomes, price_paid(found.id), cause)
     DONE[found.id] = verdict
     if verdict.status == "passed":

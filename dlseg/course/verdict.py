@@ -79,8 +79,9 @@ class Verdict:
         """The verdict as a page shows it: every test, and a picture of the first result that differs."""
         rows = "".join(
             f"<tr style='{CARD}'><td style='color:{COLOURS[o.status]};white-space:nowrap;vertical-align:top;"
-            f"text-align:left'>{SIGNS[o.status]} <b>{WORDS[o.status]}</b></td><td style='color:{INK};text-align:left'>"
-            f"{escape(o.test.name)}{_said(o)}</td><td style='color:{INK};vertical-align:top'>{o.test.points:g}</td></tr>"
+            f"text-align:left'>{SIGNS[o.status]} <b>{WORDS[o.status]}</b></td>"
+            f"<td style='color:{INK};text-align:left'>{escape(o.test.name)}{_said(o)}</td>"
+            f"<td style='color:{INK};vertical-align:top'>{o.test.points:g}</td></tr>"
             for o in self.outcomes
         )
         likely = f"<div><b>Perhaps this:</b> {escape(self.cause)}</div>" if self.cause else ""
@@ -102,7 +103,8 @@ class Verdict:
 
 
 def _said(outcome: Outcome) -> str:
-    called = f"<br><small>to see it again: <code style='background:{PAPER};color:{INK}'>{escape(outcome.arguments)}</code></small>" if outcome.arguments else ""
+    code = f"<code style='background:{PAPER};color:{INK}'>{escape(outcome.arguments)}</code>"
+    called = f"<br><small>to see it again: {code}</small>" if outcome.arguments else ""
     return f"<br>{escape(outcome.message)}{called}" if outcome.message else ""
 
 
@@ -132,8 +134,8 @@ class Standing:
             f"<tr style='{CARD}'><td style='color:{INK};text-align:left'>{escape(e.title)}</td>"
             f"<td style='text-align:left;color:{COLOURS[v.status] if v else '#595959'}'>"
             f"{SIGNS[v.status] + ' ' + WORDS[v.status] if v else '○ not checked yet'}</td>"
-            f"<td style='color:{INK}'>{v.points if v else 0:g} of {e.max_points:g}</td><td style='color:{INK}'>{n or ''}"
-            "</td></tr>"
+            f"<td style='color:{INK}'>{v.points if v else 0:g} of {e.max_points:g}</td>"
+            f"<td style='color:{INK}'>{n or ''}</td></tr>"
             for e, v, n in self.rows
         )
         total = sum(e.max_points for e, _, _ in self.rows)

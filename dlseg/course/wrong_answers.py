@@ -1,7 +1,7 @@
-"""Typical wrong answers of every exercise, written down in wrong/TOPIC.txt: what `check` compares a wrong result with.
+"""Typical wrong answers of every exercise, in wrong/TOPIC.txt: what `check` compares a wrong result with.
 
-Each is a cell headed `# %% id · what is wrong · N points` (the points that the grade gives it all the same). A comment
-below the head is the sentence that a student reads whose answer behaves in the same way.
+Each is a cell headed `# %% id · what is wrong · N points` (the points that the grade gives it all the same). A
+comment below the head is the sentence that a student reads whose answer behaves in the same way.
 """
 
 from __future__ import annotations

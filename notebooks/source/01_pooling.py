@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from dlseg.course import check, hint, standing
+from dlseg.course import case, check, hint, standing
 from dlseg.datasets import load
 from dlseg.figures import Bar, Panel, heat_panel, label_panel, panels
 

@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from dlseg.course import check, hint, standing
+from dlseg.course import case, check, hint, standing
 from dlseg.datasets import load
 from dlseg.figures import Bar, Panel, heat_panel, holes_1d, panels
 

@@ -12,7 +12,7 @@
 import numpy as np
 import torch
 
-from dlseg.course import check, hint, standing
+from dlseg.course import case, check, hint, standing
 from dlseg.datasets import photos
 from dlseg.datasets.transforms import to_input
 from dlseg.figures import Bar, Panel, heat_panel, panels

@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from dlseg.course import check, hint, standing
+from dlseg.course import case, check, hint, standing
 from dlseg.datasets import load
 from dlseg.figures import Panel, confusion_figure, label_panel, panels, schedule_figure
 from dlseg.networks import create, load_trunk

@@ -12,7 +12,7 @@
 # %%
 import numpy as np
 
-from dlseg.course import check, hint, standing
+from dlseg.course import case, check, hint, standing
 from dlseg.crf import CRFParams, DenseCRF
 from dlseg.datasets import load
 from dlseg.figures import Bar, Panel, heat_panel, label_panel, lattice_figure, panels, trimap_figure
@@ -237,7 +237,8 @@ def mean_iou_of(labels: np.ndarray) -> float:
 for how, w1, w2 in [("after", 12, 3), ("symmetric", 12, 3), ("none", 1, 0.5)]:
     for appearance, smoothness in sorted({(w1, w2), (1, 0.5)}, reverse=True):
         refined = crf.infer(replace(params, normalization=how, w1=appearance, w2=smoothness)).argmax(0)
-        print(f"{how:10} w1 = {appearance:2}, w2 = {smoothness:3}: mean IoU {100 * mean_iou_of(refined):.1f} % (classes in truth or labels)")
+        print(f"{how:10} w1 = {appearance:2}, w2 = {smoothness:3}: mean IoU {100 * mean_iou_of(refined):.1f} %"
+              " (classes in truth or labels)")
 
 # %% [markdown]
 # > **Paper says / release does.** The text does not mention normalisation. The released code computes `"after"`,

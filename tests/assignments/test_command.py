@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 from typical import IMPORTS
 
-from dlseg.course.wrong_answers import wrong_answers
 from dlseg.cli import main
+from dlseg.course.wrong_answers import wrong_answers
 
 POOLING = "dlseg/course/exercises/pooling.py"
 

@@ -13,6 +13,7 @@ from dlseg.course.catalogue import catalogue
 from dlseg.course.verdict import COLOURS, INK, PAPER
 from dlseg.course.wrong_answers import wrong_answers
 from dlseg.grading.reports.pictures import _most_different
+from dlseg.grading.tolerance import plain_values
 
 IDS = list(catalogue())
 
@@ -60,11 +61,10 @@ def test_a_failing_call_can_be_pasted_and_gives_the_same(name: str) -> None:
     for outcome in failed:
         seen.clear()
         exec(outcome.arguments, {found.function: records, "case": case})
-        drawn = [found.tests[0].draw, *seen]
-        assert len(drawn) == 2
+        (pasted,) = seen
         number = int(run[1]) if (run := re.search(r", (\d+)\)\)$", outcome.arguments)) else 0
-        for own, expected in zip(seen[0], case(name, outcome.test.name, number), strict=True):
-            np.testing.assert_equal(own, expected)
+        for own, expected in zip(pasted, case(name, outcome.test.name, number), strict=True):
+            np.testing.assert_equal(plain_values(own), plain_values(expected))
 
 
 def test_a_case_that_does_not_exist() -> None:
