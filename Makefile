@@ -2,7 +2,7 @@
 #   make lab     JupyterLab on the first notebook     (PORT=8890 ARGS="--no-browser" pass through)
 #   make test    the whole test suite                 (ARGS="-k crf -x" passes through)
 # For those who change dlseg:
-#   make quick       the tests that need neither a browser nor a sandbox nor much time
+#   make quick       the library alone: no browser, no sandbox, no training, no notebook
 #   make test-full   what runs every night beside `make test`: every attack on every level, a real installation
 #   make lint        ruff and mypy
 #   make book        the course and its guides as a static site

@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 HOSTILE = ROOT / "tests" / "hostile"
 POOLING = ROOT / "dlseg" / "course" / "exercises" / "pooling.py"
 MEMORY_MB = 400
+SEED = "424242"  # hostile code looks for it
 SLOW = ("sleep", "stop_self", "loop", "slow_", "swallow", "deaf", "fork", "thread", "forged_end")
 SMALL = (
     "def before(x):\n    return x + 1\n\ndef victim(x):\n    return x * x - 7\n\ndef after(x):\n    return x - 1\n"
@@ -82,7 +83,7 @@ def make(folder: Path, size: int) -> dict[str, int]:
     attacks = runpy.run_path(str(HOSTILE / "attacks.py"))["ATTACKS"]
     fast = [text for name, text in attacks.items() if not any(word in name for word in SLOW)]
     places = repr(
-        {"tests": str(HOSTILE / "exercises.py"), "out": str(folder.parent / "out"), "port": 9, "seed": "7"}
+        {"tests": str(HOSTILE / "exercises.py"), "out": str(folder.parent / "out"), "port": 9, "seed": SEED}
     )
     for number in range(counts["honest"]):
         name, text = honest(number)
@@ -173,6 +174,8 @@ def main(size: int) -> int:
             str(out),
             "--tests",
             str(tests),
+            "--seed",
+            SEED,
             "--report",
             "json,csv",
         ]

@@ -45,7 +45,7 @@ APART = {"notebooks/test_student_notebooks": "executed", "systems/test_other_sys
 LONG = ("browser/test_lessons", "browser/test_book", "hostile", "systems", "browser", "notebooks", "packaging",
         "training", "cli", "assignments")  # fmt: skip
 # whole folders that `make quick` leaves out; elsewhere a test that takes more than ten seconds is marked
-SLOW = ("hostile", "systems", "notebooks", "packaging")
+SLOW = ("hostile", "systems", "notebooks", "packaging", "assignments", "grading", "training", "cli")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

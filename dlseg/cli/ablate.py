@@ -72,8 +72,7 @@ def read_plan(name: str, data: str | None = None) -> Plan:
     if name == "full":
         return Plan(seeds=(0, 1, 2), **changes)
     if name == "paper":
-        scenes = load(data or "shapes", "val")
-        return Plan.paper(data or "shapes", max(image_size(scenes.images[0])))
+        return Plan.paper() if data is None else Plan.paper(data, max(image_size(load(data, "val").images[0])))
     if not Path(name).is_file():
         raise FileNotFoundError(
             f"PLAN: got {name!r}, expected 'small', 'full', 'paper' or a JSON file (--show prints one)"

@@ -49,12 +49,7 @@ HEADS = {"net": "network", "crf": "with CRF", "results": "results"}
     help="What the trimap's bands are around: void pixels as in VOC, or the edges between classes.",
 )
 @click.option("--format", "form", type=click.Choice(get_args(Format)), default="text", show_default=True)
-@options.weights
-@options.crf
-@options.crf_params
-@options.kernel
-@options.threads
-@options.as_json
+@options.labelling
 def evaluate(
     data: str,
     split: str,
@@ -64,15 +59,10 @@ def evaluate(
     trimap: bool,
     band: Around,
     form: Format,
-    weights: str,
-    crf: bool,
-    crf_params: Path | None,
-    kernel: str | None,
-    threads: int | None,
+    labelling: options.Labelling,
     as_json: bool,
 ) -> None:
     """Mean IoU over all classes (VOC's convention), accuracies, and the trimap near boundaries."""
-    options.use_threads(threads)
     dataset, start, params = load(data, split), time.perf_counter(), None
     counts = count_labels(dataset, progress=True) if dataset.labelled else None
     if counts is not None:
@@ -90,17 +80,18 @@ def evaluate(
     if results is not None:
         scores = {"results": score_results(results, dataset, widths, band)}
     else:
-        net, info = options.open_segmentation_network(weights)
-        same_classes(info.get("classes"), dataset.classes, weights)
-        params = options.params_for(crf, crf_params, info)
+        net, info, params = labelling.open()
+        same_classes(info.get("classes"), dataset.classes, labelling.weights)
         if export is not None:
-            folder = export_results(net, dataset, export, split, params, kernel, not only_voc, progress=True)
+            folder = export_results(
+                net, dataset, export, split, params, labelling.kernel, not only_voc, progress=True
+            )
             click.echo(f"{len(dataset)} results in {folder}", err=True)
             if not dataset.labelled:
                 return
             scores = {"results": score_results(folder, dataset, widths, band)}
         else:
-            scores = score(net, dataset, params, kernel, progress=True, widths=widths, around=band)
+            scores = score(net, dataset, params, labelling.kernel, progress=True, widths=widths, around=band)
     seconds = round(time.perf_counter() - start, 2)
     if as_json:
         options.show_json(
@@ -113,7 +104,7 @@ def evaluate(
                 "band": band,
                 "images": len(dataset),
                 "seconds": seconds,
-                "weights": weights if results is None else None,
+                "weights": labelling.weights if results is None else None,
             }
         )
     else:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +34,37 @@ crf_params = click.option(
     help="A JSON file of CRF parameters; implies --crf.",
 )
 kernel = click.option("--kernel", default=None, help="The CRF's kernel: lattice, exact, local or pydensecrf.")
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """What commands that label pictures share: the network, and the CRF behind it."""
+
+    weights: str
+    crf: bool
+    crf_params: Path | None
+    kernel: str | None
+
+    def open(self) -> tuple[Network, dict[str, Any], CRFParams | None]:
+        """The network, what is known of it, and the CRF's parameters, or None."""
+        net, info = open_segmentation_network(self.weights)
+        return net, info, params_for(self.crf, self.crf_params, info)
+
+
+def labelling(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of such a command, which gets them as `labelling: Labelling` (and `as_json`)."""
+
+    @wraps(command)
+    def collected(
+        *, weights: str, crf: bool, crf_params: Path | None, kernel: str | None, threads: int | None, **others: Any
+    ) -> None:
+        use_threads(threads)
+        command(labelling=Labelling(weights, crf, crf_params, kernel), **others)
+
+    decorated: Callable[..., None] = collected
+    for option in (as_json, threads, kernel, crf_params, crf, weights):  # --help lists the last one first
+        decorated = option(decorated)
+    return decorated
 
 
 def use_threads(count: int | None) -> None:

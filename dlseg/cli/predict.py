@@ -8,10 +8,8 @@ import click
 import numpy as np
 
 from dlseg.cli import options
-from dlseg.crf import CRFParams
 from dlseg.figures.labels import overlay as draw_overlay
 from dlseg.images import read_image
-from dlseg.networks import Network
 from dlseg.predict import predict as predict_image
 from dlseg.predict.folder import Results, collect, label_all, refuse_overwriting
 
@@ -33,12 +31,7 @@ from dlseg.predict.folder import Results, collect, label_all, refuse_overwriting
     default=None,
     help="Largest side, in pixels, of what the network sees at once; default: what memory allows.",
 )
-@options.weights
-@options.crf
-@options.crf_params
-@options.kernel
-@options.threads
-@options.as_json
+@options.labelling
 def predict(
     images: tuple[str, ...],
     out: Path | None,
@@ -46,11 +39,7 @@ def predict(
     overlay: bool,
     scores: bool,
     tile: int | None,
-    weights: str,
-    crf: bool,
-    crf_params: Path | None,
-    kernel: str | None,
-    threads: int | None,
+    labelling: options.Labelling,
     as_json: bool,
 ) -> None:
     """Label every pixel of IMAGES: PNGs whose pixel values are class numbers, coloured by VOC's palette.
@@ -58,7 +47,6 @@ def predict(
     IMAGES are files, folders, or patterns with stars in quotes. Of several images each is labelled into a folder; a
     run that was stopped goes on where it was. Only files that this command made are ever overwritten.
     """
-    options.use_threads(threads)
     if "" in images:  # as a path it would be the current folder
         raise ValueError("IMAGES: got an empty name, expected files, folders or patterns")
     sources = [Path(name) for name in images]
@@ -76,12 +64,24 @@ def predict(
     results = Results.beside(out, image, overlay, scores)
     if not many:
         refuse_overwriting([results])
-    net, info = options.open_segmentation_network(weights)
-    params = options.params_for(crf, crf_params, info)
+    net, info, params = labelling.open()
     if pixels is None:
-        _folder(net, collect(sources, nested), out, params, kernel, tile, overlay, scores, as_json)
+        pictures = collect(sources, nested)
+        faults = label_all(
+            net,
+            list(pictures),
+            out,
+            params,
+            labelling.kernel,
+            names=list(pictures.values()),
+            tile=tile,
+            overlay=draw_overlay if overlay else None,
+            scores=scores,
+            progress=True,
+        )
+        _report(out, len(pictures), faults, as_json)
         return
-    found = predict_image(net, pixels, params, kernel, tile)
+    found = predict_image(net, pixels, params, labelling.kernel, tile)
     results.write(found, net, pixels, draw_overlay)
     classes = info.get("classes") or [str(i) for i in range(net.spec.num_classes)]
     shares = {classes[c]: float((found.labels == c).mean()) for c in np.unique(found.labels)}
@@ -93,41 +93,12 @@ def predict(
         click.echo(f"{out}: {parts}")
 
 
-def _folder(
-    net: Network,
-    images: dict[Path, str],
-    out: Path,
-    crf: CRFParams | None,
-    kernel: str | None,
-    tile: int | None,
-    overlay: bool,
-    scores: bool,
-    as_json: bool,
-) -> None:
-    faults = label_all(
-        net,
-        list(images),
-        out,
-        crf,
-        kernel,
-        names=list(images.values()),
-        tile=tile,
-        overlay=draw_overlay if overlay else None,
-        scores=scores,
-        progress=True,
-    )
+def _report(out: Path, images: int, faults: dict[str, str], as_json: bool) -> None:
+    """How many were labelled, then a line for each that was not; exit status 1 if there is any."""
     if as_json:
-        options.show_json(
-            {"images": len(images), "labelled": len(images) - len(faults), "out": str(out), "faults": faults}
-        )
+        options.show_json({"images": images, "labelled": images - len(faults), "out": str(out), "faults": faults})
     else:
-        click.echo(
-            "\n".join(
-                [
-                    f"{out}: {len(images) - len(faults)} of {len(images)} images labelled",
-                    *(f"{name if name.isprintable() else repr(name)}: {what}" for name, what in faults.items()),
-                ]
-            )
-        )
+        lines = [f"{name if name.isprintable() else repr(name)}: {what}" for name, what in faults.items()]
+        click.echo("\n".join([f"{out}: {images - len(faults)} of {images} images labelled", *lines]))
     if faults:
         raise SystemExit(1)

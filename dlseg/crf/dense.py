@@ -363,10 +363,10 @@ class DenseCRF:
         if isinstance(factor, bool) or not isinstance(factor, int) or factor < 1:
             raise ValueError(f"factor: got {factor!r}, expected a whole number >= 1")
         image, extra = (
-            np.ascontiguousarray(_means(np.moveaxis(field, 2, 0), factor).transpose(1, 2, 0))
+            np.ascontiguousarray(averaged(np.moveaxis(field, 2, 0), factor).transpose(1, 2, 0))
             for field in (self._image, self._extra)
         )
-        probs = _means(self._probs.reshape(-1, self.height, self.width), factor).reshape(self.num_classes, -1)
+        probs = averaged(self._probs.reshape(-1, self.height, self.width), factor).reshape(self.num_classes, -1)
         return self._with(
             {
                 "_image": image,
@@ -476,7 +476,7 @@ def _kernel(
     return (LatticeKernel if name == "lattice" else PydensecrfKernel)(image, threads, extra)
 
 
-def _means(field: Float32[np.ndarray, "... H W"], factor: int) -> Float32[np.ndarray, "... h w"]:
+def averaged(field: Float32[np.ndarray, "... H W"], factor: int) -> Float32[np.ndarray, "... h w"]:
     """Means over squares of factor x factor, the last ones smaller where the sides do not divide."""
     for axis in (-2, -1):
         size = field.shape[axis]

@@ -1,4 +1,4 @@
-"""The CRF with nothing approximated, every pair of pixels: the truth that faster kernels are held to."""
+"""The CRF with nothing approximated, every pair of pixels: what faster kernels are tested against (section 4)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float
 
-from dlseg.crf.features import Extra, appearance_sigmas, columns, smoothness_sigmas
+from dlseg.crf.features import Extra, appearance_sigmas, columns, normalization_scales, smoothness_sigmas
 from dlseg.crf.mean_field import Compatibility, Marginals, ParallelRun, penalty
 from dlseg.crf.params import CRFParams
 from dlseg.crf.validation import softmax
 
 BLOCK = 2**23  # entries of a kernel matrix held at once: 64 MB
-KEEP = 2**25  # entries of a whole matrix worth keeping between iterations: 256 MB
-MOST_PIXELS = 2**16
-TINY = 1e-20  # K&K's guard against dividing by nothing
+KEEP = 2**25  # entries of a whole matrix that is kept between iterations: 256 MB
+MAX_PIXELS = 2**16
 
 
 class ExactKernel:
@@ -25,16 +24,16 @@ class ExactKernel:
         self, image: Float[np.ndarray, "H W c"], extra: Extra | None = None, *, self_term: bool = True
     ) -> None:
         height, width, self.bands = image.shape
-        if height * width > MOST_PIXELS:
+        if height * width > MAX_PIXELS:
             raise ValueError(
                 f'kernel: got "exact" for {height * width} pixels, expected at most '
-                f'{MOST_PIXELS}: it visits every pair; "lattice" is made for larger images'
+                f'{MAX_PIXELS}: it visits every pair; "lattice" is made for larger images'
             )
         ys, xs = np.mgrid[:height, :width].astype(np.float64)
         self.position = np.stack([xs.ravel(), ys.ravel()], axis=1)  # (N, 2)
         self.colour = columns(image, extra).astype(np.float64)  # (N, bands and features)
         self.self_term = self_term
-        self.degrees: dict[tuple, np.ndarray] = {}
+        self.row_sums: dict[tuple, np.ndarray] = {}
         self.kept: tuple[CRFParams, np.ndarray] | None = None
 
     def features(self, params: CRFParams) -> tuple[np.ndarray, np.ndarray]:
@@ -56,16 +55,13 @@ class ExactKernel:
 
     def scales(self, f: np.ndarray, normalization: str) -> tuple[np.ndarray, np.ndarray]:
         """What multiplies a kernel from the left (receiving pixels) and from the right (sending pixels)."""
-        one = np.ones(len(f))
         if normalization == "none":
+            one = np.ones(len(f))
             return one, one
-        key = tuple(f.max(axis=0))  # a length over its sigma tells the sigma, as the image is fixed
-        if key not in self.degrees:
-            self.degrees = {key: np.concatenate([k.sum(axis=1) for _, k in self.blocks(f)]), **self.degrees}
-        degree = self.degrees[key] + TINY
-        if normalization == "symmetric":
-            return 1 / np.sqrt(degree), 1 / np.sqrt(degree)
-        return (1 / degree, one) if normalization == "after" else (one, 1 / degree)
+        key = tuple(f.max(axis=0))  # the image is fixed, so its extent in sigmas identifies the sigmas
+        if key not in self.row_sums:
+            self.row_sums = {key: np.concatenate([k.sum(axis=1) for _, k in self.blocks(f)]), **self.row_sums}
+        return normalization_scales(self.row_sums[key], normalization)
 
     def weighted(self, params: CRFParams) -> Iterator[tuple[slice, np.ndarray]]:
         """Rows of w1 K1 + w2 K2, normalised; the whole matrix is kept where it is small."""

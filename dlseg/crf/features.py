@@ -10,6 +10,7 @@ from jaxtyping import Float32
 from dlseg.crf.params import LARGEST, SMALLEST_SIGMA, CRFParams, both
 from dlseg.crf.validation import MOST_BANDS, to_numpy
 
+TINY = 1e-20  # Krähenbühl and Koltun's guard against a division by zero
 Extra = Float32[np.ndarray, "H W K"]  # features in units of their sigmas, each from 0 on
 
 
@@ -47,26 +48,48 @@ def _scaled(name: str, array: np.ndarray, sigma: Any) -> Extra:
         raise ValueError(kind)
     if not np.isfinite(array).all():
         raise ValueError(f"{name}: got NaN or infinity, expected a number at every pixel")
-    wide = array.astype(np.float64)
-    wide = (wide - wide.min(axis=(0, 1))) / float(sigma)
-    if wide.max() > LARGEST:
-        raise ValueError(f"{name}: got values {wide.max():g} sigmas apart, expected at most {LARGEST:g}")
-    return wide.astype(np.float32)
+    scaled = array.astype(np.float64)
+    scaled = (scaled - scaled.min(axis=(0, 1))) / float(sigma)
+    if scaled.max() > LARGEST:
+        raise ValueError(f"{name}: got values {scaled.max():g} sigmas apart, expected at most {LARGEST:g}")
+    return scaled.astype(np.float32)
 
 
 def appearance_sigmas(params: CRFParams, bands: int, extra: int) -> tuple[float, ...]:
-    """Of x, y, every band, and the columns that are in units of their sigmas."""
+    """Lengths of x, y, every band, and of further features, which are in units of their sigmas already."""
     y, x = both(params.sigma_alpha)
     return x, y, *[params.sigma_beta] * bands, *[1.0] * extra
 
 
 def smoothness_sigmas(params: CRFParams) -> tuple[float, float]:
-    """Of x and y."""
+    """Lengths of x and y."""
     y, x = both(params.sigma_gamma)
     return x, y
 
 
 def columns(image: Float32[np.ndarray, "H W c"], extra: Extra | None) -> Float32[np.ndarray, "N d"]:
     """Every pixel's bands and features, side by side."""
-    beside = image if extra is None or extra.shape[2] == 0 else np.concatenate([image, extra], axis=2)
-    return beside.reshape(-1, beside.shape[2])
+    together = image if extra is None or extra.shape[2] == 0 else np.concatenate([image, extra], axis=2)
+    return together.reshape(-1, together.shape[2])
+
+
+def normalization_scales(row_sums: Any, normalization: str) -> tuple[Any, Any]:
+    """What a kernel matrix is multiplied by from the left and from the right, for any array type.
+
+    Args:
+        row_sums: (…, N) of the kernel matrix as it is.
+        normalization: as in `CRFParams`.
+
+    Returns:
+        Of receiving and of sending pixels: both like row_sums; the same object where the matrix stays symmetric.
+
+    >>> normalization_scales(np.array([2.0, 4.0]), "after")
+    (array([0.5 , 0.25]), array([1., 1.]))
+    """
+    degree, one = row_sums + TINY, row_sums * 0 + 1
+    if normalization == "symmetric":
+        root = 1 / degree**0.5
+        return root, root
+    if normalization == "none":
+        return one, one
+    return (1 / degree, one) if normalization == "after" else (one, 1 / degree)

@@ -1,7 +1,7 @@
 """The contrast-sensitive grid CRF that the paper argues against (section 4): only touching pixels see each other.
 
 Its weights are the same two Gaussians, cut off after one pixel. It smooths, and shrinks thin structures, because a
-pixel never hears of the rest of its object. No pixel is its own neighbour.
+pixel receives nothing from the rest of its object. No pixel is its own neighbour.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from dlseg.crf.features import Extra
+from dlseg.crf.features import Extra, normalization_scales
 from dlseg.crf.mean_field import Compatibility, Marginals, ParallelRun
 from dlseg.crf.params import CRFParams, both
 
 STEPS = {4: ((0, 1), (1, 0)), 8: ((0, 1), (1, 0), (1, 1), (1, -1))}
-TINY = 1e-20
 
 
 class GridKernel:
@@ -36,23 +35,16 @@ class GridKernel:
             here, there = _pairs(height, width, dy, dx)
             contrast = np.sum((self.image[here] - self.image[there]) ** 2, axis=2) / params.sigma_beta**2
             contrast += np.sum((self.extra[here] - self.extra[there]) ** 2, axis=2)
-            far, near = (
+            appearance, smoothness = (
                 (dy / down) ** 2 + (dx / across) ** 2
                 for down, across in (both(params.sigma_alpha), both(params.sigma_gamma))
             )
-            k[0, which][here] = np.exp(-(far + contrast) / 2)
-            k[1, which][here] = np.exp(-near / 2)
-        degree = k.sum(axis=1) + TINY
-        get, send = np.ones_like(degree), np.ones_like(degree)
-        if params.normalization == "symmetric":
-            get = send = 1 / np.sqrt(degree)
-        elif params.normalization == "after":
-            get = 1 / degree
-        elif params.normalization == "before":
-            send = 1 / degree
+            k[0, which][here] = np.exp(-(appearance + contrast) / 2)
+            k[1, which][here] = np.exp(-smoothness / 2)
+        left, right = normalization_scales(k.sum(axis=1), params.normalization)
         for which, (dy, dx) in enumerate(self.steps):
             here, there = _pairs(height, width, dy, dx)
-            k[:, which][:, *here] *= get[:, *here] * send[:, *there]
+            k[:, which][:, *here] *= left[:, *here] * right[:, *there]
         return k * np.array([params.w1, params.w2])[:, None, None, None]
 
     def start(

@@ -1,4 +1,4 @@
-"""pydensecrf behind this library's interface: the reference, imported when asked for, its traps fenced.
+"""The package pydensecrf behind this library's interface, imported only when it is used.
 
 Its NO_NORMALIZATION divides by a mean, so there is no true "none" here; its klDivergence counts pairs twice,
 so the pair energy is recovered from it and halved.
@@ -19,7 +19,7 @@ from dlseg.crf.params import CRFParams, Number
 
 
 def load_pydensecrf() -> Any:
-    """The module pydensecrf.densecrf, or an ImportError that says what to do without it."""
+    """The module pydensecrf.densecrf, or an ImportError with what to do without it."""
     try:
         return importlib.import_module("pydensecrf.densecrf")
     except ImportError as error:
@@ -33,7 +33,7 @@ class PydensecrfKernel:
     """K&K's own lattice through pydensecrf; nothing is kept between runs, because it keeps nothing."""
 
     def __init__(self, image: Float[np.ndarray, "H W c"], threads: int, extra: Extra | None = None) -> None:
-        self.threads = threads  # for the affinity of one pixel, which it cannot tell: the same lattice can
+        self.threads = threads  # for the affinity of one pixel, which it does not offer: our lattice does
         self.library = load_pydensecrf()
         self.extra = extra
         self.image: UInt8[np.ndarray, "H W c"] = np.ascontiguousarray(np.rint(image)).astype(np.uint8)
@@ -68,7 +68,7 @@ class PydensecrfKernel:
         x, y, *others = appearance_sigmas(params, self.image.shape[2], 0)
         if self.image.shape[2] == 3 and (self.extra is None or self.extra.shape[2] == 0):
             model.addPairwiseBilateral(sxy=(x, y), srgb=params.sigma_beta, rgbim=self.image, **options)
-        else:  # it has no other ready-made kernel, but takes any features
+        else:  # it has no ready-made kernel for other images, but takes any features
             rows, across = np.mgrid[:height, :width].astype(np.float32)
             extra = [] if self.extra is None else list(np.moveaxis(self.extra, 2, 0))
             bands = np.moveaxis(self.image, 2, 0) / np.array(others, np.float32)[:, None, None]
@@ -114,7 +114,7 @@ class PydensecrfRun:
         return 0.5 * pairs
 
     def _applied(self, q: Marginals) -> float:
-        """The sum of Q times the pair terms' charge on it, from klDivergence less what is not pairs."""
+        """The sum of Q times what the pair terms cost it: klDivergence less the terms that are no pairs."""
         kept = self.marginals()
         view = np.asarray(self.state)
         view[...] = q

@@ -14,11 +14,10 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from dlseg.crf.features import normalization_scales
 from dlseg.crf.lattice.jit.simplex import key_strides, lift_scales
 from dlseg.crf.lattice.structure import SHORTEST
 from dlseg.crf.params import CRFParams, both
-
-TINY = 1e-20
 
 
 class _Apply(torch.autograd.Function):
@@ -86,8 +85,8 @@ def locate(
     first = torch.ones(d + 1, d + 1, dtype=torch.bool, device=features.device).tril(-1)  # ties go by index
     above_it = (rest[:, None, :] > rest[:, :, None]) | ((rest[:, None, :] == rest[:, :, None]) & first)
     rank = above_it.sum(2) + whole.sum(1, keepdim=True).long()
-    turn = (rank < 0).long() - (rank > d).long()
-    rank, whole = rank + turn * (d + 1), whole.long() * (d + 1) + turn * (d + 1)
+    shift = (d + 1) * ((rank < 0).long() - (rank > d).long())
+    rank, whole = rank + shift, whole.long() * (d + 1) + shift
     part = (lifted - whole) / (d + 1)
     spread = torch.zeros(len(features), d + 2, dtype=features.dtype, device=features.device)
     spread.scatter_add_(1, d - rank, part).scatter_add_(1, d + 1 - rank, -part)
@@ -122,18 +121,18 @@ class SparseKernel:
             self.kept[name] = (sigmas, SparseLattice(features()))
         return self.kept[name][1]
 
-    def _placed(self, sigmas: tuple[float, float]) -> Float[Tensor, "N 2"]:
+    def _scaled_position(self, sigmas: tuple[float, float]) -> Float[Tensor, "N 2"]:
         return self.position / torch.tensor(sigmas).clamp(min=SHORTEST).to(self.position)
 
     def filters(self, params: CRFParams) -> list[Callable[[Tensor], Tensor]]:
         """The weighted, normalised kernels as functions of a field (N, L)."""
-        far, near = both(params.sigma_alpha)[::-1], both(params.sigma_gamma)[::-1]
+        alpha, gamma = both(params.sigma_alpha)[::-1], both(params.sigma_gamma)[::-1]
         appearance = self._lattice(
             "appearance",
-            (*far, params.sigma_beta),
-            lambda: torch.cat([self._placed(far), self.colour / params.sigma_beta, self.extra], 1),
+            (*alpha, params.sigma_beta),
+            lambda: torch.cat([self._scaled_position(alpha), self.colour / params.sigma_beta, self.extra], 1),
         )
-        smoothness = self._lattice("smoothness", near, lambda: self._placed(near))
+        smoothness = self._lattice("smoothness", gamma, lambda: self._scaled_position(gamma))
         return [
             _normalised(appearance, params.w1, params.normalization),
             _normalised(smoothness, params.w2, params.normalization),
@@ -143,7 +142,5 @@ class SparseKernel:
 def _normalised(lattice: SparseLattice, weight: float, normalization: str) -> Callable[[Tensor], Tensor]:
     pixels = lattice.slice.shape[0]
     one = torch.ones(pixels, 1, dtype=lattice.slice.dtype, device=lattice.slice.device)
-    degree = lattice.filter(one) + TINY
-    send = {"symmetric": degree.rsqrt(), "before": 1 / degree}.get(normalization, one)
-    get = {"symmetric": degree.rsqrt(), "after": 1 / degree}.get(normalization, one)
-    return lambda field: weight * get * lattice.filter(send * field)
+    left, right = normalization_scales(lattice.filter(one), normalization)
+    return lambda field: weight * left * lattice.filter(right * field)

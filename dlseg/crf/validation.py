@@ -1,4 +1,4 @@
-"""What comes in is checked here, once: every mistake is one exception naming argument, value and need.
+"""Inputs are checked here, once: a mistake is one exception that names the argument, what came, what was expected.
 
 Nothing is changed in place.
 """
@@ -18,8 +18,8 @@ from dlseg.crf.lattice.threads import parallel, parts
 from dlseg.crf.params import CRFParams
 
 MOST_PROBABILITIES = 2**31  # of one unary, 8 GiB
-MOST_BANDS = simplex.MOST - 2  # beside the position: the image's, and the features' with them
-BLOCK = 8192  # pixels looked at together: their labels stay in the cache
+MOST_BANDS = simplex.MOST - 2  # the image's and the features' together; two more are the position
+BLOCK = 8192  # pixels checked together: their labels stay in the cache
 CLIP = np.float32(1e-5)  # probabilities below it count as it: -log 0 would rule a label out for ever
 
 
@@ -95,7 +95,7 @@ MODES = {
 
 
 def _check_mode(image: Any) -> None:
-    """Refuses pictures of Pillow's whose numbers are no colours; as arrays some would pass for RGB or grey."""
+    """Refuses Pillow's pictures whose numbers are no colours; as arrays some would be taken for RGB or grey."""
     if isinstance(image, _picture_class()) and image.mode in MODES:
         raise ValueError(
             f'image: got a picture of mode "{image.mode}" ({MODES[image.mode]}), expected mode "RGB": '
@@ -114,7 +114,7 @@ def _check_image_shape(array: np.ndarray) -> None:
 
 
 def _image_hint(shape: tuple[int, ...]) -> str:
-    """What an image of a wrong shape probably is, and what to do; nothing where that cannot be told."""
+    """What an image of a wrong shape probably is, and what to do; empty where that is not clear."""
     if 0 in shape:
         return ", of at least one pixel"
     if len(shape) == 4:
@@ -169,7 +169,7 @@ def checked_scores(name: str, scores: Any, size: tuple[int, int]) -> Float[np.nd
 
 
 def check_size(name: str, classes: int, size: tuple[int, int]) -> None:
-    """Refuses what would take this machine's memory before it could be told why."""
+    """Refuses what would need more memory than there is, before that is asked for."""
     numbers = classes * size[0] * size[1]
     if numbers > MOST_PROBABILITIES:
         raise ValueError(
@@ -195,15 +195,15 @@ def clipped(name: str, scores: Float[np.ndarray, "C H W"], threads: int) -> Floa
     def work(start: int, stop: int) -> bool:
         return _clip_block(name, flat[:, start:stop], out[:, start:stop])
 
-    with np.errstate(all="ignore"):  # what overflows or is no number is found by the checks
+    with np.errstate(all="ignore"):  # the checks find what overflows or is no number
         good = all(parallel(work, parts(flat.shape[1], size=BLOCK), threads))
     if not good:
-        _complain(name, flat, scores.shape[2])
+        _raise_fault(name, flat, scores.shape[2])
     return out
 
 
 def _clip_block(name: str, block: np.ndarray, out: np.ndarray) -> bool:
-    """Writes a few pixels' clipped probabilities; False where `block` holds what _complain has words for."""
+    """Writes a few pixels' clipped probabilities; False where `block` holds what _raise_fault reports."""
     low, high = block.min(), block.max()
     if name == "logits":
         exponentials = np.exp((block - block.max(axis=0)).astype(np.float32, copy=False))
@@ -217,7 +217,7 @@ def _clip_block(name: str, block: np.ndarray, out: np.ndarray) -> bool:
 
 
 def checked_tensor(name: str, unary: Any, kernel: str) -> Tensor | None:
-    """The unary, where it has a gradient to carry or is not on the CPU."""
+    """The unary as a tensor, where it has a gradient to carry or is not on the CPU; else None."""
     if not isinstance(unary, Tensor) or not (unary.requires_grad or unary.device.type != "cpu"):
         return None
     if kernel != "lattice":
@@ -234,7 +234,7 @@ def _slack(dtype: np.dtype) -> float:
     return 1e-2 if dtype == np.float16 else 1e-3
 
 
-def _complain(name: str, flat: np.ndarray, width: int) -> None:
+def _raise_fault(name: str, flat: np.ndarray, width: int) -> None:
     pixels = flat.shape[1]
     bad = int(np.count_nonzero(~np.isfinite(flat).all(axis=0)))
     if bad:

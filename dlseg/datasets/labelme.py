@@ -103,6 +103,8 @@ def _draw(label: Image.Image, shape: dict[str, Any], number: int) -> None:
     if kind not in SHAPES:
         raise ValueError(message("shape_type", repr(kind), f"an area: {', '.join(SHAPES)}"))
     points = [(float(x), float(y)) for x, y in shape["points"]]
+    if not np.isfinite(points).all():
+        raise ValueError(message("points", "NaN or infinity", "finite numbers"))
     draw = ImageDraw.Draw(label)
     if kind == "polygon":
         if len(points) < 3:

@@ -1,4 +1,4 @@
-"""A few real photographs, with scribbles by hand that say roughly what is where: unaries for the CRF."""
+"""A few real photographs, with scribbles by hand that mark roughly what is where: unaries for the CRF."""
 
 from __future__ import annotations
 

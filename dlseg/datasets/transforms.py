@@ -76,7 +76,7 @@ def crop_and_mirror(
         label: class indices (H, W).
         size: of the window, px.
         rng: decides where, and whether it is mirrored.
-        mirror: False leaves the left left.
+        mirror: False never mirrors.
 
     Returns:
         The windows of both.

@@ -68,7 +68,7 @@ class Sample:
 
 
 def palette() -> UInt8[np.ndarray, "256 3"]:
-    """VOC's colour map: the bits of an index, dealt in turn to red, green and blue from the highest bit down.
+    """VOC's colour map: the bits of an index go in turn to red, green and blue, from their highest bit down.
 
     Returns:
         The colour of each index, (256, 3).

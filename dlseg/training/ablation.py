@@ -182,7 +182,7 @@ class Plan:
         )
 
     @classmethod
-    def paper(cls, data: str = "shapes", side: int = 321, **changes: Any) -> Plan:
+    def paper(cls, data: str = "tools", side: int = 321, **changes: Any) -> Plan:
         """The paper's path in miniature, all of tables 1 and 2 and AlexNet: some nights on two cores, or a GPU.
 
         Args:

@@ -117,7 +117,7 @@ def pretrain(
     True
     """
     one_of("optimiser", optimiser, ("sgd", "adamw"))
-    whole_number("batch", batch, low=1, high=len(images))
+    whole_number("batch", batch, low=2, high=len(images))  # one image alone has no statistics to normalise by
     place, home = resolve(device), next(net.parameters()).device
     torch.manual_seed(seed)
     insert_batch_norm(net).train().to(place)

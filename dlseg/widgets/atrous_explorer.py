@@ -193,7 +193,7 @@ def written_out(answer: Filtered) -> str:
     """The output looked at, term by term, as HTML: each tap's weight times its cell, in the taps' places."""
     side = round(len(answer.taps) ** 0.5)
     pool = answer.filter.layer == POOL5
-    cells = [f"{x:.2f}" if pool else f"{w:.2f} × {x:.2f} = <b>{w * x:.2f}</b>" for w, x in answer.terms]
+    cells = [f"{x:z.2f}" if pool else f"{w:z.2f} × {x:z.2f} = <b>{w * x:z.2f}</b>" for w, x in answer.terms]
     rows = ["".join(f"<td>{cell}</td>" for cell in cells[k : k + side]) for k in range(0, len(cells), side)]
     how = "the greatest of them" if pool else "their sum"
     what = "cells under the taps" if pool else "weight × cell, tap by tap"

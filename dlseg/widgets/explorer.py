@@ -159,10 +159,15 @@ class Explorer(Shown, ABC, Generic[State, Answer]):
         """Fit the controls' options and ranges to a state."""
 
     def _fail(self, error: Exception) -> None:
-        self.pictures[-1].error = f"{type(error).__name__}: {error}"
+        self._last().error = f"{type(error).__name__}: {error}"
 
     def _busy(self, working: bool) -> None:
-        self.pictures[-1].busy = working
+        for picture in self.pictures:
+            picture.busy = working and picture is self._last()
+
+    def _last(self) -> LabelCanvas:
+        """The last picture that is shown: where errors are, and that work is under way."""
+        return [picture for picture in self.pictures if picture.layout.display != "none"][-1]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.state})"

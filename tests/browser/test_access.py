@@ -85,8 +85,10 @@ def test_the_studio_is_for_everybody(open_notebook: Callable[..., Notebook], set
         "photo",
     ):
         assert wanted in names, (wanted, names)
-    rows = [round(stop["y"] / 24) for stop in reached if stop["tag"] != "CANVAS"]  # 24 px: less than a row's height
-    jumps = [names[i] for i in range(1, len(rows)) if rows[i] < rows[i - 1] - 1 and names[i] != "photo"]
+    stops = [stop for stop in reached if stop["tag"] != "CANVAS"]
+    rows = [round(stop["y"] / 24) for stop in stops]  # 24 px: less than a row's height
+    back = [stops[i]["name"] for i in range(1, len(rows)) if rows[i] < rows[i - 1] - 1]
+    jumps = [name for name in back if name != "photo"]
     assert not jumps, f"the order goes back up at {jumps}"  # but for the second picture, beside the first
     reach = page.locator(".noUi-handle").nth(1)
     assert reach.get_attribute("aria-valuetext") == "50.0", "the value, not its logarithm"

@@ -298,9 +298,8 @@ if (drawn < 255).any():  # not yet when all cells are run
     chooser.set_input_files(tmp_path / "none.png")
     error = notebook.page.locator(".dlseg-photo-error")
     expect(error).to_have_text("none.png is no picture that can be read")
-    beside, button = (
-        part.bounding_box() for part in (error, notebook.page.get_by_role("button", name="own photo …"))
-    )
+    own = notebook.page.get_by_role("button", name="own photo …")
+    beside, button = (part.bounding_box() for part in (error, own))
     assert beside is not None and button is not None and abs(beside["y"] - button["y"]) < 60
     chooser.set_input_files(tmp_path / "tiny.png")
     right.changed_from(drawn)

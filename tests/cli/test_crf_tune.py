@@ -122,12 +122,15 @@ def test_what_is_wrong_is_one_line(photo: Path, tmp_path: Path, served: list[dic
     np.save(good, LOGITS)
     for arguments, message in [
         (("--scores", good, "--weights", "shapes"), "got --scores and --weights, expected one of them"),
-        (("--scribbles", tmp_path / "small.png"), "scribbles: expected whole numbers of shape (20, 24)"),
+        (
+            ("--scribbles", tmp_path / "small.png"),
+            "scribbles: got uint8 (4, 4), expected whole numbers",
+        ),
         (("--scores", tmp_path / "none.npz"), "does not exist"),
         (("--scores", tmp_path / "other.npz"), "holds other, expected probs or logits"),
         (("--scores", tmp_path / "flat.npy"), "expected floats (C, h, w)"),
         (("--scores", tmp_path / "text.npy"), "no .npy or .npz file of numbers"),
-        (("--scores", good, "--truth", tmp_path / "small.png"), "truth: expected shape (20, 24), got (4, 4)"),
+        (("--scores", good, "--truth", tmp_path / "small.png"), "truth: got shape (4, 4), expected shape (20, 24)"),
         (("--scores", good, "--kernel", "gauss"), "'gauss' is not one of"),
     ]:
         output = tune(photo, *arguments)

@@ -31,6 +31,7 @@ def bands_of(scene, seed, height, width, classes, bands, noise, wrong):
     return picture.astype(np.uint8), truth, probs
 
 
+@pytest.mark.slow
 @settings(max_examples=24, deadline=None, derandomize=True)
 @given(
     st.integers(0, 2**32 - 1),

@@ -18,6 +18,7 @@ from dlseg.crf.lattice.structure import Lattice
 NORMALIZATIONS = ["after", "symmetric", "before", "none"]
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     st.integers(0, 2**32 - 1),

@@ -52,6 +52,7 @@ print(interrupted, wrong)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="sends a process Ctrl-C's signal")
 def test_after_ctrl_c_the_next_answers_are_right_and_the_process_ends(repo):
     done = subprocess.run(

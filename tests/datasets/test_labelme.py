@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from dlseg.cli import main
@@ -74,6 +76,7 @@ def test_every_kind_of_area(tmp_path: Path) -> None:
         (shape("cat", [[0, 0]], "circle"), "outline of 'cat' cannot be drawn"),
         (shape("cat", [[0], [1], [2]]), "outline of 'cat' cannot be drawn"),
         (shape("cat", [[0, 0], [1, 1]], "mask", mask="?"), "outline of 'cat' cannot be drawn"),
+        (shape("cat", [[float("nan"), 0], [1, 1], [2, 2]]), "points: got NaN or infinity, expected finite numbers"),
         (shape("cat", [["a", 0], [1, 1], [2, 2]]), "outline of 'cat' cannot be drawn"),
         (shape("cat", [[0, 0]], "mask"), "outline of 'cat' cannot be drawn"),
         ({"points": []}, "got an outline called None, expected a text"),
@@ -179,3 +182,20 @@ def test_a_folder_whose_files_are_all_broken(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{")
     status, lines = dlseg("describe", tmp_path)
     assert status == 1 and len(lines) == 1 and "found no images with labels" in lines[0]
+
+
+NUMBER = st.floats(-1e3, 1e3) | st.sampled_from([1e308, -1e40, float("nan"), float("inf"), 2**70]) | st.none()
+POINTS = st.lists(st.lists(NUMBER, max_size=3) | NUMBER, max_size=5)
+KINDS = st.sampled_from(["polygon", "rectangle", "circle", "mask", "line", None, 3])
+
+
+@given(points=POINTS | NUMBER, kind=KINDS, mask=st.text(max_size=8) | st.none())
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_outline_is_drawn_or_one_error(points: Any, kind: Any, mask: Any, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.json", shape("cat", points, kind, mask=mask))
+    try:
+        label = read_labelme(path, CLASSES)
+    except ValueError as error:
+        assert "a.json" in str(error) and "\n" not in str(error)
+    else:
+        assert label.shape == (40, 50) and set(np.unique(label)) <= {0, 1}

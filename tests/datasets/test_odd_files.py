@@ -7,19 +7,25 @@ import io
 import json
 import os
 import struct
+import subprocess
+import sys
 import warnings
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageCms, features
 
 from dlseg.cli import main
-from dlseg.datasets import load
+from dlseg.datasets import Described, load
+from dlseg.datasets.lists import read_entries
 from dlseg.networks import create, save_weights
 
 H, W = 50, 60
@@ -236,8 +242,8 @@ def test_as_the_picture_to_label(name: str, weights: Path, tmp_path: Path) -> No
     status, lines = dlseg("predict", tmp_path / name, "--weights", weights, "--out", tmp_path / "out.png")
     if message == SOUND or message.startswith((SIZE, "50×60")):
         assert status == 0 and len(lines) == 1, lines
-        with Image.open(tmp_path / "out.png") as made, Image.open(tmp_path / name) as given:
-            size = given.size[::-1] if name in ("turned-6.jpg", "turned-8.png") else given.size
+        with Image.open(tmp_path / "out.png") as made, Image.open(tmp_path / name) as source:
+            size = source.size[::-1] if name in ("turned-6.jpg", "turned-8.png") else source.size
             assert made.mode == "P" and made.size == size
     else:
         assert status == 1 and message in lines[0] and name in lines[0], lines
@@ -379,3 +385,58 @@ def test_two_images_of_one_name_keep_their_own_names(tmp_path: Path) -> None:
     assert load(root, "train").names == ["0.jpg", "0.png", "1.png"]
     status, lines = dlseg("data", "check", root)
     assert status == 0 and "note: train: several images have one label: 0.png" in lines
+
+
+def test_a_warning_is_one_line(weights: Path, tmp_path: Path) -> None:
+    """And names the picture, not a place in dlseg's code."""
+    (tmp_path / "deep.png").write_bytes(FILES["rgb-16.png"][0])
+    command = [sys.executable, "-m", "dlseg", "predict", "deep.png", "--weights", str(weights)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("deep_labels.png: ")
+    assert (
+        done.stderr.startswith("Warning: image: 'deep.png' has colours of 16 bits") and done.stderr.count("\n") == 1
+    )
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 300)
+    | st.floats()
+    | st.sampled_from(["train", "a", "*", "..", "void", "\0"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["images", "labels", "list", "a", "*"]), inner)
+    ),
+    max_leaves=6,
+)
+KEYS = ["classes", "splits", "void", "values", "image_ending", "label_ending"]
+
+
+@pytest.mark.usefixtures("as_users_see_it")
+@given(change=st.dictionaries(st.sampled_from(KEYS), ANYTHING, min_size=1))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_json_is_a_description_or_one_error(change: dict[str, Any], tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    if not root.exists():
+        data_set(root)
+    description = json.loads((root / "dataset.json").read_text()) | change
+    for split in ("train", "val"):
+        try:
+            data = Described(root, split, description)
+            data.label(0)
+        except (ValueError, OSError) as error:
+            assert str(error) and "\n" not in str(error)
+
+
+@given(content=st.binary() | st.text().map(str.encode))
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_are_a_list_or_one_error(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_bytes(content)
+    try:
+        entries = read_entries(path)
+    except ValueError as error:
+        assert "list.txt" in str(error) and "\n" not in str(error)
+    else:
+        assert entries and all(entry.image and "\0" not in entry.image for entry in entries)

@@ -75,8 +75,7 @@ def styled(name: str, text: str, rng: random.Random) -> tuple[list[str], str]:
             ([], f"import functools\n{plain}{name} = functools.partial({name})\n"),
             (
                 [],
-                f"{plain}{wrapped}class A:\n    def __call__(self, *a):\n"
-                f"        return _{name}(*a)\n{name} = A()\n",
+                f"{plain}{wrapped}class A:\n    def __call__(self, *a):\n        return _{name}(*a)\n{name} = A()",
             ),
             ([plain.replace(f"def {name}(", f"def my_{name}(")], f"def {name}(*a):\n    return my_{name}(*a)\n"),
             (

@@ -1,11 +1,14 @@
 """A sandbox per isolation level that works here, and the hostile answers."""
 
+import os
 import runpy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from filelock import FileLock
 
 from dlseg.grading.sandbox.client import LEVELS, Sandbox, SandboxError, open_best
 
@@ -16,12 +19,20 @@ SAMPLE = 8  # on the other levels, each eighth attack, and every night all
 
 
 def strongest() -> str:
-    """The strongest isolation level that works here."""
-    try:
-        with open_best() as sandbox:
-            return sandbox.level
-    except SandboxError:
-        return LEVELS[0]
+    """The strongest isolation level that works here; found once, since all workers must collect the same tests."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid4().hex)
+    note = Path(os.environ["DLSEG_CACHE"]) / f"level-{run}.txt"
+    note.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(note.with_name("level.lock")):
+        if not note.is_file():
+            for old in note.parent.glob("level-*.txt"):
+                old.unlink()
+            try:
+                with open_best() as sandbox:
+                    note.write_text(sandbox.level, encoding="utf-8")
+            except SandboxError:
+                note.write_text(LEVELS[0], encoding="utf-8")
+    return note.read_text(encoding="utf-8")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,12 +8,12 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float32
 
+from dlseg.crf.features import normalization_scales
 from dlseg.crf.lattice.jit import passes
 from dlseg.crf.lattice.structure import Lattice
 from dlseg.crf.lattice.threads import interleaved, parallel
 
 ROW = 8  # labels that are worked on together
-TINY = np.float32(1e-20)  # Krähenbühl and Koltun's guard against a division by zero
 
 Rows = Float32[np.ndarray, "_"]  # rows of labels, flat: pixels (N L) or lattice points (M L)
 
@@ -39,20 +39,10 @@ class GaussianFilter:
     def __init__(self, lattice: Lattice, normalization: str) -> None:
         self.lattice, one = lattice, np.ones(lattice.pixels, np.float32)
         self.ids, self.weights = lattice.ids.ravel(), lattice.weights.ravel()
-        ones = lattice.splat_and_blur(one)
-        row_sums = lattice.slice(ones)
-        degree = row_sums + TINY
-        self.scale_in: Float32[np.ndarray, " N"] = one
-        self.scale_out: Float32[np.ndarray, " N"] = one
-        if normalization == "after":
-            self.scale_out = 1 / degree
-        elif normalization == "before":
-            self.scale_in = 1 / degree
-        elif normalization == "symmetric":
-            self.scale_in = self.scale_out = 1 / np.sqrt(degree)
-        if self.scale_in is one:
-            self.splat_weights, self.ones = lattice.weight_of, ones
-        else:
+        self.splat_weights, self.ones = lattice.weight_of, lattice.splat_and_blur(one)
+        row_sums = lattice.slice(self.ones)
+        self.scale_out, self.scale_in = normalization_scales(row_sums, normalization)
+        if normalization in ("before", "symmetric"):
             self.splat_weights = np.multiply(lattice.weight_of, self.scale_in[lattice.pixel_of])
             self.ones = lattice.splat_and_blur(self.scale_in)
             row_sums = lattice.slice(self.ones)

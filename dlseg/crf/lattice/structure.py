@@ -25,13 +25,21 @@ SHORTEST = 0.1  # pixels: a Gaussian narrower than this reaches no neighbour, an
 
 
 class Lattice:
-    """The lattice of one image and one set of sigmas.
+    """The lattice of one image and one set of sigmas: N pixels, M points, d features.
 
-    colours: (N, c) in row order, c = 0 for a kernel of position alone. sigmas: of x, of y, then one per colour.
-    ids, weights: (N, d + 1) pixels' corners. start_of, pixel_of, weight_of: points' pixels, point by point.
-    runs: per axis, neighbouring points end to end, each run's last one as ~id; then AHEAD entries that blurring
-    looks at, and does nothing with.
-    pixel_parts, point_parts, run_parts: how threads divide the work.
+    Args:
+        colours: (N, c) in row order, c = 0 for a kernel of position alone.
+        width: of the image, in pixels.
+        sigmas: of x, of y, then one for each colour; d in all.
+        threads: how many build it, and filter with it.
+
+    Attributes:
+        ids, weights: (N, d + 1) each pixel's corners and their weights.
+        start_of: (M + 1) where each point's entries start in the two lists that follow.
+        pixel_of, weight_of: (N (d + 1)) the pixels around each point and their weights, point by point.
+        runs: for each axis, neighbouring points end to end, each run's last one as ~id; then AHEAD entries that
+            blurring reads and does not use.
+        pixel_parts, point_parts, run_parts: how threads divide the work.
     """
 
     def __init__(

@@ -14,8 +14,8 @@ from jaxtyping import Float, UInt8
 from dlseg.common.checks import message, rgb_image
 from dlseg.common.constants import VOID
 from dlseg.crf import Affinity, Cancelled, CRFParams, DenseCRF
+from dlseg.crf.dense import averaged
 from dlseg.crf.labels import label_probabilities
-from dlseg.crf.shrink import averaged
 from dlseg.crf.validation import checked_scores
 
 PREVIEW_PIXELS = 50_000  # larger images are first refined at no more than about this many pixels
@@ -203,7 +203,7 @@ class Engine:
         if self._latest is None or self._latest.params != params:
             fitted, begun = self._fitted(params), time.perf_counter()
             if self.shrink > 1:
-                quick = self._crf.preview(fitted, factor=self.shrink)[:, :: self.shrink, :: self.shrink]
+                quick = self._crf.preview(fitted, factor=self.shrink, enlarge=False)
                 yield Refined(params, quick, winners(quick), False, time.perf_counter() - begun)
                 begun = time.perf_counter()
             try:

@@ -24,18 +24,19 @@ FAULTS = """() => {
     const words = e.selectedOptions[0]?.text ?? "";
     if (pen.measureText(words).width > e.clientWidth - 16) found.push(`cut off: option ${words}`);
   }
-  // what is scrolled out of a list of its own lies over nothing
+  // what is scrolled out of a box of its own lies over nothing
   const seen = (e) => {
     let { left, top, right, bottom } = e.getBoundingClientRect();
     for (let at = e.parentElement; at && !at.matches(".jp-OutputArea-output"); at = at.parentElement) {
       if (!["auto", "scroll"].includes(getComputedStyle(at).overflowY)) continue;
       const box = at.getBoundingClientRect();
       [top, bottom] = [Math.max(top, box.top), Math.min(bottom, box.bottom)];
+      [left, right] = [Math.max(left, box.left), Math.min(right, box.right)];
     }
     return { left, top, right, bottom };
   };
   const boxes = [...texts, ...all("select, canvas, .slider-container, img")].map((e) => [e, seen(e)])
-    .filter(([, box]) => box.bottom > box.top);
+    .filter(([, box]) => box.bottom > box.top && box.right > box.left);
   for (const [e, a] of boxes) {
     if (a.right > innerWidth + 1 || a.left < 0) found.push(`outside: ${name(e)}`);
     for (const [f, b] of boxes) {

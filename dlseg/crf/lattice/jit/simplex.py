@@ -60,8 +60,8 @@ def lift_scales(d: int) -> Float32[np.ndarray, " d"]:
 def key_strides(low: Float[np.ndarray, " d"], high: Float[np.ndarray, " d"]) -> Int64[np.ndarray, " d+1"]:
     """Strides that pack d of a lattice point's coordinates into 64 bits, for features between low and high.
 
-    Packing is linear, so a step along an axis is one addition. Digits are as wide as the data need, with room for
-    neighbours; where they do not fit (features thousands of sigmas apart) odd multipliers, modulo 2^64, stand in
+    Packing is linear, so a step along an axis is one addition. Digits are as wide as the data need, neighbours
+    included; where they do not fit (features thousands of sigmas apart) odd multipliers, modulo 2^64, stand in
     for them: then two of M points share a key with probability M^2 / 2^65, one in a million for a million points.
     """
     d = len(low)
@@ -78,25 +78,32 @@ def key_strides(low: Float[np.ndarray, " d"], high: Float[np.ndarray, " d"]) -> 
     return np.array([*strides, 0], np.int64)
 
 
+# The three functions that follow work on eight pixels at once. An array holds eight numbers for each axis, corner
+# or feature, shape (d + 1, 8) or (d, 8): entry j of pixel `lane` is at 8 j + lane, and load(array, 8 * j) is a row.
+
+
 @inlined
-def _rank(rest, rank, corners):
-    """rank: how many of the others are larger, the later ones where equal."""
+def _rank(residual, rank, corners):
+    """rank (d + 1, 8): how many of a pixel's other residuals are larger, the earlier ones where equal.
+
+    Every pair is compared once; the smaller one's rank grows by one. No sorting, and so no branches.
+    """
     for j in range(corners):
         store(rank, 8 * j, fill(ZERO))
     for i in range(corners - 1):
         for j in range(i + 1, corners):
-            smaller = less(load(rest, 8 * i), load(rest, 8 * j))
+            smaller = less(load(residual, 8 * i), load(residual, 8 * j))  # (8,) 1 or 0
             store(rank, 8 * i, add(load(rank, 8 * i), smaller))
             store(rank, 8 * j, add(load(rank, 8 * j), sub(fill(ONE), smaller)))
 
 
 @inlined
-def _mix(part, rank, mixture, corners):
-    """mixture[8 k:]: the weight of corner k, from the parts in order of their ranks."""
-    for r in range(corners):
+def _barycentric(offset, rank, mixture, corners):
+    """mixture (d + 1, 8): the weight of each corner, differences of the offsets in the order of their ranks."""
+    for r in range(corners):  # the offset of rank r is found by comparing all: arrays of lanes cannot be indexed
         ranked = fill(ZERO)
         for j in range(corners):
-            ranked = where_equal(load(rank, 8 * j), fill(np.float32(r)), load(part, 8 * j), ranked)
+            ranked = where_equal(load(rank, 8 * j), fill(np.float32(r)), load(offset, 8 * j), ranked)
         store(mixture, 8 * (corners - 1 - r), ranked)
     lowest = load(mixture, 8 * (corners - 1))
     for k in range(corners - 1, 0, -1):
@@ -106,18 +113,25 @@ def _mix(part, rank, mixture, corners):
 
 @cache
 def locator(d: int) -> Any:
-    """`locate` for d features, compiled when it is called first."""
+    """`locate` for d features, compiled at its first call: loops over d are written out."""
     corners = d + 1
-    inverse, wide = np.float32(1 / corners), np.float32(corners)
+    inverse, size = np.float32(1 / corners), np.float32(corners)
 
     def locate(colours, width, sigmas, scales, strides, base, order, weights, start, stop):
-        """Of the pixels start .. stop: base, key of the corner of remainder 0; order, axes by rank; weights (flat).
+        """The simplices of the pixels start .. stop, eight pixels at a time (Adams, Baek, Davis 2010, section 3).
 
-        Eight pixels at a time.
+        Args:
+            colours: (N (d - 2)) features after position, flat.
+            width: of the image, in pixels.
+            sigmas, scales: (d,) what each feature is divided by, and then multiplied by (`lift_scales`).
+            strides: (d + 1,) of the keys (`key_strides`).
+            base: (N,), written: the key of the corner of remainder 0.
+            order: (N,), written: axes by rank, BITS each: one step after the other leads round the simplex.
+            weights: (N (d + 1)), written: of the corners, in that order.
         """
-        features = np.empty(8 * d, np.float32)
-        e, rest = np.empty(8 * corners, np.float32), np.empty(8 * corners, np.float32)
-        whole, rank = np.empty(8 * corners, np.float32), np.empty(8 * corners, np.float32)
+        features = np.empty(8 * d, np.float32)  # (d, 8)
+        e, residual = np.empty(8 * corners, np.float32), np.empty(8 * corners, np.float32)  # (d + 1, 8) each
+        whole, rank = np.empty(8 * corners, np.float32), np.empty(8 * corners, np.float32)  # (d + 1, 8) each
         x, y = start % width, start // width
         for first in range(start, stop, 8):
             for lane in range(min(8, stop - first)):
@@ -127,34 +141,37 @@ def locator(d: int) -> Any:
                 x += 1
                 if x == width:
                     x, y = 0, y + 1
-            above = fill(ZERO)
+            # lifted to the plane: e_j = (sum of the scaled features from j on) - j times the one before
+            suffix_sum = fill(ZERO)  # (8,)
             for j in range(d, 0, -1):
                 f = div(load(features, 8 * (j - 1)), fill(item(sigmas, j - 1)))
-                lifted = mul(f, fill(item(scales, j - 1)))
-                store(e, 8 * j, sub(above, mul(fill(np.float32(j)), lifted)))
-                above = add(above, lifted)
-            store(e, 0, above)
-            off_plane = fill(ZERO)
+                scaled = mul(f, fill(item(scales, j - 1)))
+                store(e, 8 * j, sub(suffix_sum, mul(fill(np.float32(j)), scaled)))
+                suffix_sum = add(suffix_sum, scaled)
+            store(e, 0, suffix_sum)
+            # rounded to multiples of d + 1, in units of d + 1; their sum says how far that leads off the plane
+            off_plane = fill(ZERO)  # (8,)
             for j in range(corners):
-                near = round_even(mul(load(e, 8 * j), fill(inverse)))
-                off_plane = add(off_plane, near)
-                store(whole, 8 * j, near)
-                store(rest, 8 * j, sub(load(e, 8 * j), mul(near, fill(wide))))
-            _rank(rest, rank, corners)
+                rounded = round_even(mul(load(e, 8 * j), fill(inverse)))
+                off_plane = add(off_plane, rounded)
+                store(whole, 8 * j, rounded)
+                store(residual, 8 * j, sub(load(e, 8 * j), mul(rounded, fill(size))))
+            _rank(residual, rank, corners)
+            # back onto the plane: the axes rounded by most change by one, and ranks with them stay within 0 .. d
             for j in range(corners):
-                raised = add(load(rank, 8 * j), off_plane)
-                back = sub(less(raised, fill(ZERO)), less(fill(np.float32(d)), raised))
-                near = add(load(whole, 8 * j), back)
-                store(rank, 8 * j, add(raised, mul(back, fill(wide))))
-                store(whole, 8 * j, near)
-                store(e, 8 * j, mul(sub(load(e, 8 * j), mul(near, fill(wide))), fill(inverse)))
-            _mix(e, rank, rest, corners)
+                shifted = add(load(rank, 8 * j), off_plane)
+                back = sub(less(shifted, fill(ZERO)), less(fill(np.float32(d)), shifted))  # (8,) 1, 0 or -1
+                rounded = add(load(whole, 8 * j), back)
+                store(rank, 8 * j, add(shifted, mul(back, fill(size))))
+                store(whole, 8 * j, rounded)
+                store(e, 8 * j, mul(sub(load(e, 8 * j), mul(rounded, fill(size))), fill(inverse)))
+            _barycentric(e, rank, residual, corners)
             for lane in range(min(8, stop - first)):
                 key, packed = np.int64(0), np.int64(0)
                 for j in range(corners):
                     key += item(strides, j) * (np.int64(item(whole, 8 * j + lane)) * corners)
                     packed |= np.int64(j) << np.int64(BITS * np.int64(item(rank, 8 * j + lane)))
-                    weights[(first + lane) * corners + j] = item(rest, 8 * j + lane)
+                    weights[(first + lane) * corners + j] = item(residual, 8 * j + lane)
                 base[first + lane], order[first + lane] = key, packed
 
     return jit(locate)

@@ -46,9 +46,9 @@ FLOOR = np.float32(1e-6)  # the least uncertainty: 1 - probability has no more d
 def _message(values, ids, weights, corners, gain, pixel, width, lane):
     """Slicing: a kernel's message to one pixel about eight labels."""
     mixture = fill(ZERO)  # (8,)
-    for k in range(corners):
-        corner = np.int64(item(ids, corners * pixel + k)) * width + lane
-        mixture = muladd(fill(item(weights, corners * pixel + k)), load(values, corner), mixture)
+    for c in range(corners):
+        corner = np.int64(item(ids, corners * pixel + c)) * width + lane
+        mixture = muladd(fill(item(weights, corners * pixel + c)), load(values, corner), mixture)
     return mul(fill(item(gain, pixel)), mixture)
 
 
@@ -101,10 +101,10 @@ def softmax(scores, log_pruned, mask, q, row, width, start, stop):
 
 
 @inlined
-def _update(far, corners1, near, corners2, model, state, limits, row, width, start, stop):
+def _update(k1, corners1, k2, corners2, model, state, limits, row, width, start, stop):
     # Taken apart here, once: in an inner loop every array taken from a tuple has its references counted.
-    values1, ids1, weights1, gain1 = far
-    values2, ids2, weights2, gain2 = near
+    values1, ids1, weights1, gain1 = k1
+    values2, ids2, weights2, gain2 = k2
     unary, log_pruned, costs, mask, labels = model
     q, pending, uncertainty, changed, deltas = state
     relax, tolerance, confident = limits
@@ -144,7 +144,7 @@ def _update(far, corners1, near, corners2, model, state, limits, row, width, sta
 
 
 @jit
-def update(far, near, model, state, limits, row, width, start, stop):
+def update(k1, k2, model, state, limits, row, width, start, stop):
     """Q <- Q + relax (softmax(unary - cost of both kernels' messages) - Q) at the pending pixels of start .. stop.
 
     A pixel stays as it is where the update would move no marginal by more than `tolerance` and its uncertainty u is
@@ -152,7 +152,7 @@ def update(far, near, model, state, limits, row, width, start, stop):
     with at most u (exp(2 d) - 1).
 
     Args:
-        far, near: the appearance and the smoothness kernel, as above.
+        k1, k2: the appearance and the smoothness kernel, as above.
         model: unary (N L) log probabilities; log_pruned (N,) that of all pruned labels together, or empty where a
             lane of unary holds it; costs (L L) label compatibilities, or empty for Potts; mask (L,) 1 at lanes that
             hold a label, else 0; labels, how many these are.
@@ -164,18 +164,18 @@ def update(far, near, model, state, limits, row, width, start, stop):
     Returns:
         The largest change of a marginal; the sum of all changes (absolute, as if relax were 1); how many changed.
     """
-    corners1, corners2 = len(far[1]) // len(far[3]), len(near[1]) // len(near[3])
+    corners1, corners2 = len(k1[1]) // len(k1[3]), len(k2[1]) // len(k2[3])
     if corners1 != 6 or corners2 != 3:
-        return _update(far, corners1, near, corners2, model, state, limits, row, width, start, stop)
+        return _update(k1, corners1, k2, corners2, model, state, limits, row, width, start, stop)
     if width == 8:
-        return _update(far, 6, near, 3, model, state, limits, row, 8, start, stop)
-    return _update(far, 6, near, 3, model, state, limits, row, width, start, stop)
+        return _update(k1, 6, k2, 3, model, state, limits, row, 8, start, stop)
+    return _update(k1, 6, k2, 3, model, state, limits, row, width, start, stop)
 
 
 @inlined
-def _update_all(far, corners1, near, corners2, unary, costs, labels, q, row, width, start, stop):
-    values1, ids1, weights1, gain1 = far
-    values2, ids2, weights2, gain2 = near
+def _update_all(k1, corners1, k2, corners2, unary, costs, labels, q, row, width, start, stop):
+    values1, ids1, weights1, gain1 = k1
+    values2, ids2, weights2, gain2 = k2
     for pixel in range(start, stop):
         for lane in range(0, width, 8):
             message1 = _message(values1, ids1, weights1, corners1, gain1, pixel, width, lane)
@@ -188,20 +188,20 @@ def _update_all(far, corners1, near, corners2, unary, costs, labels, q, row, wid
 
 
 @jit
-def update_all(far, near, unary, costs, labels, q, row, width, start, stop):
+def update_all(k1, k2, unary, costs, labels, q, row, width, start, stop):
     """q (N L) = softmax(unary - cost of both kernels' messages), at every pixel and for every label.
 
     costs: (L L), costs[l', l] what l' costs l, or empty for Potts. row: (2 L) numbers to work in.
     """
-    corners1, corners2 = len(far[1]) // len(far[3]), len(near[1]) // len(near[3])
+    corners1, corners2 = len(k1[1]) // len(k1[3]), len(k2[1]) // len(k2[3])
     if corners1 != 6 or corners2 != 3:
-        _update_all(far, corners1, near, corners2, unary, costs, labels, q, row, width, start, stop)
+        _update_all(k1, corners1, k2, corners2, unary, costs, labels, q, row, width, start, stop)
     elif width == 24:
-        _update_all(far, 6, near, 3, unary, costs, labels, q, row, 24, start, stop)
+        _update_all(k1, 6, k2, 3, unary, costs, labels, q, row, 24, start, stop)
     elif width == 8:
-        _update_all(far, 6, near, 3, unary, costs, labels, q, row, 8, start, stop)
+        _update_all(k1, 6, k2, 3, unary, costs, labels, q, row, 8, start, stop)
     else:
-        _update_all(far, 6, near, 3, unary, costs, labels, q, row, width, start, stop)
+        _update_all(k1, 6, k2, 3, unary, costs, labels, q, row, width, start, stop)
 
 
 @inlined
@@ -225,11 +225,9 @@ def softmax_backward(q, gradient, scores_gradient, total_gradient, width, start,
 
 
 @inlined
-def _backward(
-    far, corners1, near, corners2, weights, q, costs, labels, gradients, products, row, width, start, stop
-):
-    values1, ids1, weights1, gain1 = far
-    values2, ids2, weights2, gain2 = near
+def _backward(k1, corners1, k2, corners2, weights, q, costs, labels, gradients, products, row, width, start, stop):
+    values1, ids1, weights1, gain1 = k1
+    values2, ids2, weights2, gain2 = k2
     w1, w2 = weights
     scores_gradient, total_gradient = gradients
     potts, matrices = len(costs) == 0, len(products) > 2
@@ -267,7 +265,7 @@ def _backward(
 
 
 @jit
-def backward(far, near, weights, q, costs, labels, gradients, products, row, width, start, stop):
+def backward(k1, k2, weights, q, costs, labels, gradients, products, row, width, start, stop):
     """`update_all`'s derivative, and that of the softmax before it.
 
     The filter is linear and its derivative its transpose: values are those of the gradient of the scores, filtered
@@ -282,14 +280,14 @@ def backward(far, near, weights, q, costs, labels, gradients, products, row, wid
             long, their traces: all that the weights' gradients need under Potts.
         row: (3 L) numbers to work in.
     """
-    corners1, corners2 = len(far[1]) // len(far[3]), len(near[1]) // len(near[3])
+    corners1, corners2 = len(k1[1]) // len(k1[3]), len(k2[1]) // len(k2[3])
     if corners1 != 6 or corners2 != 3:
         _backward(
-            far, corners1, near, corners2, weights, q, costs, labels, gradients, products, row, width, start, stop
+            k1, corners1, k2, corners2, weights, q, costs, labels, gradients, products, row, width, start, stop
         )
     elif width == 24:
-        _backward(far, 6, near, 3, weights, q, costs, labels, gradients, products, row, 24, start, stop)
+        _backward(k1, 6, k2, 3, weights, q, costs, labels, gradients, products, row, 24, start, stop)
     elif width == 8:
-        _backward(far, 6, near, 3, weights, q, costs, labels, gradients, products, row, 8, start, stop)
+        _backward(k1, 6, k2, 3, weights, q, costs, labels, gradients, products, row, 8, start, stop)
     else:
-        _backward(far, 6, near, 3, weights, q, costs, labels, gradients, products, row, width, start, stop)
+        _backward(k1, 6, k2, 3, weights, q, costs, labels, gradients, products, row, width, start, stop)

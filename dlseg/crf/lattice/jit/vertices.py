@@ -1,7 +1,7 @@
 """Numbering the lattice points in use, finding their neighbours, listing their pixels.
 
-Threads number the points of their own pixels in tables of their own; the tables are merged then. Inner loops take
-arrays as arguments only and call nothing compiled that takes one: no references are counted in them then.
+Threads number the points of their own pixels in tables of their own; then these are merged. Inner loops call no
+compiled function that takes an array: each such call would count the array's references.
 """
 
 from __future__ import annotations
@@ -23,10 +23,20 @@ def _hash(key):
 
 @jit
 def number(base, order, strides, ids, key_of, table, start, stop, count):
-    """Numbers the simplex corners of the pixels from `start` on in order of appearance; fills ids (N, d + 1).
+    """Numbers the corners of the pixels' simplices in order of appearance.
 
-    table: numbers by open addressing, -1 where empty; key_of: the keys of the `count` points known. Stops where
-    key_of could overflow; returns the next pixel and the new count.
+    A hash table with open addressing, filled at most by half, so that most keys are found at the first look. It
+    stops where key_of could overflow, for the caller to make both larger.
+
+    Args:
+        base: (N,) the key of each pixel's first corner; order (N,): which axis each further corner is a step along.
+        strides: (d + 1,) of the keys.
+        ids: (N, d + 1), written: the corners' numbers.
+        key_of: (capacity,) the keys of the `count` points so far, by number.
+        table: (2 capacity or more, a power of two) numbers, -1 where empty.
+
+    Returns:
+        The next pixel, and the new count.
     """
     corners, mask = ids.shape[1], np.uint64(len(table) - 1)
     step = strides.sum()
@@ -52,9 +62,9 @@ def number(base, order, strides, ids, key_of, table, start, stop, count):
 
 @jit
 def enter(keys, many, key_of, table, count, numbers):
-    """Looks up keys[:many], adding those that are new; numbers gets their numbers. Returns the new count.
+    """Looks up keys[:many] and adds those that are new; numbers (many,) gets their numbers. Returns the new count.
 
-    With keys = key_of and count = 0 it fills an empty table with the points that it had.
+    With keys = key_of and count = 0 an empty table gets the points of a smaller one.
     """
     mask = np.uint64(len(table) - 1)
     for at in range(many):
@@ -81,10 +91,17 @@ def renumber(ids, numbers, start, stop):
 
 @jit
 def follow(key_of, table, across, following, has_previous, slots, found, late, start, stop):
-    """following[v]: the point one step along an axis (`across` further as keys go), or -1, which it remembers too.
+    """The neighbour of every point along one axis.
 
-    has_previous is set at that point; its last place, of no point, takes what is set for -1. Keys are looked up by
-    the block, as long as slots, found and late: steps without branches, so that the machine waits for many at once.
+    Keys are looked up in blocks, in steps without branches: the processor then waits for many of them at
+    once. The few that meet another key's slot are finished one by one.
+
+    Args:
+        key_of: (M,) keys by number; table: the hash table of `number`.
+        across: what one step along the axis adds to a key.
+        following: (M,), written: the neighbour's number, or -1.
+        has_previous: (M + 1,), set to True at every neighbour; the last place takes what is set for -1.
+        slots, found, late: (block,) each, to work in.
     """
     mask = np.int64(len(table) - 1)
     for block in range(start, stop, len(found)):
@@ -115,8 +132,12 @@ def follow(key_of, table, across, following, has_previous, slots, found, late, s
 def chain(following, has_previous, bounds, heads, runs, edges):
     """Lists the runs of two or more neighbours along one axis, end to end; a run's last point is written as ~id.
 
-    heads: as long as runs, to work in. edges[i]: where in `runs` the first run lies that starts at point bounds[i]
-    or later; the last bound is the number of points, and its edge the end of the list.
+    Args:
+        following, has_previous: (M,) as `follow` leaves them.
+        bounds: (P + 1,) the parts of the points that threads share; the last one is M.
+        heads: (M,) to work in.
+        runs: (M,), written.
+        edges: (P + 1,), written: where in `runs` the first run lies that starts at point bounds[i] or later.
     """
     many = 0
     for v in range(len(following)):
