@@ -273,8 +273,8 @@ print(f"labels agree at {100 * same.mean():.1f} % of the pixels,"
 # ## 5.7 · The studio
 # All of it in your hands. Move one slider at a time; click a pixel for its ties; step through the rounds; pin a
 # setting and compare. The book's pages have this studio without Python: the CRF there is 390 lines of JavaScript
-# ([engine.js](../dlseg/widgets/webpage/engine.js)), the shortest whole text of it in this project. **Try:** $w_1
-# = 0$. $\sigma_\beta$ at 3 and at 40. $\sigma_\alpha$ very small: you have made a local CRF.
+# ([engine.js](../dlseg/widgets/webpage/engine.js)), the shortest whole text of it in this project. **Try:**
+# $w_1 = 0$. $\sigma_\beta$ at 3 and at 40. $\sigma_\alpha$ very small: you have made a local CRF.
 
 # %%
 from dlseg.widgets import crf_studio
