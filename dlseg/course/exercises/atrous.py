@@ -86,6 +86,13 @@ def _vgg(rng: np.random.Generator) -> tuple[list[int], int]:
 
 
 def _strides(rng: np.random.Generator) -> tuple[list[int], int]:
+    """Strides of 1 and 2, of which at least one is kept and at least two are not."""
+    strides = [2, 2, 2, *(int(s) for s in rng.choice([1, 1, 2], size=9))]
+    rng.shuffle(strides)
+    return strides, 2 ** int(rng.integers(1, strides.count(2) - 1))
+
+
+def _fits_again(rng: np.random.Generator) -> tuple[list[int], int]:
     """A stride of 4 that does not fit, and after it one of 2 that would fit again: "from then on" counts."""
     before = int(rng.integers(0, 3))
     first = [2] * before + [1] * int(rng.integers(1, 4))
@@ -165,7 +172,8 @@ EXERCISES = [
         difficulty="medium",
         tests=(
             Test("VGG-16's eleven stages", 2, _vgg, exact(WHOLE)),
-            Test("any chain", 2, _strides, exact(WHOLE), runs=4),
+            Test("any chain", 1, _strides, exact(WHOLE), runs=4),
+            Test("from then on", 1, _fits_again, exact(WHOLE), runs=4),
         ),
         hints=(
             "Keep two numbers while you go down the layers: the jump (pixels from cell to cell) that the old "
