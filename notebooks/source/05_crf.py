@@ -8,6 +8,10 @@
 # You will click a pixel and see whom it listens to, compute one round of talk by hand, see why talking to
 # neighbours only is not enough, tune the CRF in the **studio**, let a search do it, and measure the gain where it
 # is: near the edges.
+#
+# *All cells run in about 40 seconds (two cores). With the exercises, plan an hour and a half.
+# You should know notebooks 1 and 4, and what an exponential is. At the end you can
+# write a CRF, choose its settings, and measure what it brings.*
 
 # %%
 import numpy as np
