@@ -14,6 +14,7 @@ from typing import Any
 from dlseg.course.build import student_notebook
 from dlseg.course.catalogue import EXERCISES, of_notebook
 from dlseg.course.notebook_source import MARKERS, solutions, solved, sources, topic
+from dlseg.course.text_checks import formulas, leaks_by_structure, measures, shadows
 from dlseg.course.wrong_answers import wrong_answers
 from dlseg.grading.draws import weak_tests
 from dlseg.grading.exercise import Exercise
@@ -22,10 +23,7 @@ LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 ELSEWHERE = re.compile(r"(https://|attachment:|mailto:)")
 TELLING = 24  # characters of a line of code, without spaces: a shorter one may stand elsewhere by chance
 HINTS = 3
-TOLD, LONG = 2, 8  # statements of a solution that give it away; nodes of one that is long enough to tell
 CAUSES = 3  # typical mistakes of each exercise that `check` explains
-CONVENTION = re.compile(r"absent|classes in|over (the )?classes|convention|counts? as 0", re.IGNORECASE)
-FORMULA = re.compile(r"\$\$.*?\$\$|(?<![\\$])\$[^$]+\$", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -77,12 +75,12 @@ def _faults(path: Path, source: Path, exercises: Path) -> list[str]:
         *ran,
         *stale,
         *_leaks(cells, whole.cells),
+        *leaks_by_structure(cells, whole.cells),
+        *shadows(cells, [found.function for found in of_notebook(topic(source), exercises)]),
+        *measures(cells),
+        *formulas(cells),
         *_links(cells, path.parent),
         *_imports(cells),
-        *_names(cells, of_notebook(topic(source), exercises)),
-        *_given_away(cells, whole.cells),
-        *_conventions(cells),
-        *_formulas(cells),
         *_exercises(whole.cells, of_notebook(topic(source), exercises), exercises),
     ]
 
@@ -137,86 +135,6 @@ def _imported(nodes: list[ast.AST]) -> Iterator[tuple[str, str]]:
             yield from ((alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield from ((node.module or "", alias.name) for alias in node.names)
-
-
-def _names(cells: list[Any], known: list[Exercise]) -> Iterator[str]:
-    """Imports that put the library's function in the place of a student's: `check` would then judge the library."""
-    own = {name for found in known for name in found.functions}
-    for number, cell, tree in _parsed(cells):
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                for alias in node.names:
-                    if (alias.asname or alias.name) in own and not cell.metadata.get("nbgrader"):
-                        yield f"cell {number} imports {alias.asname or alias.name}, which an exercise defines"
-
-
-def _given_away(cells: list[Any], answers: list[Any]) -> Iterator[str]:
-    """Statements of a solution under other names, in a cell that is no answer."""
-    secret = {
-        shape: ast.unparse(node)
-        for cell in answers
-        if solutions(cell.source)
-        for node in _statements(ast.parse(cell.source))
-        if (shape := _shape(node))
-    }
-    for number, _, tree in _parsed(cells):
-        shown = [_shape(node) for node in _statements(tree)]
-        told = [secret[shape] for shape in shown if shape in secret]
-        if len(told) >= TOLD:
-            yield f"cell {number} gives a solution away under other names: {told[0]}"
-
-
-def _statements(tree: ast.AST) -> Iterator[ast.stmt]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assign | ast.AugAssign | ast.Return):
-            yield node
-
-
-def _shape(node: ast.stmt) -> str:
-    """A statement's structure without its names; '' where it is too short to tell anything."""
-    value = getattr(node, "value", None)
-    if value is None or sum(1 for _ in ast.walk(value)) < LONG:
-        return ""
-    names: dict[str, str] = {}
-    copy = ast.parse(ast.unparse(value), mode="eval")
-    for part in ast.walk(copy):
-        if isinstance(part, ast.Name):
-            part.id = names.setdefault(part.id, f"n{len(names)}")
-        elif isinstance(part, ast.Call):  # sum(0) and sum(axis=0) are one thing
-            part.args += [keyword.value for keyword in part.keywords if keyword.arg == "axis"]
-            part.keywords = [keyword for keyword in part.keywords if keyword.arg != "axis"]
-    return ast.dump(copy)
-
-
-def _conventions(cells: list[Any]) -> Iterator[str]:
-    """Printed mean IoU without a word on classes that are absent."""
-    for number, cell, tree in _parsed(cells):
-        printed = [
-            ast.unparse(node)
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
-        ]
-        if re.search(r"mean_iou|mean IoU", "".join(printed)) and not CONVENTION.search(cell.source):
-            yield f"cell {number} prints mean IoU and does not say what absent classes count as"
-
-
-def _formulas(cells: list[Any]) -> Iterator[str]:
-    """A `>` that begins a line of a formula is a quotation's mark to Markdown, and is shown in the formula."""
-    for number, cell in enumerate(cells, 1):
-        if cell.cell_type == "markdown":
-            for formula in FORMULA.findall(cell.source):
-                if re.search(r"\n\s*>", formula):
-                    text = " ".join(formula.split())[:60]
-                    yield f"cell {number} has a formula whose line begins with '>': {text}"
-
-
-def _parsed(cells: list[Any]) -> Iterator[tuple[int, Any, ast.Module]]:
-    for number, cell in enumerate(cells, 1):
-        if cell.cell_type == "code":
-            try:
-                yield number, cell, ast.parse(cell.source)
-            except SyntaxError:  # `_imports` tells of it
-                continue
 
 
 def _exists(module: str, name: str) -> bool:

@@ -176,9 +176,9 @@ for name in ("pool4", "conv5_1", "pool5", "fc6"):
 
 # %% [markdown] exercise="atrous.rates"
 # Make the plan. `strides` holds the stride of every layer, from the image on; `output_stride` is what the whole
-# network shall have. Give back `(stride, rate)` for every layer. A layer keeps its stride as long as the product
-# of the strides kept does not exceed `output_stride`; from then on strides become 1. Its rate is the product of
-# *all* the original strides before it, over the product of those *kept* before it.
+# network shall have. Give back `(stride, rate)` for every layer. A layer keeps its stride if the product of
+# the strides kept before it, times its own, does not exceed `output_stride`; else its stride becomes 1. Its rate is
+# the product of *all* the original strides before it, over the product of those *kept* before it.
 #
 # > `rates([2, 1, 2, 1], 2)` is `[(2, 1), (1, 1), (1, 1), (1, 2)]`.
 
@@ -186,10 +186,10 @@ for name in ("pool4", "conv5_1", "pool5", "fc6"):
 def rates(strides: list[int], output_stride: int) -> list[tuple[int, int]]:
     """(stride, rate) of every layer of the dense network."""
     ### BEGIN SOLUTION
-    old_jump, new_jump, plan, opened = 1, 1, [], False
+    old_jump = new_jump = 1
+    plan = []
     for stride in strides:
-        opened = opened or new_jump * stride > output_stride
-        keep = 1 if opened else stride
+        keep = stride if new_jump * stride <= output_stride else 1
         plan.append((keep, old_jump // new_jump))
         old_jump, new_jump = old_jump * stride, new_jump * keep
     return plan

@@ -59,12 +59,12 @@ def mean_field_step(q: np.ndarray, unary: np.ndarray, kernel: np.ndarray) -> np.
     return new
 
 
-def _pixels(labels: int, scale: float) -> Inputs:
+def _pixels(labels: int, scale: float, self_tie: float = 0.0) -> Inputs:
     def draw(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         pixels = 60
         features = rng.standard_normal((pixels, 3))
         kernel = np.exp(-0.5 * ((features[:, None] - features[None]) ** 2).sum(-1))
-        np.fill_diagonal(kernel, rng.uniform(1.0, 3.0, pixels))  # a pixel is tied to itself as well
+        np.fill_diagonal(kernel, self_tie)
         unary = scale * rng.standard_normal((labels, pixels))
         weight = np.exp(unary.min(0) - unary)
         return weight / weight.sum(0), unary, kernel
@@ -130,29 +130,6 @@ EXERCISES = [
         ),
     ),
     Exercise(
-        id="crf.mean_field_step",
-        function="mean_field_step",
-        reference=mean_field_step,
-        title="One mean-field step",
-        difficulty="hard",
-        tests=(
-            Test("two labels", 2, _pixels(2, 1.0), numeric(STEP)),
-            Test("many labels", 2, _pixels(8, 1.0), numeric(STEP)),
-            Test("large energies", 1, _pixels(4, 300.0), numeric(STEP), hidden=True),
-        ),
-        hints=(
-            "Every pixel asks all others: how sure are you of each label, and how strongly are we tied? What the "
-            "others believe in *other* labels is a cost. Then a softmax of minus the costs.",
-            "q and unary (L, N), kernel (N, N) → (L, N), every column adding to 1. message[l, i] = what all "
-            "pixels tell "
-            "pixel i about label l is one matrix product.",
-            "message = q @ kernel                               (L, N)\n"
-            "cost = unary + (message summed over labels) - message\n"
-            "new = exp(-(cost - least cost of each column))     (or exp underflows)\n"
-            "divide every column by its sum",
-        ),
-    ),
-    Exercise(
         id="crf.energy",
         function="energy",
         reference=energy,
@@ -169,6 +146,29 @@ EXERCISES = [
             "first  = sum over i of unary[labels[i], i]\n"
             "unlike = labels[:, None] != labels[None]           (N, N)\n"
             "second = half the sum of kernel where unlike       (half: each pair once)",
+        ),
+    ),
+    Exercise(
+        id="crf.mean_field_step",
+        function="mean_field_step",
+        reference=mean_field_step,
+        title="One mean-field step",
+        difficulty="hard",
+        tests=(
+            Test("two labels", 2, _pixels(2, 1.0), numeric(STEP)),
+            Test("many labels, a pixel tied to itself", 2, _pixels(8, 1.0, 3.0), numeric(STEP)),
+            Test("large energies", 1, _pixels(4, 300.0), numeric(STEP), hidden=True),
+        ),
+        hints=(
+            "Every pixel asks all others: how sure are you of each label, and how strongly are we tied? What the "
+            "others believe in *other* labels is a cost. Then a softmax of minus the costs.",
+            "q and unary (L, N), kernel (N, N) → (L, N), every column adding to 1. message[l, i] = what all "
+            "pixels tell "
+            "pixel i about label l is one matrix product.",
+            "message = q @ kernel                               (L, N)\n"
+            "cost = unary + (message summed over labels) - message\n"
+            "new = exp(-(cost - least cost of each column))     (or exp underflows)\n"
+            "divide every column by its sum",
         ),
     ),
     Exercise(

@@ -70,12 +70,11 @@ def _labelled(*, void: bool) -> Inputs:
     return draw
 
 
-def _confusion(*, absent: bool) -> Inputs:
+def _confusion(*, absent: int) -> Inputs:
     def draw(rng: np.random.Generator) -> tuple[np.ndarray]:
         classes = int(rng.integers(3, 22))
         confusion = rng.integers(0, 50, (classes, classes)) + np.diag(rng.integers(50, 900, classes))
-        if absent:
-            gone = int(rng.integers(classes))
+        for gone in rng.choice(classes, absent, replace=False):
             confusion[gone, :] = confusion[:, gone] = 0
         return (confusion,)
 
@@ -160,8 +159,9 @@ EXERCISES = [
         title="Mean intersection over union",
         difficulty="medium",
         tests=(
-            Test("all classes present", 3, _confusion(absent=False), numeric(FEW, 1e-6, 1e-9)),
-            Test("a class is absent", 2, _confusion(absent=True), numeric(FEW, 1e-6, 1e-9)),
+            Test("all classes present", 2, _confusion(absent=0), numeric(FEW, 1e-6, 1e-9)),
+            Test("a class is absent", 1, _confusion(absent=1), numeric(FEW, 1e-6, 1e-9)),
+            Test("two classes are absent", 2, _confusion(absent=2), numeric(FEW, 1e-6, 1e-9), hidden=True),
         ),
         hints=(
             "For one class: how many pixels have it in both, and how many in at least one of truth and prediction?",
