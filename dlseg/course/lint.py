@@ -15,6 +15,7 @@ from dlseg.course.build import student_notebook
 from dlseg.course.catalogue import EXERCISES, of_notebook
 from dlseg.course.notebook_source import MARKERS, solutions, solved, sources, topic
 from dlseg.course.text_checks import formulas, leaks_by_structure, measures, shadows
+from dlseg.course.wrong_answers import wrong_answers
 from dlseg.grading.draws import weak_tests
 from dlseg.grading.exercise import Exercise
 
@@ -22,6 +23,7 @@ LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 ELSEWHERE = re.compile(r"(https://|attachment:|mailto:)")
 TELLING = 24  # characters of a line of code, without spaces: a shorter one may stand elsewhere by chance
 HINTS = 3
+CAUSES = 3  # typical mistakes of each exercise that `check` explains
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def _faults(path: Path, source: Path, exercises: Path) -> list[str]:
         *formulas(cells),
         *_links(cells, path.parent),
         *_imports(cells),
-        *_exercises(whole.cells, of_notebook(topic(source), exercises)),
+        *_exercises(whole.cells, of_notebook(topic(source), exercises), exercises),
     ]
 
 
@@ -143,7 +145,7 @@ def _exists(module: str, name: str) -> bool:
         return False
 
 
-def _exercises(cells: list[Any], known: list[Exercise]) -> Iterator[str]:
+def _exercises(cells: list[Any], known: list[Exercise], exercises: Path) -> Iterator[str]:
     asked = [cell.id for cell in cells if solutions(cell.source)]
     for found in known:
         if asked.count(found.slug) != 1:
@@ -155,5 +157,8 @@ def _exercises(cells: list[Any], known: list[Exercise]) -> Iterator[str]:
         if all(test.hidden for test in found.tests):
             yield f"exercise {found.id} has no open test: a student could check nothing"
         yield from (f"exercise {weak}" for weak in weak_tests(found))
+        explained = sum(bool(wrong.cause) for wrong in wrong_answers().get(found.id, []))
+        if exercises == EXERCISES and explained < CAUSES:
+            yield f"exercise {found.id} has {explained} typical mistakes that check explains, expected {CAUSES}"
     strange = set(asked) - {found.slug for found in known}
     yield from (f"has a cell for {name}, an exercise of another notebook" for name in sorted(strange))

@@ -12,7 +12,10 @@ from dlseg.grading.reports.pictures import comparison
 
 WORDS = {"passed": "right", "failed": "wrong", "raised": "raised an error", "missing": "not attempted"}
 SIGNS = {"passed": "✓", "failed": "✗", "raised": "!", "missing": "○"}
+# a verdict has its own paper and ink, so that it reads alike in light and dark themes
+PAPER, INK = "#ffffff", "#222222"
 COLOURS = {"passed": "#006b4f", "failed": "#b03a00", "raised": "#8a2a6b", "missing": "#595959"}
+CARD = f"background:{PAPER};color:{INK}"
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Verdict:
     exercise: Exercise
     outcomes: tuple[Outcome, ...]
     paid: Points = 0
+    cause: str = ""
 
     @property
     def status(self) -> str:
@@ -60,9 +64,10 @@ class Verdict:
     def __str__(self) -> str:
         lines = [f"{self.exercise.id}: {self.heading}"]
         for o in self.outcomes:
-            called = f"\n      called with {o.arguments}" if o.arguments else ""
+            called = f"\n      to see it again: {o.arguments}" if o.arguments else ""
             lines.append(f"  {SIGNS[o.status]} {o.test.name}" + (f": {o.message}{called}" if o.message else ""))
-        return "\n".join([*lines, *self._stuck()])
+        likely = [f"  Perhaps this: {self.cause}"] if self.cause else []
+        return "\n".join([*lines, *likely, *self._stuck()])
 
     def _stuck(self) -> list[str]:
         return [] if self.status == "passed" else [f'Stuck? In a cell of your own: hint("{self.exercise.id}")']
@@ -73,16 +78,18 @@ class Verdict:
     def html(self) -> str:
         """The verdict as a page shows it: every test, and a picture of the first result that differs."""
         rows = "".join(
-            f"<tr><td style='color:{COLOURS[o.status]};white-space:nowrap;vertical-align:top;text-align:left'>"
-            f"{SIGNS[o.status]} <b>{WORDS[o.status]}</b></td><td style='text-align:left'>{escape(o.test.name)}"
-            f"{_said(o)}</td><td style='vertical-align:top'>{o.test.points:g}</td></tr>"
+            f"<tr style='{CARD}'><td style='color:{COLOURS[o.status]};white-space:nowrap;vertical-align:top;"
+            f"text-align:left'>{SIGNS[o.status]} <b>{WORDS[o.status]}</b></td>"
+            f"<td style='color:{INK};text-align:left'>{escape(o.test.name)}{_said(o)}</td>"
+            f"<td style='color:{INK};vertical-align:top'>{o.test.points:g}</td></tr>"
             for o in self.outcomes
         )
+        likely = f"<div><b>Perhaps this:</b> {escape(self.cause)}</div>" if self.cause else ""
         stuck = f"<small>{escape(''.join(self._stuck()))}</small>" if self._stuck() else ""
         return (
-            f"<div style='border-left:.4em solid {COLOURS[self.status]};padding:.2em .8em'>"
+            f"<div style='{CARD};border-left:.4em solid {COLOURS[self.status]};padding:.2em .8em'>"
             f"<b>{escape(self.exercise.title)}</b>: {escape(self.heading)}"
-            f"<table style='margin:.4em 0'>{rows}</table>{self._picture()}{stuck}</div>"
+            f"<table style='margin:.4em 0'>{rows}</table>{likely}{self._picture()}{stuck}</div>"
         )
 
     def _picture(self) -> str:
@@ -96,7 +103,8 @@ class Verdict:
 
 
 def _said(outcome: Outcome) -> str:
-    called = f"<br><small>called with <code>{escape(outcome.arguments)}</code></small>" if outcome.arguments else ""
+    code = f"<code style='background:{PAPER};color:{INK}'>{escape(outcome.arguments)}</code>"
+    called = f"<br><small>to see it again: {code}</small>" if outcome.arguments else ""
     return f"<br>{escape(outcome.message)}{called}" if outcome.message else ""
 
 
@@ -123,10 +131,11 @@ class Standing:
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><td style='text-align:left'>{escape(e.title)}</td>"
+            f"<tr style='{CARD}'><td style='color:{INK};text-align:left'>{escape(e.title)}</td>"
             f"<td style='text-align:left;color:{COLOURS[v.status] if v else '#595959'}'>"
             f"{SIGNS[v.status] + ' ' + WORDS[v.status] if v else '○ not checked yet'}</td>"
-            f"<td>{v.points if v else 0:g} of {e.max_points:g}</td><td>{n or ''}</td></tr>"
+            f"<td style='color:{INK}'>{v.points if v else 0:g} of {e.max_points:g}</td>"
+            f"<td style='color:{INK}'>{n or ''}</td></tr>"
             for e, v, n in self.rows
         )
         total = sum(e.max_points for e, _, _ in self.rows)

@@ -80,6 +80,31 @@ for name, labels in [("network alone", found.labels),
     print(f"{name:15} mean IoU {100 * score:5.1f} % (classes in the truth or in the labels)")
 
 # %% [markdown]
+# ## Words
+# | word | what it means here |
+# |---|---|
+# | stride | pixels from one score to the next; of a layer: cells that its window moves at a time |
+# | jump | pixels between neighbouring cells of a map, deep in a network |
+# | rate | cells from one tap (weight) of a filter to the next; 1 is an ordinary filter |
+# | receptive field | the pixels that can change a score; *view*: fc6's own span, as the paper's Table 2 counts |
+# | score map | one number per class and place, before the softmax |
+# | void | pixels that are not counted, close to an edge |
+# | MAC | a multiplication with the addition that goes with it |
+# | trimap | the band near edges in which the CRF's gain is measured |
+#
+# ## Further reading
+# The paper: [DeepLab v1](https://arxiv.org/abs/1412.7062). Its CRF:
+# [Krähenbühl and Koltun](https://arxiv.org/abs/1210.5644). Dense scores before it:
+# [OverFeat](https://arxiv.org/abs/1312.6229), [Giusti and others](https://arxiv.org/abs/1302.1700). Beside it:
+# [FCN](https://arxiv.org/abs/1411.4038). After it: [CRF-RNN](https://arxiv.org/abs/1502.03240), DeepLab
+# [v2](https://arxiv.org/abs/1606.00915) and [v3](https://arxiv.org/abs/1706.05587).
+#
+# **How it went on.** CRFs of neighbouring pixels on a grid came first. In 2011 Krähenbühl and Koltun tied *every*
+# pair of pixels and kept it quick. DeepLab (2015) put that CRF behind a network, and CRF-RNN trained both as one.
+# DeepLab v2 looked at several rates at once (*ASPP*) and still had the CRF; v3 dropped it and was better all the
+# same. The holes stayed.
+
+# %% [markdown]
 # **Remember:** the network knows *what*; its stride of 8 costs it *where*; the CRF brings *where* back from
 # the image's own colours. The next notebooks take each part to pieces: pooling, holes, fields, training, the
 # CRF.

@@ -7,6 +7,10 @@
 #
 # You will shift an image and watch scores stay, compute the size of every map of VGG-16, and measure what is lost
 # when a network answers only every 8, 16 or 32 pixels.
+#
+# *All cells run in about 25 seconds (two cores). With the exercises, plan an hour.
+# You should know a little Python and numpy. At the end you can
+# compute the size of any map, and say what a stride costs.*
 
 # %%
 import matplotlib.pyplot as plt
@@ -14,7 +18,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from dlseg.course import check, hint, standing
+from dlseg.course import case, check, hint, standing
 from dlseg.datasets import load
 from dlseg.figures import Bar, Panel, heat_panel, label_panel, panels
 
@@ -131,6 +135,13 @@ for name, n in [("paper", 306), ("release", 321), ("release", 500)]:
     labeller = create("deeplab-largefov", geometry=name, width=1 / 8)
     print(f"{name:8} {n} px → {labeller.score_size((n, n))[0]} scores along an axis")
 
+# %% [markdown]
+# **By hand.** A window of 3 moves 2 cells at a time over 6 cells, without padding. It can move 6 − 3 = 3 cells: 1.5
+# steps. Rounded down, it stops at cells 0 and 2: **2** places. Rounded up, it also stops at 4, where its last cell
+# hangs over the end: **3** places. And a window of 2 that moves 3 cells over 5 cells with padding 1: 5 / 3 rounded
+# up is 2 steps, so its starts are 0, 3 and 6 from the padding's first cell. But 6 is `size + padding`, outside the
+# map: it is dropped, and **2** remain.
+
 # %% [markdown] exercise="pooling.output_size"
 # Compute how many places a window stops at, with both kinds of rounding. `ceil_mode=False` is the formula above.
 # With `ceil_mode=True` the division is rounded up, so the last window may hang over the end; but it must start
@@ -237,6 +248,17 @@ for name in ("fcn-32s", "fcn-8s", "deeplab-largefov"):
 # > **Paper says / release does.** DeepLab's text says that FCN is *forced to use learned upsampling* (section
 # > 3.1). FCN's own text is milder: its **last** enlargement is fixed bilinear and only those between are learned,
 # > so FCN-32s has none.
+
+# %% [markdown]
+# **By hand.** Two by two scores, factor 2: three by three pixels. First stretch each row, then each column.
+#
+# | | | |
+# |---|---|---|
+# | **0** | 2 | **4** |
+# | 4 | 4 | 4 |
+# | **8** | 6 | **4** |
+#
+# The four scores (bold) keep their corners; 2 is half way from 0 to 4, and the middle, 4, half way from 2 to 6.
 
 # %% [markdown] exercise="pooling.upsample"
 # Enlarge one score map bilinearly with its **corners aligned**, as the release does: score *k* lies exactly at

@@ -7,12 +7,16 @@
 #
 # You will compute how far a score sees, watch how far it *really* looks, turn a fully connected layer into a
 # convolution, throw taps away, and rebuild the paper's Table 2 from the networks themselves.
+#
+# *All cells run in about half a minute (two cores). With the exercises, plan an hour.
+# You should know notebooks 1 and 2. At the end you can
+# say how far any score sees and what a layer costs.*
 
 # %%
 import numpy as np
 import torch
 
-from dlseg.course import check, hint, standing
+from dlseg.course import case, check, hint, standing
 from dlseg.datasets import photos
 from dlseg.datasets.transforms import to_input
 from dlseg.figures import Bar, Panel, heat_panel, panels
@@ -45,6 +49,17 @@ for field in receptive_field(net):
 # > The smaller are another thing: fc6's own span, each cell of pool5 counted as 32 pixels,
 # > $(k-1)\cdot\mathrm{rate}\cdot 8 + 32$. Table 2's column “receptive field” holds those. The released LargeFOV,
 # > with its 3×3 pools, sees 435.
+
+# %% [markdown]
+# **By hand.** Before any layer a cell is one pixel: field 1, jump 1.
+#
+# | layer | adds (kernel − 1) · rate · jump | field | jump after it |
+# |---|---|---|---|
+# | convolution 3 | 2 · 1 · 1 | 3 | 1 |
+# | pooling 2, stride 2 | 1 · 1 · 1 | 4 | 2 |
+# | convolution 3 | 2 · 1 · 2 | 8 | 2 |
+# | pooling 2, stride 2 | 1 · 1 · 2 | 10 | 4 |
+# | convolution 3, rate 2 | 2 · 2 · 4 | **26** | **4** |
 
 # %% [markdown] exercise="receptive_field.size_and_stride"
 # Compute the receptive field of the last layer of a chain. `layers` lists `(kernel, stride, rate)` from the image

@@ -8,11 +8,15 @@
 # You will click a pixel and see whom it listens to, compute one round of talk by hand, see why talking to
 # neighbours only is not enough, tune the CRF in the **studio**, let a search do it, and measure the gain where it
 # is: near the edges.
+#
+# *All cells run in about 40 seconds (two cores). With the exercises, plan an hour and a half.
+# You should know notebooks 1 and 4, and what an exponential is. At the end you can
+# write a CRF, choose its settings, and measure what it brings.*
 
 # %%
 import numpy as np
 
-from dlseg.course import check, hint, standing
+from dlseg.course import case, check, hint, standing
 from dlseg.crf import CRFParams, DenseCRF
 from dlseg.datasets import load
 from dlseg.figures import Bar, Panel, heat_panel, label_panel, lattice_figure, panels, trimap_figure
@@ -237,8 +241,8 @@ def mean_iou_of(labels: np.ndarray) -> float:
 for how, w1, w2 in [("after", 12, 3), ("symmetric", 12, 3), ("none", 1, 0.5)]:
     for appearance, smoothness in sorted({(w1, w2), (1, 0.5)}, reverse=True):
         refined = crf.infer(replace(params, normalization=how, w1=appearance, w2=smoothness)).argmax(0)
-        print(f"{how:10} w1 = {appearance:2}, w2 = {smoothness:3}: mean IoU {100 * mean_iou_of(refined):.1f} %")
-print("mean IoU over the classes in the truth or in the labels")
+        print(f"{how:10} w1 = {appearance:2}, w2 = {smoothness:3}: mean IoU {100 * mean_iou_of(refined):.1f} %"
+              " (classes in truth or labels)")
 
 # %% [markdown]
 # > **Paper says / release does.** The text does not mention normalisation. The released code computes `"after"`,

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from typical import IMPORTS, wrong_answers
+from typical import IMPORTS
 
 from dlseg.course import build, selfcheck
 from dlseg.course.catalogue import catalogue
+from dlseg.course.wrong_answers import wrong_answers
 from dlseg.grading import exercise
 from dlseg.grading.harness import Harness
 from dlseg.grading.intake import Item

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from typical import IMPORTS, wrong_answers
+from typical import IMPORTS
 
 from dlseg.cli import main
+from dlseg.course.wrong_answers import wrong_answers
 
 POOLING = "dlseg/course/exercises/pooling.py"
 

@@ -15,10 +15,21 @@ MAX_SIDE, HUGE = 256, 1e30
 
 def comparison(own: Any, reference: Any) -> str:
     """A PNG as a data address, or '' where the pair has no picture (numbers, text, other kinds)."""
-    left, right = _drawable(own), _drawable(reference)
+    left, right = map(_drawable, _most_different(own, reference))
     if left is None or right is None:
         return ""
     return _address(_curves(left, right) if right.ndim == 1 and left.ndim == 1 else _maps(left, right))
+
+
+def _most_different(own: Any, reference: Any) -> tuple[Any, Any]:
+    """Of two stacks of maps of the same shape the two maps that differ most; any other pair as it is."""
+    arrays = isinstance(own, np.ndarray) and isinstance(reference, np.ndarray)
+    if not arrays or own.shape != reference.shape or own.ndim < 3 or not own.size or own.dtype.kind not in "biuf":
+        return own, reference
+    with np.errstate(invalid="ignore", over="ignore"):
+        apart = np.nan_to_num(np.abs(own.astype(np.float64) - reference.astype(np.float64)), nan=np.inf)
+    index = np.unravel_index(int(apart.reshape(*own.shape[:-2], -1).max(-1).argmax()), own.shape[:-2])
+    return own[index], reference[index]
 
 
 def single(value: Any) -> str:
