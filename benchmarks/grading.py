@@ -6,6 +6,7 @@ Prints: the warm template against one fresh interpreter per exercise (the plain 
 """
 
 import argparse
+import json
 import statistics
 import subprocess
 import sys
@@ -27,15 +28,26 @@ IMPORTS = "import numpy as np\nimport torch\n"
 BUSY_HEAD = "def output_size("
 
 
-def solved() -> str:
-    """Every worked solution of the course in one file."""
-    cells = [
+def solved_cells() -> list[str]:
+    """Every worked solution of the course."""
+    return [
         cell.source
         for path in notebook_source.sources(NOTEBOOKS)
         for cell in notebook_source.solved(path).cells
         if notebook_source.solutions(cell.source)
     ]
-    return IMPORTS + "\n\n".join(cells)
+
+
+def solved() -> str:
+    """All of them in one file."""
+    return IMPORTS + "\n\n".join(solved_cells())
+
+
+def as_notebook(extra: int) -> str:
+    """The solutions, each in a cell, after `extra` cells of the student's own that look at something."""
+    sources = [IMPORTS, *[f"a{n} = np.arange(99) * {n}\nprint(a{n}.sum())" for n in range(extra)], *solved_cells()]
+    cells = [{"cell_type": "code", "id": f"c{n}", "source": s, "metadata": {}} for n, s in enumerate(sources)]
+    return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells})
 
 
 def busy(text: str) -> str:
@@ -64,6 +76,10 @@ def overhead(folder: Path, repeats: int) -> None:
     harness = Harness(exercises, sandbox, 1)
     ours = seconds(lambda: harness.grade(Item("solved", path)), repeats)
     own = seconds(lambda: subprocess.run([sys.executable, "-I", "-c", solved()], check=True), repeats)
+    for extra in (0, 40):  # the student's own cells run before every exercise
+        (folder / "solved.ipynb").write_text(as_notebook(extra), encoding="utf-8")
+        cells = seconds(lambda: harness.grade(Item("solved", folder / "solved.ipynb")), repeats)
+        print(f"the same as a notebook with {extra:2} cells besides  {cells:8.2f} s")
     sandbox.close()
     fresh = own * len(exercises)
     print(f"one submission, {len(exercises)} exercises, warm      {ours:8.2f} s")

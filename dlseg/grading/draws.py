@@ -131,7 +131,17 @@ def draw_cases(exercise: Exercise, test: Test, seed: int) -> list[Case]:
 
 
 def weak_tests(exercise: Exercise, seeds: Iterable[int] = range(3)) -> list[str]:
-    """What is wrong with an exercise's tests: one sentence for each that pays for an answer without a thought."""
+    """What is wrong with an exercise's tests: one sentence for each that pays for an answer without a thought.
+
+    Args:
+        exercise: whose tests are looked at.
+        seeds: of the inputs that are tried.
+
+    >>> from dlseg.grading.tolerance import exact
+    >>> test = Test("t", 2, lambda rng: (int(rng.integers(50, 99)),), exact("whole numbers"))
+    >>> weak_tests(Exercise("demo.same", "same", lambda n: n, (test,)))
+    ['demo.same/t: pays 2 points for argument 0, argument 0 everywhere in the right shape']
+    """
     found = []
     for test in exercise.tests:
         names = {name for seed in seeds for name in survivors(test, draw_cases(exercise, test, seed))}

@@ -30,7 +30,13 @@ class ExerciseError(ValueError):
 
 @dataclass(frozen=True)
 class Test:
-    """One graded property of a function: `runs` fresh draws of inputs must all agree with the reference."""
+    """One graded property of a function: `runs` fresh draws of inputs must all agree with the reference.
+
+    >>> from dlseg.grading.tolerance import exact
+    >>> test = Test("one digit", 1, lambda rng: (int(rng.integers(10)),), exact("whole numbers"))
+    >>> test.draw(seed=1, exercise="demo.double", run=0) == test.draw(seed=1, exercise="demo.double", run=0)
+    True
+    """
 
     __test__ = False  # not a pytest class
 
@@ -54,6 +60,11 @@ class Exercise:
     """A graded function (or a few): id `notebook.name`, a reference, tests, the time a worker may take.
 
     `hints` are an idea, a word on shapes, and pseudo-code; a fourth, the worked solution, is the reference's text.
+
+    >>> from dlseg.grading.tolerance import exact
+    >>> tests = (Test("t", 2, lambda rng: (int(rng.integers(10)),), exact("whole numbers")),)
+    >>> Exercise("demo.double", "double", lambda n: 2 * n, tests).topic
+    'demo'
     """
 
     id: str
@@ -101,7 +112,18 @@ class Exercise:
 
 
 def load(folder: Path) -> list[Exercise]:
-    """All exercises of one file, or of a folder's `*.py` files in name order (not `_*.py`)."""
+    """All exercises of one file, or of a folder's `*.py` files in name order (not `_*.py`).
+
+    Args:
+        folder: the file or folder.
+
+    Raises:
+        ExerciseError: there are none, two have one id, or a file is wrong.
+
+    >>> from dlseg.course.catalogue import EXERCISES
+    >>> load(EXERCISES / "pooling.py")[0].id
+    'pooling.output_size'
+    """
     files = [folder] if folder.is_file() else sorted(folder.glob("[!_]*.py"))
     found = [exercise for file in files for exercise in _from_file(file)]
     if not found:

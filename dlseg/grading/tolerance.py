@@ -24,22 +24,55 @@ class Tolerance:
 
 
 def exact(because: str) -> Tolerance:
-    """Not one bit of difference in value: whole numbers, copies."""
+    """Not one bit of difference in value: whole numbers, copies.
+
+    Args:
+        because: why this is asked for, as students read it.
+
+    >>> difference([1, 2], [1, 3], exact("pixels are counted"))
+    'the result[1] is 2, expected 3'
+    """
     return Tolerance("numeric", because)
 
 
 def numeric(because: str, rtol: float = 1e-4, atol: float = 1e-5) -> Tolerance:
-    """Every element close: the same sum in another order, single against double precision."""
+    """Every element close: the same sum in another order, single against double precision.
+
+    Args:
+        because: why this much, as students read it.
+        rtol: relative difference allowed.
+        atol: absolute difference allowed.
+
+    >>> difference(0.3000001, 0.3, numeric("a sum in any order")) is None
+    True
+    """
     return Tolerance("numeric", because, rtol, atol)
 
 
 def statistical(because: str, share: float, rtol: float = 1e-4, atol: float = 1e-5) -> Tolerance:
-    """At least `share` of the elements close: ties and chaotic steps may fall either way."""
+    """At least `share` of the elements close: ties and chaotic steps may fall either way.
+
+    Args:
+        because: why, as students read it.
+        share: of the elements, from 0 to 1.
+        rtol: relative difference allowed.
+        atol: absolute difference allowed.
+
+    >>> difference([1, 2, 3, 9], np.array([1, 2, 3, 4]), statistical("ties", 0.75)) is None
+    True
+    """
     return Tolerance("statistical", because, rtol, atol, share)
 
 
 def shape(because: str) -> Tolerance:
-    """Only kind, shape and finiteness: the values are the student's own choice."""
+    """Only kind, shape and finiteness: the values are the student's own choice.
+
+    Args:
+        because: why, as students read it.
+
+    >>> difference(np.ones((2, 3)), np.zeros((2, 2)), shape("any picture"))
+    'the result has shape (2, 3), expected (2, 2)'
+    """
     return Tolerance("shape", because)
 
 

@@ -202,6 +202,7 @@ class Plan:
             recipe=recipe,
             branch_recipe=dataclasses.replace(recipe, iterations=500),
             init="singles",
+            pretraining=Pretraining(lesson="tools.ends" if data == "tools" else ""),
             copy="all",
             search=Space(),
         )
@@ -518,10 +519,31 @@ def report(plan: Plan, results: Sequence[Result]) -> str:
     Args:
         plan: what was compared.
         results: what `ablate` gave.
+
+    >>> summary = {"mean_iou": 0.5, "trimap_mean_iou": {"1": 0.25}}
+    >>> print(report(Plan(variants=("deeplab-alexnet",)), [Result("deeplab-alexnet", 0, 7_178_645, summary, None)]))
+    ... # doctest: +ELLIPSIS
+    # The paper's tables on shapes
+    <BLANKLINE>
+    Width 0.125, geometry paper, seeds 0; measured on all pictures of val; torch ....
+    <BLANKLINE>
+    Table 1: in per cent.
+    <BLANKLINE>
+    | method | mean IOU | within 1 px | parameters | paper, VOC 2012 |
+    | --- | ---: | ---: | ---: | ---: |
+    | DeepLab-AlexNet | 50.00 | 25.00 | 7,178,645 | – |
     """
     seeds = len(plan.seeds)
     spread_words = f"mean ± standard error of {seeds} seeds, " if seeds > 1 else ""
-    parts = [f"Table 1: {spread_words}in per cent.", table1(results)]
+    measured = "all" if plan.images is None else str(plan.images)
+    others = "" if plan.search is None else " that the CRF was not searched on"
+    parts = [
+        f"# The paper's tables on {Path(plan.data).name}",
+        f"Width {plan.width:g}, geometry {plan.geometry}, seeds {', '.join(map(str, plan.seeds))}; measured on "
+        f"{measured} pictures of {plan.val_split}{others}; torch {torch.__version__}.",
+        f"Table 1: {spread_words}in per cent.",
+        table1(results),
+    ]
     if rows := [name for name in ROWS if name in plan.variants]:
         parts += [f"Table 2: {spread_words}after the CRF.", table2_measured(plan, results, rows)]
     if plan.search is not None:

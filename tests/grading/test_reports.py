@@ -96,6 +96,9 @@ DOCUMENT = {
         "assignment": TEXT,
         "seed": {"type": "integer"},
         "isolation": TEXT,
+        "problem": TEXT,
+        "digest": TEXT,
+        "graded": TEXT,
         "score": NUMBER,
         "max_score": NUMBER,
         "exercises": {

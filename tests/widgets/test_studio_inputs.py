@@ -22,7 +22,6 @@ from dlseg.widgets.studio.engine import (
     WHOLE_PIXELS,
     Engine,
     Subject,
-    smaller,
 )
 
 NAMES = ("background", "box", "ball")
@@ -172,10 +171,10 @@ def test_the_exact_kernel_works_on_a_smaller_picture_and_says_so() -> None:
     image, scribbles, _ = scene(120, 160)
     studio = crf_studio(image, scribbles=scribbles, classes=NAMES)
     studio.tools.kernel.value = "exact"
-    full = DenseCRF(image, labels=scribbles, num_classes=3, confidence=CONFIDENCE)
-    photo, probs = smaller(image, full._probs.reshape(3, 120, 160), 3)
-    assert photo.shape[0] * photo.shape[1] <= EXACT_PIXELS and np.allclose(probs.sum(0), 1, atol=1e-6)
-    direct = DenseCRF(photo, probs=probs, kernel="exact").infer(CRFParams().scaled(1 / 3))
+    full = DenseCRF(image, labels=scribbles, num_classes=3, confidence=CONFIDENCE, kernel="exact")
+    small = full.reduced(3)
+    assert small.height * small.width <= EXACT_PIXELS
+    direct = small.infer(CRFParams().scaled(1 / 3))
     assert np.array_equal(studio.labels, decimated(direct.argmax(0), (120, 160)))
     assert "computed on 54 × 40 of 160 × 120 pixels" in studio.after.status
     studio.close()

@@ -27,6 +27,7 @@ TOOLS: dict[str, tuple[str, str]] = {
     "spanner": ("tines", "tines"),
 }
 TILT = 20.0 / 360  # how far a tool leans to either side, in turns
+WIDTHS = (0.085, 0.115)  # of a shaft, in lengths of the tool
 OVERLAP = 0.03  # how far a shaft runs into an end, in lengths of the tool
 
 
@@ -76,7 +77,7 @@ def tool(name: str, dice: Dice) -> list[Outline]:
     first, second = (ENDS[end](dice) for end in TOOLS[name])
     bow = dice.real(-0.02, 0.02)
     high, low = (0.5 - _height(end) + OVERLAP for end in (first, second))
-    shaft = stroke([(0.0, -high), (bow, 0.0), (0.0, low)], dice.real(0.085, 0.115))
+    shaft = stroke([(0.0, -high), (bow, 0.0), (0.0, low)], dice.real(*WIDTHS))
     below = Outline([-p for p in second.solid], [-p for p in second.holes])
     parts = [
         Outline(shaft),
@@ -88,11 +89,16 @@ def tool(name: str, dice: Dice) -> list[Outline]:
 
 def piece(dice: Dice) -> list[Outline]:
     """What is left of a broken tool: an end with a stub of its shaft; now and then a bare shaft. No class."""
-    wide = dice.real(0.085, 0.115)
+    wide = dice.real(*WIDTHS)
     if dice.chance(0.2):
         half = dice.real(0.12, 0.26)
         return _placed([Outline([*stroke([(0.0, -half), (0.0, half)], wide)])], dice)
-    end = ENDS[dice.pick(tuple(ENDS))](dice)
+    return broken_end(dice.pick(tuple(ENDS)), dice, wide)
+
+
+def broken_end(name: str, dice: Dice, wide: float) -> list[Outline]:
+    """An end with a stub of its shaft, `wide` lengths of a tool wide, centred at (0, 0)."""
+    end = ENDS[name](dice)
     stub = dice.real(0.05, 0.24)
     jag = dice.real(-0.03, 0.03)
     broken = np.array(

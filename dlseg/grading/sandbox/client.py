@@ -235,10 +235,14 @@ class Sandbox:
 
         A job that was late while this process was stopped (and read nothing that it wrote) is done again.
         """
-        for _ in range(RETRIES):
-            outcome = self._run(request, limits)
-            if outcome.ended.cause != "wall" or not self._stalled:
-                break
+        try:
+            for _ in range(RETRIES):
+                outcome = self._run(request, limits)
+                if outcome.ended.cause != "wall" or not self._stalled:
+                    break
+        except OSError as error:  # of pipes, sockets and processes: never the submission's
+            self.close()
+            raise SandboxError(f"the sandbox broke down ({type(error).__name__}: {error})") from error
         return outcome
 
     def _run(self, request: dict[str, Any], limits: Limits) -> Outcome:

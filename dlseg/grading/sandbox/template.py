@@ -113,6 +113,7 @@ class Job:
                 locks.prctl(locks.PR_SET_PDEATHSIG, signal.SIGKILL)
             self._arrange_files(note)
             locks.lock_in(self.place, self.limits, work)
+            os.environ["TMPDIR"], tempfile.tempdir = str(work), None  # the only folder that it may write to
             worker.main(4, 5)
         except BaseException as error:  # nothing may unwind into the template's own loop
             os.write(2, f"sandbox: {error}".encode())

@@ -14,7 +14,6 @@ from jaxtyping import Float, UInt8
 from dlseg.common.checks import message, rgb_image
 from dlseg.common.constants import VOID
 from dlseg.crf import Affinity, Cancelled, CRFParams, DenseCRF
-from dlseg.crf.dense import averaged
 from dlseg.crf.labels import label_probabilities
 from dlseg.crf.validation import checked_scores
 
@@ -173,12 +172,13 @@ class Engine:
         if self._taken is not None and self._taken[0] is subject and self._taken[1] == kernel:
             return
         self._taken = self._latest = self._trace = self._crf = None  # their memory is free before the next is taken
-        image, probs = subject.image, checked_scores("probs", subject.unary(), subject.size)
+        probs = checked_scores("probs", subject.unary(), subject.size)
         self._scale = _factor(subject.size, EXACT_PIXELS if kernel == "exact" else WHOLE_PIXELS)
+        self._crf = DenseCRF(subject.image, probs=probs, kernel=kernel, **self._options)
         if self._scale > 1:
-            image, probs = smaller(image, probs, self._scale)
-        self._crf = DenseCRF(image, probs=probs, kernel=kernel, **self._options)
-        self.working: Size = (image.shape[0], image.shape[1])
+            self._crf = self._crf.reduced(self._scale)
+            probs = next(self._crf.steps(CRFParams(w1=0, w2=0))).q  # of iteration 0: the unary's own
+        self.working: Size = (self._crf.height, self._crf.width)
         self.coarse = Refined(CRFParams(), probs, winners(probs), full=True)
         self.shrink = _factor(self.working, PREVIEW_PIXELS)
         self._taken = subject, kernel
@@ -215,13 +215,6 @@ class Engine:
 
     def _fitted(self, params: CRFParams) -> CRFParams:
         return params if self._scale == 1 else params.scaled(1 / self._scale)
-
-
-def smaller(image: np.ndarray, probs: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
-    """Image (H, W, 3) and probabilities (C, H, W) averaged over squares of `factor` pixels."""
-    photo = averaged(np.moveaxis(image, 2, 0).astype(np.float32), factor)
-    maps = averaged(probs.astype(np.float32, copy=False), factor)
-    return np.moveaxis(photo + 0.5, 0, 2).astype(np.uint8), maps / maps.sum(axis=0)
 
 
 def winners(probs: np.ndarray) -> UInt8[np.ndarray, "h w"]:

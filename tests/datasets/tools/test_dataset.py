@@ -11,6 +11,7 @@ from dlseg.cli import main
 from dlseg.common.files import tree_hash
 from dlseg.datasets import load, tools
 from dlseg.datasets.check import check
+from dlseg.datasets.tools import ends
 
 GOLDEN_TREE = "3f07f9015bb2482df47d2e679ad0887fd80d644b178a6b53884211a3db4ac227"
 GOLDEN_PORTRAITS = "ab7b22be592fd5eabae77f0ce3833f0196b9d5a392d5d472fa905de36cadfb8f"
@@ -94,3 +95,10 @@ def test_colour_does_not_tell_the_class() -> None:
     right = (features[600:] @ weights).argmax(1) == indices[600:] - 1
     # a guess is right 1 time in 9; of 300, 33 ± 5
     assert right.mean() < 0.2
+
+
+def test_single_ends_are_a_first_lesson() -> None:
+    images, classes = ends.classification(3, 60)
+    assert images.shape == (60, 112, 112, 3) and set(classes) == set(range(1, 6)) and len(ends.CLASSES) == 6
+    again, _ = ends.classification(3, 60, jobs=2)
+    assert (again == images).all()
