@@ -165,6 +165,8 @@ with torch.inference_mode():
     fc6 = holes(padded, main.fc6.weight, rate) + main.fc6.bias[:, None, None]
     fc7 = torch.relu(holes(torch.relu(fc6), main.fc7.weight, 1) + main.fc7.bias[:, None, None])
     scores = (holes(fc7, main.fc8.weight, 1) + main.fc8.bias[:, None, None]).numpy()
+
+# %%
 theirs = predict(net, sample.image)
 print(f"largest difference from the library's scores: {abs(scores - theirs.coarse).max():.0e}")
 large = np.stack([enlarge(np.pad(map, 1, mode="edge"), 8) for map in scores])
