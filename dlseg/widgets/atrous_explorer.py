@@ -229,7 +229,7 @@ def atrous_explorer(image: Any = None) -> AtrousExplorer:
     """Slide a filter with holes over a feature map: taps, three equal forms side by side, and what each costs.
 
     Args:
-        image: uint8 RGB, (H, W, 3), of which the shapes labeller makes the map; or a map of numbers (h, w) of your
+        image: uint8 RGB, (H, W, 3), of which the shapes network makes the map; or a map of numbers (h, w) of your
             own; default: a hammer of the shapes. The middle 24 × 24 cells of the map are shown.
 
     Returns: the explorer: `.state` (a `Filter`) and `.answer` (a `Filtered`, with the arrays) follow the controls.

@@ -45,7 +45,7 @@ def _trunk() -> nn.Sequential:
 
 @torch.inference_mode()
 def feature_map(image: UInt8[np.ndarray, "H W 3"]) -> Float[np.ndarray, "h w"]:
-    """The liveliest channel that the shapes labeller's conv3_3 makes of an image, at stride 4."""
+    """The liveliest channel that the shapes network's conv3_3 makes of an image, at stride 4."""
     maps: np.ndarray = _trunk()(to_input(image)[None])[0].numpy()
     return maps[int(maps.std((1, 2)).argmax())]
 

@@ -1,4 +1,4 @@
-"""A classifier becomes a dense labeller (section 5): train, pause, stop, take up again, and look back."""
+"""A classifier becomes a segmentation network (section 5): train, pause, stop, take up again, and look back."""
 
 from __future__ import annotations
 
@@ -344,7 +344,7 @@ def _data(name: str | Path) -> tuple[LabelledImages, Dataset]:
         return InMemory(load(name, "train")), load(name, "val")
 
 
-def _labeller(classes: int, seed: int, shapes: bool) -> Network:
+def _network_of(classes: int, seed: int, shapes: bool) -> Network:
     """LargeFOV, an eighth as wide; for shapes, begun from their classifier, as the paper begins from VGG-16."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -357,7 +357,7 @@ def _labeller(classes: int, seed: int, shapes: bool) -> Network:
 def training_explorer(
     recipe: Recipe | None = None, data: str | Path = "shapes", *, first: int = 10
 ) -> TrainingExplorer:
-    """Train a labeller live: loss and learning rate, and what it makes of held-out images as it learns.
+    """Train a segmentation network live: loss and learning rate, and what it makes of held-out images as it learns.
 
     Pause it, stop it as a crash would and take it up from its checkpoint, or look back at any tenth iteration.
 
@@ -380,5 +380,5 @@ def training_explorer(
         raise ValueError(f"first: expected 0 … {recipe.iterations} iterations, got {first}")
     train, val = _data(data)
     chosen = range(0, len(val), max(1, len(val) // HELD_OUT))[:HELD_OUT]
-    make = partial(_labeller, train.num_classes, recipe.seed, data == "shapes")
+    make = partial(_network_of, train.num_classes, recipe.seed, data == "shapes")
     return shown(TrainingExplorer(make, train, [val[n] for n in chosen], recipe, first))

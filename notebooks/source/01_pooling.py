@@ -132,8 +132,8 @@ for name in ("conv1_2", "pool1", "pool2", "pool3", "pool4", "pool5"):
 
 # %%
 for name, n in [("paper", 306), ("release", 321), ("release", 500)]:
-    labeller = create("deeplab-largefov", geometry=name, width=1 / 8)
-    print(f"{name:8} {n} px → {labeller.score_size((n, n))[0]} scores along an axis")
+    network = create("deeplab-largefov", geometry=name, width=1 / 8)
+    print(f"{name:8} {n} px → {network.score_size((n, n))[0]} scores along an axis")
 
 # %% [markdown]
 # **By hand.** A window of 3 moves 2 cells at a time over 6 cells, without padding. It can move 6 − 3 = 3 cells: 1.5

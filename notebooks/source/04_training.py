@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 4 · Training: a classifier becomes a dense labeller
+# # 4 · Training: a classifier becomes a segmentation network
 #
 # Notebooks 2 and 3 gave a classifier that answers every 8 pixels. It says *hammer here*, but it has never been
 # told where hammers end, nor what *background* is. Section 5 of the paper trains it on: all layers, with labels
@@ -26,12 +26,12 @@ from dlseg.predict import predict
 torch.manual_seed(0)
 train_set, val = load("shapes", "train_sample"), load("shapes", "val")
 image, truth = val[32].image, val[32].label
-labeller = create("deeplab-largefov", val.num_classes, width=1 / 8, weights="shapes")
-panels([Panel("the image", image), label_panel("a trained labeller", image, predict(labeller, image).labels),
+trained = create("deeplab-largefov", val.num_classes, width=1 / 8, weights="shapes")
+panels([Panel("the image", image), label_panel("a trained network", image, predict(trained, image).labels),
         label_panel("the truth", image, truth)], val.classes)
 
 # %% [markdown]
-# ## 4.1 · From classifier to labeller
+# ## 4.1 · From classifier to segmentation network
 # The paper begins with VGG-16 trained on ImageNet: 1.2 million photographs, 1000 classes, one label each. Ours
 # begins with a narrow VGG-16 trained on pictures of one shape each, 12 classes, right for 99.4 % of them. The
 # layers are copied; the last, fc8, is new, because there is one class more: *background*.
@@ -138,7 +138,7 @@ plt.figure(figsize=(5, 2.2))
 plt.plot(losses), plt.axhline(np.log(val.num_classes), ls=":", color="grey")
 plt.xlabel("step"), plt.ylabel("loss"), plt.title("dotted: knowing nothing", fontsize=9)
 panels([label_panel("after 60 steps", image, after.labels),
-        label_panel("after 1600, the shipped one", image, predict(labeller, image).labels),
+        label_panel("after 1600, the shipped one", image, predict(trained, image).labels),
         label_panel("the truth", image, truth)], val.classes)
 
 # %% [markdown]
@@ -163,7 +163,7 @@ from dlseg.evaluation import ConfusionMatrix
 
 counted = ConfusionMatrix(val.num_classes)
 for sample in (val[i] for i in range(30)):
-    counted.update(predict(labeller, sample.image).labels, sample.label)
+    counted.update(predict(trained, sample.image).labels, sample.label)
 confusion_figure(counted.counts, val.classes)
 
 # %% [markdown] exercise="training.confusion"
@@ -188,7 +188,7 @@ def confusion(prediction: np.ndarray, truth: np.ndarray, classes: int) -> np.nda
 # %%
 few = ConfusionMatrix(val.num_classes)
 for sample in (val[i] for i in range(4)):
-    few.update(predict(labeller, sample.image).labels, sample.label)
+    few.update(predict(trained, sample.image).labels, sample.label)
 for convention, words in [("voc", "absent counts as 0, as VOC's own code has it"),
                           ("present", "over classes in the truth"), ("nan", "over classes in either")]:
     print(f"{convention:8} 4 images {100 * few.mean_iou(convention):5.1f} %"
