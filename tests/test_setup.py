@@ -32,8 +32,12 @@ def program(path: Path, script: str) -> Path:
     return path
 
 
+# what a `make test ARGS=…` around the tests hands down
+OUTER = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "ARGS", "JOBS", "PORT", "PYTHON")
+
+
 def make(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    outside = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    outside = {k: v for k, v in os.environ.items() if k not in OUTER}
     return subprocess.run(
         ["make", *arguments],
         cwd=folder,

@@ -122,7 +122,7 @@ def load(folder: Path) -> list[Exercise]:
 
     >>> from dlseg.course.catalogue import EXERCISES
     >>> load(EXERCISES / "pooling.py")[0].id
-    'pooling.output_size'
+    'pooling.max_pool2d'
     """
     files = [folder] if folder.is_file() else sorted(folder.glob("[!_]*.py"))
     found = [exercise for file in files for exercise in _from_file(file)]
