@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ SAMPLE = 8  # on the other levels, each eighth attack, and every night all
 def strongest() -> str:
     """The strongest isolation level that works here; found once, since all workers must collect the same tests."""
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid4().hex)
-    note = Path(os.environ["DLSEG_CACHE"]) / f"level-{run}.txt"
+    # in a folder of this user's: the suite also runs as another one, who may not write into the checkout
+    note = Path(tempfile.gettempdir()) / f"dlseg-tests-{os.getuid()}" / f"level-{run}.txt"
     note.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(note.with_name("level.lock")):
         if not note.is_file():

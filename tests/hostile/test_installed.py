@@ -33,7 +33,7 @@ LAYOUT: dict[str, Any] = runpy.run_path(str(HERE / "installed.py"))
 @pytest.fixture(scope="module")
 def installed(repo: Path) -> Iterator[Any]:
     """The environment; removed at the end, whoever its files belong to."""
-    root = Path(tempfile.mkdtemp(prefix="dlseg-installed-"))
+    root = Path(tempfile.mkdtemp(prefix="copy-installed-"))
     try:
         yield LAYOUT["make"](root, repo)
     finally:
