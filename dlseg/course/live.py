@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from dlseg.common.files import write_whole
+from dlseg.course.text_checks import parsed
 from dlseg.datasets import Sample, load
 from dlseg.datasets.photos import load_photo
 from dlseg.networks import create
@@ -121,11 +122,9 @@ class LiveExplorers:
 
 def calls(source: str) -> list[str]:
     """The names that a cell's code calls; a line of a magic or of the shell is no code."""
-    lines = [line for line in source.splitlines() if not line.lstrip().startswith(("%", "!"))]
-    tree = ast.parse("\n".join(lines))
-    return [
-        node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    ]
+    tree = parsed(source)
+    nodes = ast.walk(tree) if tree else ()
+    return [node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
 
 
 def studio_of_the_course() -> str:

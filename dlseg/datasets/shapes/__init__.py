@@ -1,9 +1,7 @@
 """The embedded data set: scenes of textured things told apart by their shape alone, made from a seed."""
 
 from dlseg.datasets.shapes.dataset import (
-    CLASSES,
     SHAPES,
-    SPLITS,
     VERSION,
     classification,
     file_name,
@@ -13,6 +11,8 @@ from dlseg.datasets.shapes.dataset import (
     picture,
     write,
 )
+from dlseg.datasets.shapes.generated import SPLITS
+from dlseg.datasets.shapes.render import CLASSES
 
 __all__ = [
     "CLASSES",

@@ -2,22 +2,8 @@
 
 from __future__ import annotations
 
-from dlseg.datasets.shapes.generated import SPLITS, Generated
+from dlseg.datasets.shapes.generated import Generated
 from dlseg.datasets.shapes.render import CLASSES, portrait, scene
-
-__all__ = [
-    "CLASSES",
-    "SHAPES",
-    "SPLITS",
-    "VERSION",
-    "classification",
-    "file_name",
-    "folder_name",
-    "jpeg",
-    "make",
-    "picture",
-    "write",
-]
 
 VERSION = 3
 SHAPES = Generated("shapes", VERSION, CLASSES, scene, portrait, side=128)
