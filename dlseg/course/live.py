@@ -13,6 +13,7 @@ import numpy as np
 
 from dlseg.common.files import write_whole
 from dlseg.course.text_checks import parsed
+from dlseg.crf.labels import label_probabilities
 from dlseg.datasets import Sample, load
 from dlseg.datasets.photos import load_photo
 from dlseg.networks import create
@@ -111,12 +112,8 @@ class LiveExplorers:
     def scribbles(self, still: str, name: str) -> str:
         """Notebook 6's studio: a photo with scribbles, as its cell turns them into probabilities."""
         photo = load_photo("cat")
-        count = len(photo.names)
-        probs = np.full((count, *photo.scribbles.shape), 1 / count, np.float32)
-        for label in range(count):
-            drawn = photo.scribbles == label
-            probs[:, drawn] = 0.1 / max(1, count - 1)
-            probs[label, drawn] = 0.9
+        count, size = len(photo.names), (photo.scribbles.shape[0], photo.scribbles.shape[1])
+        probs = label_probabilities(photo.scribbles, size, count, 0.9).reshape(count, *size)
         return webpage.studio_parts(photo.image, probs, list(photo.names), still=still, name=name)
 
 
