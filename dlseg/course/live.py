@@ -22,6 +22,8 @@ from dlseg.training.recipe import SHAPES_CRF
 from dlseg.widgets import atrous_explorer, training_explorer, webpage
 from dlseg.widgets.training_explorer import RECIPE
 
+# stand in what is kept of the training run for what differs from page to page
+STILL, NAME = "@the still@", "@the name@"
 SCENE = 32  # of the validation split: the notebooks' image
 
 
@@ -87,7 +89,7 @@ class LiveExplorers:
         """Notebook 4's, after its last iteration. The run takes a minute or two, once."""
         files = ("page.js", "explorers.js", "explorers.py", "page.css")
         code = "".join((Path(webpage.__file__).parent / file).read_text(encoding="utf-8") for file in files)
-        key = hashlib.sha256(f"{code}{RECIPE}{self.iterations}{still}{name}".encode()).hexdigest()[:16]
+        key = hashlib.sha256(f"{code}{RECIPE}{self.iterations}".encode()).hexdigest()[:16]
         path = self.kept / f"training-{key}.html"
         if not path.is_file():
             val = load("shapes", "val")
@@ -97,12 +99,12 @@ class LiveExplorers:
                 held_out = [
                     val[n] for n in range(0, len(val), max(1, len(val) // len(trainer.snapshots[0].labels)))
                 ]
-                parts = webpage.training_parts(trainer, held_out[:4], val.classes, still=still, name=name)
+                parts = webpage.training_parts(trainer, held_out[:4], val.classes, still=STILL, name=NAME)
             finally:
                 explorer.close()
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, parts.encode())
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8").replace(STILL, still).replace(NAME, name)
 
     def studio(self, still: str, name: str) -> str:
         """The CRF studio on the notebooks' image."""

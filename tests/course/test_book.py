@@ -1,8 +1,11 @@
 """What the book shows of a notebook that was run: a page runs nothing, and a progress bar is its last line."""
 
+from pathlib import Path
+
 import nbformat
 
 from dlseg.course.book import VIEW, still, studio_of_the_course
+from dlseg.course.live import LiveExplorers
 
 
 def test_a_progress_bar_is_its_last_line() -> None:
@@ -21,3 +24,18 @@ def test_the_book_has_a_studio_that_moves() -> None:
     page = studio_of_the_course()
     assert "startStudio(" in page and '"truth": "' in page
     assert len(page) < 1_500_000  # bytes beyond the book's own pages
+
+
+def test_the_training_run_is_kept_whatever_page_it_is_for(tmp_path: Path) -> None:
+    live = LiveExplorers(tmp_path, iterations=1)
+    first = live.training("<img src='a'>", "explorer-1")
+    (kept,) = tmp_path.iterdir()
+    made = kept.stat().st_mtime_ns
+    second = live.training("<img src='b'>", "explorer-2")
+    assert [kept.stat().st_mtime_ns] == [path.stat().st_mtime_ns for path in tmp_path.iterdir()] == [made]
+    assert (
+        "<img src='a'>" in first
+        and "explorer-1" in first
+        and "@" not in first.partition("<script>")[0].partition("</style>")[2]
+    )
+    assert second == first.replace("<img src='a'>", "<img src='b'>").replace("explorer-1", "explorer-2")
