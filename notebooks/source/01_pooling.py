@@ -48,7 +48,8 @@ panels([Panel("the image", image), heat_panel("stride 8", chair, bar),
         heat_panel("stride 16", chair[::2, ::2], bar), heat_panel("stride 32", chair[::4, ::4], bar)])
 
 # %% [markdown]
-# A classifier's own stride is 32: of this image it sees 16 to 25 places. Where are the chair's legs in the last
+# A classifier's own stride is 32: of this image it sees
+# {{16 = chair[::4, ::4].size}} to 25 places. Where are the chair's legs in the last
 # picture? Nothing that comes later can find them there.
 #
 # ## 1.2 · What a pooling does
@@ -125,7 +126,7 @@ for name in ("conv1_2", "pool1", "pool2", "pool3", "pool4", "pool5"):
 
 # %% [markdown]
 # > **Paper says / release does.** The text (section 3.2) takes crops of 306×306 and speaks of a score map of
-# > 39×39; the released LargeFOV files take 321×321 and give 41×41. The reason is the rounding: Caffe, their
+# > {{39}}×39; the released LargeFOV files take 321×321 and give {{41}}×41. The reason is the rounding: Caffe, their
 # > library, rounds sizes of pooled maps *up*, the first file pads its 2×2 pools by 1, and the later one uses 3×3
 # > pools. In PyTorch `MaxPool2d(3, 2, 1)` gives Caffe's size only if the image is 8k + 1 pixels wide; for others
 # > it takes `ceil_mode=True`.
@@ -221,7 +222,7 @@ for s in strides:
 # loses a little less there than right labels do: its scores also say *how sure* it is, so the line between two
 # places can cross where the edge is.) At stride 8 right labels would be nearly enough, and what is missing is the
 # network's own. So the paper goes to stride 8, by the trick of the next notebook. Its images are up to 500 pixels
-# wide, ours 128: its objects are larger and lose less; the order is the same.
+# wide, ours {{128 = image.shape[1]}}: its objects are larger and lose less; the order is the same.
 #
 # ## 1.6 · From coarse to fine: two answers
 # The scores of stride 8 still have to become labels for every pixel. DeepLab enlarges them by a fixed

@@ -149,9 +149,9 @@ holes = atrous_explorer(image)
 # ## 2.4 · A whole network
 # Take a chain of layers with stride 32 and ask for stride 8. Go down the layers and remember two numbers: how
 # many pixels lay between neighbouring cells *before* (the old jump), and how many do *now*. A layer's taps must
-# move apart by old jump / new jump. For VGG-16: the last two poolings lose their stride; conv5 gets rate 2, fc6
+# move apart by old jump / new jump. For VGG-16: the last two poolings lose their stride; conv5 gets rate {{2}}, fc6
 # rate 4, as the paper says of its 7×7 fc6. (The classifier here has a 3×3 fc6 whose taps lie 3 cells apart already:
-# notebook 3 says why. For it, 3 becomes 12.) And pool5, between them, gets rate 2: a pooling has taps too.
+# notebook 3 says why. For it, {{3}} becomes {{12}}.) And pool5, between them, gets rate 2: a pooling has taps too.
 
 # %%
 from dlseg.networks import convolutionalize, create

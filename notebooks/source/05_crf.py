@@ -123,11 +123,11 @@ panels([Panel("the pixel", marked), heat_panel("appearance", ties.appearance, ba
 #
 # | | thing | ground |
 # |---|---|---|
-# | B hears about it | 2 · 0.9 + 2 · 0.4 + 0.2 · 0.1 = 2.62 | 2 · 0.1 + 2 · 0.6 + 0.2 · 0.9 = 1.58 |
+# | B hears about it | 2 · 0.9 + 2 · 0.4 + 0.2 · 0.1 = {{2.62 = 2 * 0.9 + 2 * 0.4 + 0.2 * 0.1}} | 2 · 0.1 + 2 · 0.6 + 0.2 · 0.9 = {{1.58 = 2 * 0.1 + 2 * 0.6 + 0.2 * 0.9}} |
 # | what the *other* label is worth, a cost | 1.58 | 2.62 |
-# | with the unary, −log 0.4 and −log 0.6 | 0.92 + 1.58 = 2.50 | 0.51 + 2.62 = 3.13 |
-# | exp of minus that | 0.082 | 0.044 |
-# | divided by their sum | **0.65** | **0.35** |
+# | with the unary, −log 0.4 and −log 0.6 | {{0.92 = -np.log(0.4)}} + 1.58 = {{2.50 = 1.58 - np.log(0.4)}} | {{0.51 = -np.log(0.6)}} + 2.62 = {{3.13 = 2.62 - np.log(0.6)}} |
+# | exp of minus that | {{0.082 = 0.4 * np.exp(-1.58)}} | {{0.044 = 0.6 * np.exp(-2.62)}} |
+# | divided by their sum | **{{0.65 = 1 / (1 + 1.5 * np.exp(-1.04))}}** | **{{0.35 = 1 / (1 + np.exp(1.04) / 1.5)}}** |
 #
 # B was for *ground*, 0.4 to 0.6. A, of its own colour and sure, has turned it round.
 
@@ -250,7 +250,7 @@ for how, w1, w2 in [("after", 12, 3), ("symmetric", 12, 3), ("none", 1, 0.5)]:
 # > its default: DeepLab's published weights do not belong to it.
 #
 # ## 5.6 · How can every pair be quick?
-# 500×375 pixels make 17.6 billion pairs. The **permutohedral lattice** (Adams and others, 2010) never
+# 500×375 pixels make {{17.6 = (500 * 375) ** 2 / 2e9}} billion pairs. The **permutohedral lattice** (Adams and others, 2010) never
 # visits them. A kernel is a blur in a space of five dimensions: two of place, three of colour. With one of each, it
 # can be drawn: the pixels of *one row* of the image are points, place to the right and grey value upwards, over a
 # lattice of triangles. One pixel tells the others three times over: *splat* (to the corners of its triangle),

@@ -111,7 +111,7 @@ table = np.array([[[59.80, 63.74], [61.30, 65.21]],    # 4×4: plain, CRF; MSc, 
 print(f"all three together bring {table[1, 1, 1] - table[0, 0, 0]:.1f} points")
 
 # %% [markdown]
-# All three bring 8.9 points. Whose are they? Compare like with like: the **effect** of a part is the mean, over
+# All three bring {{8.9}} points. Whose are they? Compare like with like: the **effect** of a part is the mean, over
 # all settings of the others, of *with it* minus *without it*.
 
 # %% [markdown] exercise="capstone.effects"
@@ -135,8 +135,9 @@ plt.xticks([0, 1], ["without CRF", "with CRF"]), plt.xlim(-0.2, 1.8)
 plt.ylabel("mean IoU, %"), plt.legend(fontsize=8);
 
 # %% [markdown]
-# Every line climbs: the CRF brings most, 4.4 points on average. LargeFOV brings 3.2 and MSc 1.5. With LargeFOV,
-# the CRF brings 5.4 without MSc and 4.5 with it: a little of what the two mend is the same.
+# Every line climbs: the CRF brings most, {{4.4 = effects(table)[2]}} points on average. LargeFOV brings
+# {{3.2 = effects(table)[0]}} and MSc {{1.5 = effects(table)[1]}}. With LargeFOV, the CRF brings
+# {{5.4 = table[1, 0, 1] - table[1, 0, 0]}} without MSc and {{4.5 = table[1, 1, 1] - table[1, 1, 0]}} with it: a little of what the two mend is the same.
 #
 # To train and measure the same comparison on the shapes yourself: `dlseg ablate small` (ten minutes) or `full` (a
 # night).
