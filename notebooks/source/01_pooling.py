@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from dlseg.course import case, check, hint, standing
+from dlseg.course import case, check, guess, guesses, hint, standing
 from dlseg.datasets import load
 from dlseg.figures import Bar, Panel, heat_panel, label_panel, panels
 
@@ -37,6 +37,9 @@ image, truth = val[32].image, val[32].label
 # The maps at stride 16 and 32 are every second and every fourth score of the one at 8.
 
 # %%
+guess("pooling.legs")
+
+# %%
 from dlseg.networks import ScoreGrid, create
 from dlseg.predict import score_maps
 
@@ -49,12 +52,15 @@ panels([Panel("the image", image), heat_panel("stride 8", chair, bar),
 
 # %% [markdown]
 # A classifier's own stride is 32: of this image it sees
-# {{16 = chair[::4, ::4].size}} to 25 places. Where are the chair's legs in the last
+# 16 to {{25 = chair[::4, ::4].size}} places. Where are the chair's legs in the last
 # picture? Nothing that comes later can find them there.
 #
 # ## 1.2 · What a pooling does
 # *Max pooling* slides a window over the map and keeps the greatest number in it. VGG-16's windows are 2×2 cells
 # and move 2 cells at a time, so every pooling halves height and width.
+
+# %%
+guess("pooling.block")
 
 # %%
 x = torch.tensor([[1., 3, 0, 0, 2, 1],
@@ -102,6 +108,9 @@ for moved in (0, 3, 7, 8, 15, 16, 31, 32):
 # changes, while the place of the highest score moves in jumps of the stride, or not at all.
 
 # %%
+guess("pooling.shift")
+
+# %%
 from dlseg.widgets import pooling_explorer
 
 pooling = pooling_explorer(image, truth)
@@ -115,6 +124,9 @@ pooling = pooling_explorer(image, truth)
 #
 # places. A convolution of 3 with padding 1 keeps the size; a pooling of 2 with stride 2 halves it. Down the whole
 # of VGG-16, for its usual image of 224×224:
+
+# %%
+guess("pooling.size")
 
 # %%
 from dlseg.receptive_field import cost
@@ -198,6 +210,9 @@ panels([label_panel("the truth", image, truth),
        val.classes)
 
 # %%
+guess("pooling.right")
+
+# %%
 import sys
 
 from tqdm import tqdm
@@ -238,6 +253,9 @@ plt.figure(figsize=(5, 2.2))
 for factor in (2, 8):
     plt.plot(bilinear_kernel(factor)[factor - 1].numpy(), "o-", label=f"×{factor}")
 plt.xlabel("pixel of the kernel"), plt.ylabel("weight"), plt.legend();
+
+# %%
+guess("pooling.fcn")
 
 # %%
 for name in ("fcn-32s", "fcn-8s", "deeplab-largefov"):
@@ -288,6 +306,9 @@ def upsample(scores: np.ndarray, factor: int) -> np.ndarray:
 
 # %%
 standing("pooling")
+
+# %%
+guesses("pooling")
 
 # %% [markdown]
 # **Next:** [2 · the hole algorithm](02_atrous.ipynb) makes the same network answer every 8 pixels, without

@@ -16,7 +16,7 @@
 # %%
 import numpy as np
 
-from dlseg.course import case, check, hint, standing
+from dlseg.course import case, check, guess, guesses, hint, standing
 from dlseg.crf import CRFParams, DenseCRF
 from dlseg.datasets import load
 from dlseg.figures import Bar, Panel, heat_panel, label_panel, lattice_figure, panels, trimap_figure
@@ -92,6 +92,9 @@ def energy(labels: np.ndarray, unary: np.ndarray, kernel: np.ndarray) -> float:
 # $w_1 + w_2$. Section 5.5 says why; the picture is the same.) Change `row` and `col` and look again.
 
 # %%
+guess("crf.ties")
+
+# %%
 row, col = 72, 30
 crf = DenseCRF(image, probs=found.probs)
 ties = crf.affinity(params, row, col)
@@ -161,6 +164,9 @@ def mean_field_step(q: np.ndarray, unary: np.ndarray, kernel: np.ndarray) -> np.
 # falls along with it, but not always in every round.
 
 # %%
+guess("crf.pairs")
+
+# %%
 from dataclasses import replace
 
 from dlseg.course import yours
@@ -206,6 +212,9 @@ panels([heat_panel(f"after {n} round{'s' * (n != 1)}", steps[n].q[chair], bar) f
 # doubts the pole (0.45).
 
 # %%
+guess("crf.pole")
+
+# %%
 scene = np.full((48, 48, 3), 220, np.uint8)
 scene[28:44, 12:36] = scene[4:28, 24] = (60, 90, 160)
 belief = np.full((48, 48), 0.1)
@@ -233,6 +242,9 @@ for name, marginals in kinds.items():
 # of its own, and at these all three cut alike.
 
 # %%
+guess("crf.normalised")
+
+# %%
 from dlseg.evaluation import ConfusionMatrix
 
 def mean_iou_of(labels: np.ndarray) -> float:
@@ -250,8 +262,8 @@ for how, w1, w2 in [("after", 12, 3), ("symmetric", 12, 3), ("none", 1, 0.5)]:
 # > its default: DeepLab's published weights do not belong to it.
 #
 # ## 5.6 · How can every pair be quick?
-# 500×375 pixels make {{17.6 = (500 * 375) ** 2 / 2e9}} billion pairs. The **permutohedral lattice** (Adams and others, 2010) never
-# visits them. A kernel is a blur in a space of five dimensions: two of place, three of colour. With one of each, it
+# 500×375 pixels make {{17.6 = (500 * 375) ** 2 / 2e9}} billion pairs. The **permutohedral
+# lattice** (Adams and others, 2010) never visits them. A kernel is a blur in a space of five dimensions: two of place, three of colour. With one of each, it
 # can be drawn: the pixels of *one row* of the image are points, place to the right and grey value upwards, over a
 # lattice of triangles. One pixel tells the others three times over: *splat* (to the corners of its triangle),
 # *blur* (from corner to corner), *slice* (each pixel reads its own corners).
@@ -263,6 +275,9 @@ lattice_figure(image[72], 30, 20.0, 20.0)
 # Near and alike is near on the lattice; a pixel of another grey hears nothing. All pixels do this at once, and
 # those that are alike share corners: the work grows with the number of pixels, not of pairs. In five dimensions a
 # triangle becomes a body with six corners (a *simplex*), and nothing else changes. How good is it?
+
+# %%
+guess("crf.lattice")
 
 # %%
 small = np.ascontiguousarray(image[60:108, 0:48])
@@ -314,6 +329,9 @@ print(result.table(top=5))
 # edges: the pixels at most `width` from a void one (the *trimap*, Figure 5).
 
 # %%
+guess("crf.trimap")
+
+# %%
 import sys
 
 from tqdm import tqdm
@@ -358,6 +376,9 @@ def trimap_band(truth: np.ndarray, width: int) -> np.ndarray:
 
 # %%
 standing("crf")
+
+# %%
+guesses("crf")
 
 # %% [markdown]
 # **Next:** [6 · the whole table](06_capstone.ipynb).
