@@ -44,7 +44,7 @@ def make(folder: Path, *arguments: str, **variables: str) -> subprocess.Complete
         env=outside | variables,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
