@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dlseg.grading import judge, selection, submission
+from dlseg.grading import judge, rules, selection, submission
 from dlseg.grading.assignment import of_topic, topic_of
 from dlseg.grading.draws import Case, draw_cases
 from dlseg.grading.exercise import Exercise, Test
@@ -124,6 +124,8 @@ class Harness:
             chosen = selection.select(exercise, cells.cells)
             if chosen.home is None:
                 return _without_points(exercise, chosen.status, chosen.reason)
+            for rule, code in selection.broken_rules(exercise, chosen.home, cells.cells):
+                return _without_points(exercise, "failed", rules.message(rule, code))
             tests = Attempts(self, exercise, chosen.home, cells, evidence).run()
         except Exception as error:  # a wrong reference or a broken sandbox: the teacher's matter
             return self._unscored(exercise, f"{type(error).__name__}: {error}"[:300])
@@ -359,6 +361,8 @@ def _is_statement(told: Any) -> bool:
         and all(
             isinstance(told.get(key), list) and all(isinstance(name, str) for name in told[key]) for key in names
         )
+        and isinstance(told.get("breaks"), dict)
+        and all(isinstance(word, str) for pair in told["breaks"].items() for word in pair)
     )
 
 
