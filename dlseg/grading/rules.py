@@ -6,6 +6,7 @@ A rule is a sentence and what breaks it. Comments, texts and variables are free:
 from __future__ import annotations
 
 import ast
+import contextlib
 import inspect
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
@@ -46,8 +47,8 @@ _DILATED |= {f"{kind}{n}d": place for n in (1, 2, 3) for kind, place in (("max_p
 _DILATED |= {f"conv_transpose{n}d": 7 for n in (1, 2, 3)} | {"unfold": 2, "Unfold": 1}
 _ENLARGING = (
     "interpolate upsample upsample_bilinear Upsample UpsamplingBilinear2d grid_sample affine_grid zoom resize "
-    "rescale map_coordinates affine_transform interpn interp2d griddata RegularGridInterpolator RectBivariateSpline "
-    "LinearNDInterpolator conv_transpose2d ConvTranspose2d"
+    "rescale map_coordinates affine_transform interpn interp2d griddata RegularGridInterpolator "
+    "RectBivariateSpline LinearNDInterpolator conv_transpose2d ConvTranspose2d"
 )
 
 RULES = {
@@ -58,7 +59,7 @@ RULES = {
     ),
     "no loop": Rule("Write it without a loop: no for, while, comprehension or map.", loops=True),
     "no ready-made enlarging": Rule(
-        "Write the straight lines yourself: no function that enlarges maps, such as F.interpolate or scipy's zoom.",
+        "Write the straight lines yourself: no function that enlarges maps (F.interpolate, scipy's zoom, …).",
         names=frozenset(_ENLARGING.split()),
     ),
     "no optimiser": Rule(
@@ -109,54 +110,44 @@ def broken_by(function: Callable[..., Any], rules: Iterable[str]) -> str:
 
 
 def _breaks(node: ast.AST, rule: Rule) -> bool:
-    if isinstance(node, ast.Import):
-        return any(_within(alias.name, rule.modules) for alias in node.names)
-    if isinstance(node, ast.ImportFrom):
-        parts = [alias.name for alias in node.names]
-        whole = [f"{node.module or ''}.{part}" for part in parts]
-        return _within(node.module or "", rule.modules) or any(
-            part in rule.names or _within(path, rule.modules) for part, path in zip(parts, whole, strict=True)
-        )
-    if isinstance(node, ast.Attribute):
-        return node.attr in rule.names or _within(_dotted(node), rule.modules) or rule.loops and _looping(node)
-    if isinstance(node, ast.Subscript):  # vars(F)["interpolate"], sys.modules["torch"]
-        return _forbidden_text(node.slice, rule)
-    if isinstance(node, ast.Dict):  # f(**{"dilation": 2})
-        return any(_text(key) in rule.keywords for key in node.keys)
-    if isinstance(node, ast.Call):
-        return _call_breaks(node, rule)
-    return rule.loops and isinstance(node, LOOPS)
+    match node:
+        case ast.Import():
+            return any(_within(alias.name, rule.modules) for alias in node.names)
+        case ast.ImportFrom():
+            paths = [node.module or "", *(f"{node.module or ''}.{alias.name}" for alias in node.names)]
+            return any(_within(path, rule.modules) or path.rpartition(".")[2] in rule.names for path in paths)
+        case ast.Attribute():
+            looping = rule.loops and node.attr in LOOPING
+            return looping or node.attr in rule.names or _within(_dotted(node), rule.modules)
+        case ast.Subscript():  # vars(F)["interpolate"], sys.modules["torch"]
+            return _forbidden_text(node.slice, rule)
+        case ast.Call():
+            return _reads_badly(node, rule) or _has_keyword(node, rule)
+    by_text = isinstance(node, ast.Dict) and any(_text(key) in rule.keywords for key in node.keys)
+    return by_text or (rule.loops and isinstance(node, LOOPS))  # by_text: f(**{"dilation": 2})
 
 
-def _call_breaks(call: ast.Call, rule: Rule) -> bool:
-    name = _called(call)
-    if name in HIDING or rule.loops and name in LOOPING:
-        return True
-    if name in BY_TEXT and any(_forbidden_text(argument, rule) for argument in call.args):
-        return True
-    if name == "getattr" and len(call.args) > 1 and _text(call.args[1]) is None:
-        return True  # a part whose name is computed cannot be read
+def _reads_badly(call: ast.Call, rule: Rule) -> bool:
+    """Whether a call does what cannot be read (`eval`), loops, or takes a part of something by a forbidden text."""
+    name = _last(call.func)
+    computed = name == "getattr" and len(call.args) > 1 and _text(call.args[1]) is None
+    looping = rule.loops and name in LOOPING
+    by_text = name in BY_TEXT and any(_forbidden_text(argument, rule) for argument in call.args)
+    return name in HIDING or computed or looping or by_text
+
+
+def _has_keyword(call: ast.Call, rule: Rule) -> bool:
+    """Whether a call is given one of the rule's arguments, by its name or in its place."""
     if any(word.arg in rule.keywords for word in call.keywords):
         return True
-    if name == "dict" or name == "partial" and not call.args:
-        return False
-    arguments = call.args
-    if name == "partial":
-        name, arguments = _last(call.args[0]), call.args[1:]
-    if name == "unfold" and isinstance(call.func, ast.Attribute) and _last(call.func.value) not in FUNCTIONAL:
+    function, arguments = call.func, call.args
+    if _last(function) == "partial" and arguments:
+        function, arguments = arguments[0], arguments[1:]
+    name = _last(function)
+    if name == "unfold" and isinstance(function, ast.Attribute) and _last(function.value) not in FUNCTIONAL:
         return False  # a tensor's own unfold takes a step
-    for takers in rule.keywords.values():
-        if name in takers and (len(arguments) > takers[name] or any(isinstance(a, ast.Starred) for a in arguments)):
-            return True
-    return False
-
-
-def _looping(node: ast.Attribute) -> bool:
-    return node.attr in LOOPING
-
-
-def _called(call: ast.Call) -> str:
-    return _last(call.func)
+    starred = any(isinstance(argument, ast.Starred) for argument in arguments)
+    return any(name in to and (starred or len(arguments) > to[name]) for to in rule.keywords.values())
 
 
 def _last(node: ast.AST) -> str:
@@ -191,10 +182,8 @@ def _trees(function: Any, seen: set[int]) -> Iterator[ast.AST]:
     if id(function) in seen:
         return
     seen.add(id(function))
-    try:
+    with contextlib.suppress(OSError, TypeError, SyntaxError, ValueError):  # typed at a prompt
         yield ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError, ValueError):
-        pass  # typed at a prompt
     code = getattr(function, "__code__", None)
     if not isinstance(function, FunctionType) or code is None:
         return

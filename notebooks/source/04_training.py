@@ -138,9 +138,9 @@ print(f"without momentum: {plain:.2f}")
 
 # %% [markdown] exercise="training.descend"
 # Train the smallest network: one layer without bias, like fc8 at one place. `features` is (N, F), `labels` (N,),
-# `weight` (C, F). The scores are `features @ weight.T`, and the loss is the mean cross-entropy of the N rows. Begin
-# with a velocity of 0, take `steps` steps with momentum 0.9 and the poly schedule (power 0.9, first rate `base`), and
-# give back the weights. Do not change the `weight` that you are given.
+# `weight` (C, F). The scores are `features @ weight.T`, and the loss is the mean cross-entropy of the N rows.
+# Begin with a velocity of 0, take `steps` steps with momentum 0.9 and the poly schedule (power 0.9, first rate
+# `base`), and give back the weights. Do not change the `weight` that you are given.
 
 # %% exercise="training.descend"
 def descend(features: torch.Tensor, labels: torch.Tensor, weight: torch.Tensor, base: float,
@@ -180,7 +180,9 @@ recipe = Recipe.shapes(batch=8, iterations=300, dropout=0.0)
 own_rate, own_loss = yours("training.poly_rate"), yours("training.stride_loss")
 if not getattr(own_loss(torch.zeros(2, 1, 1, requires_grad=True), torch.zeros(1, 1), 8), "requires_grad", False):
     print("stride_loss: the library's, until yours keeps its gradient (is there a float(…) or .item()?)")
-    own_loss = lambda scores, labels, stride: loss_at_stride(scores[None], labels[None, ::stride, ::stride])
+    def own_loss(scores: torch.Tensor, labels: torch.Tensor, stride: int) -> torch.Tensor:
+        return loss_at_stride(scores[None], labels[None, ::stride, ::stride])
+
 started = {name: value.clone() for name, value in net.state_dict().items()}
 
 # %%
@@ -235,8 +237,8 @@ panels([label_panel(name, image, predict(model, image).labels)
 # thin ones. The shipped network saw more images, in 1600 steps of 16: `dlseg train --data shapes`.
 #
 # **Open experiment: learning rates.** Which rate is best, and what happens at a rate that is too high or too low?
-# Before you run the cell, write down what you expect. Then change `tried`, `count` or the schedule until you can say
-# it with numbers. (Each curve is 40 steps of `Recipe.shapes`, from the same start.)
+# Before you run the cell, write down what you expect. Then change `tried`, `count` or the schedule until you can
+# say it with numbers. (Each curve is 40 steps of `Recipe.shapes`, from the same start.)
 
 # %%
 tried, count = (0.002, 0.05, 0.5), 40
@@ -245,7 +247,7 @@ for rate in tried:
     curve, probe = [], create("deeplab-largefov", val.num_classes, width=1 / 8)
     probe.load_state_dict(started)
     train(probe, train_set, Recipe.shapes(batch=8, iterations=count, lr=rate, dropout=0.0),
-          callbacks=[lambda s: curve.append(s.loss)])
+          callbacks=[lambda s, curve=curve: curve.append(s.loss)])
     print(f"rate {rate:5}: mean loss of the last ten steps {np.mean(curve[-10:]):.2f}")
     plt.plot(curve, label=f"rate {rate}")
 plt.xlabel("step"), plt.ylabel("loss"), plt.yscale("log"), plt.legend(fontsize=8);
@@ -258,8 +260,8 @@ plt.xlabel("step"), plt.ylabel("loss"), plt.yscale("log"), plt.legend(fontsize=8
 # *Your report goes here.*
 
 # %% [markdown]
-# **Live.** Start the training here; watch loss, learning rate and an image that is not in the training set; stop it,
-# and let it go on.
+# **Live.** Start the training here; watch loss, learning rate and an image that is not in the training set; stop
+# it, and let it go on.
 
 # %%
 from dlseg.widgets import training_explorer

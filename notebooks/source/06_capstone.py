@@ -128,8 +128,8 @@ plt.ylabel("mean IoU, %"), plt.legend(fontsize=8);
 
 # %% [markdown]
 # (B's effect is 4: 53 − 50 = 3 and 59 − 54 = 5.) All lines rise. The CRF brings most, 4.4 points on average,
-# LargeFOV 3.2 and MSc 1.5. With LargeFOV, the CRF brings 5.4 points without MSc and 4.5 with it: MSc and CRF correct
-# some of the same pixels.
+# LargeFOV 3.2 and MSc 1.5. With LargeFOV, the CRF brings 5.4 points without MSc and 4.5 with it: MSc and CRF
+# correct some of the same pixels.
 #
 # `dlseg ablate small` trains and measures the same comparison on the shapes: 4×4 against LargeFOV, with and without
 # MSc and the CRF (ten minutes; `full` takes a night).
@@ -139,9 +139,9 @@ plt.ylabel("mean IoU, %"), plt.legend(fontsize=8);
 # the shapes, compare every pixel before and after the CRF.
 
 # %% [markdown] exercise="capstone.changed"
-# Make the map of what changed. `before`, `after` and `truth` are (H, W) labels. A pixel is **1** where a wrong label
-# became right, **−1** where a right label became wrong, and **0** elsewhere: right both times, wrong both times, or
-# void (255) in the truth.
+# Make the map of what changed. `before`, `after` and `truth` are (H, W) labels. A pixel is **1** where a wrong
+# label became right, **−1** where a right label became wrong, and **0** elsewhere: right both times, wrong both
+# times, or void (255) in the truth.
 
 # %% exercise="capstone.changed"
 def changed(before: np.ndarray, after: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -152,8 +152,8 @@ def changed(before: np.ndarray, after: np.ndarray, truth: np.ndarray) -> np.ndar
     ### END SOLUTION
 
 # %% [markdown]
-# The cell below takes your map. It orders 40 images by how many pixels the CRF won or lost there, and shows the worst:
-# where the network alone was better.
+# The cell below takes your map. It orders 40 images by how many pixels the CRF won or lost there, and shows the
+# worst: where the network alone was better.
 
 # %%
 from dlseg.course import yours
@@ -168,21 +168,21 @@ for number in tqdm(range(40), file=sys.stdout, leave=False):
 rows.sort(key=lambda row: row[0])
 for gain, number, *_ in rows[:3] + rows[-2:]:
     print(f"image {number:2}: {100 * gain:+5.2f} % of the pixels")
-print(f"better on {sum(row[0] > 0 for row in rows)} of {len(rows)} images, by {100 * np.mean([r[0] for r in rows]):.2f} %"
-      " on average")
+print(f"better on {sum(row[0] > 0 for row in rows)} of {len(rows)} images,"
+      f" by {100 * np.mean([row[0] for row in rows]):.2f} % on average")
 
 # %%
-gain, number, before, after, map = rows[0]
-bar = Bar("broken −1, mended 1", -1, 1)
-panels([Panel("the image", val[number].image), label_panel("network", val[number].image, before),
-        label_panel("with the CRF", val[number].image, after), label_panel("truth", val[number].image, val[number].label),
-        heat_panel("what changed", map.astype(float), bar)], val.classes, columns=5)
+_, number, before, after, map = rows[0]
+worst, bar = val[number], Bar("broken −1, mended 1", -1, 1)
+panels([Panel("the image", worst.image), label_panel("network", worst.image, before),
+        label_panel("with the CRF", worst.image, after), label_panel("truth", worst.image, worst.label),
+        heat_panel("what changed", map.astype(float), bar)], val.classes)
 
 # %% [markdown]
-# **Open experiment: why?** Look at the colours on both sides of the broken edge, at the thickness of what is lost,
-# and at what the network said there. Change one setting of the CRF in the cell below until this image is no longer
-# harmed, and look at what the change costs on the other images. (Choose settings on training images, and report what
-# they bring on these: a setting that was chosen on an image says nothing about others.)
+# **Open experiment: why?** Look at the colours on both sides of the broken edge, at the thickness of what is
+# lost, and at what the network said there. Change one setting of the CRF in the cell below until this image is no
+# longer harmed, and look at what the change costs on the other images. (Choose settings on training images, and
+# report what they bring on these: a setting that was chosen on an image says nothing about others.)
 
 # %%
 from dataclasses import replace
@@ -194,18 +194,18 @@ for name, setting in [("as before", params), ("changed", other)]:
     print(f"{name:10} the worst image {100 * gains[0]:+.2f} %, nine others {100 * np.mean(gains[1:]):+.2f} %")
 
 # %% [markdown]
-# **Report** (3 points beside the 100, read by a person). In 80 to 150 words: which image, and what is lost there (1);
-# which term of the energy causes it, and how you can tell (1); which setting mends it and what it costs elsewhere, in
-# numbers (1).
+# **Report** (3 points beside the 100, read by a person). In 80 to 150 words: which image, and what is lost there
+# (1); which term of the energy causes it, and how you can tell (1); which setting mends it and what it costs
+# elsewhere, in numbers (1).
 
 # %% [markdown] manual={"id": "capstone-harm", "points": 3}
 # *Your report goes here.*
 
 # %% [markdown]
 # ## 6.5 · A DeepLab of your own parts
-# The layers up to pool5 are the trained network's. fc6, fc7 and fc8 run through *your* convolution with holes; *your*
-# bilinear enlargement gives every pixel its scores; *your* confusion matrix and mean IoU measure the result, over
-# all pixels and in *your* band.
+# The layers up to pool5 are the trained network's. fc6, fc7 and fc8 run through *your* convolution with holes;
+# *your* bilinear enlargement gives every pixel its scores; *your* confusion matrix and mean IoU measure the
+# result, over all pixels and in *your* band.
 
 # %%
 from dlseg.datasets.transforms import to_input
@@ -265,9 +265,9 @@ studio = crf_studio(photo.image, probs=beliefs, classes=photo.names)
 
 # %% [markdown]
 # ## 6.7 · Your defence
-# You have seen every part of DeepLab. **Which part matters most, and why?** Write 150 to 300 words in the cell below.
-# Use at least three numbers that you measured in these notebooks, one number of the paper, and one place where paper
-# and release differ; say which result would prove you wrong.
+# You have seen every part of DeepLab. **Which part matters most, and why?** Write 150 to 300 words in the cell
+# below. Use at least three numbers that you measured in these notebooks, one number of the paper, and one place
+# where paper and release differ; say which result would prove you wrong.
 #
 # A person reads it, for 4 points beside the 100: the claim and your own numbers (2), the paper's number and the
 # difference between text and code (1), what would prove you wrong (1).

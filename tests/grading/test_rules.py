@@ -1,4 +1,4 @@
-"""Rules on how an answer is written: found however they are broken, by `check` and by the grade; never in honest work."""
+"""Rules on how an answer is written: `check` and the grade find what breaks them, and never honest work."""
 
 import ast
 import linecache
@@ -93,7 +93,7 @@ HONEST = {
     "no ready-made enlarging": [
         "def f(scores, factor):\n    return np.interp(np.arange(9) / factor, np.arange(len(scores)), scores)",
         "def f(scores, factor):\n    zoom = factor  # zoom, resize, interpolate\n    return scores * zoom",
-        "def interpolate(a, b, t):\n    return (1 - t) * a + t * b\ndef f(scores, factor):\n    return interpolate(*scores)",
+        "def interpolate(a, b, t):\n    return (1 - t) * a + t * b\ndef f(s, factor):\n    return interpolate(*s)",
     ],
     "no optimiser": [
         "def f(w):\n    optim = 0.1  # as torch.optim.SGD would\n    return w - optim",

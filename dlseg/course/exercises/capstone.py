@@ -81,10 +81,10 @@ EXERCISES = [
             Test("void does not", 2, _labelled(void=True), exact(SIGNS)),
         ),
         hints=(
-            "Two questions for each pixel: was it right before, is it right after? What does each of the four pairs of "
+            "Two questions for each pixel: was it right before, is it right after? What do the four pairs of "
             "answers give?",
-            "(H, W) three times → (H, W), whole numbers −1, 0 and 1. Wrong before and wrong after is 0, also where the "
-            "two labels differ.",
+            "(H, W) three times → (H, W), whole numbers −1, 0 and 1. Wrong before and wrong after is 0, also where "
+            "the two labels differ.",
             "right before = before is truth;  right after = after is truth\n"
             "(1 if right after, else 0) - (1 if right before, else 0)\n"
             "0 where truth is 255",

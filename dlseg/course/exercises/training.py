@@ -169,9 +169,9 @@ EXERCISES = [
             Test("many steps", 1, _problem(30, 50), numeric(STEPS, 1e-3, 1e-4), hidden=True),
         ),
         hints=(
-            "Each step: scores, loss, the loss's gradient, velocity, weights. What is kept from one step to the next?",
-            "features (N, F), weight (C, F): the scores features @ weight.T are (N, C). Gradient and velocity have the "
-            "weights' shape; the velocity begins with zeros. The result is (C, F), without a gradient.",
+            "Each step: scores, loss, the loss's gradient, velocity, weights. What is kept from step to step?",
+            "features (N, F), weight (C, F): the scores features @ weight.T are (N, C). Gradient and velocity have "
+            "the weights' shape; the velocity begins with zeros. The result is (C, F), without a gradient.",
             "weight = a copy that wants a gradient\n"
             "for step = 0, 1, … steps - 1:\n"
             "    loss = mean cross-entropy of features @ weight.T and labels\n"
