@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from dlseg.course import case, check, hint, standing
+from dlseg.course import case, check, guess, guesses, hint, standing
 from dlseg.datasets import load
 from dlseg.figures import Panel, confusion_figure, label_panel, panels, schedule_figure
 from dlseg.networks import create, load_trunk
@@ -52,6 +52,9 @@ panels([label_panel("before any training", image, predict(net, image).labels)], 
 # There is a score every 8 pixels and a label at every pixel. The paper shrinks the **labels**: it keeps the one
 # at each score's own pixel. At every kept place the loss is the *cross-entropy*, $-\log P(\text{true class})$,
 # where $P$ is the softmax of the scores; places whose label is *void* are left out.
+
+# %%
+guess("training.kept")
 
 # %%
 kept = net.grid.decimate(torch.from_numpy(truth), (16, 16)).numpy()
@@ -89,6 +92,9 @@ def stride_loss(scores: torch.Tensor, labels: torch.Tensor, stride: int) -> floa
 # uses that.
 
 # %%
+guess("training.half")
+
+# %%
 from dlseg.training import Recipe
 
 steps = Recipe()
@@ -119,6 +125,9 @@ def poly_rate(base: float, step: int, steps: int, power: float) -> float:
 # few minutes: `dlseg train --data shapes`.) One thing is not the paper's: *batch normalisation*, which keeps the
 # scale of every layer's numbers while it learns, is put in for the training and folded into the weights at its
 # end. Without it, a narrow network learns slowly.
+
+# %%
+guess("training.first")
 
 # %%
 import sys
@@ -159,6 +168,9 @@ training = training_explorer()
 # it was taken for. Right pixels lie on its diagonal.
 
 # %%
+guess("training.mistakes")
+
+# %%
 from dlseg.evaluation import ConfusionMatrix
 
 counted = ConfusionMatrix(val.num_classes)
@@ -184,6 +196,9 @@ def confusion(prediction: np.ndarray, truth: np.ndarray, classes: int) -> np.nda
 # ## 4.6 · One table, three results
 # A class's IoU is its diagonal cell over everything in its row or column. If a class occurs in neither, that is
 # 0/0. On VOC's 1449 images it never happens; on a few it does, and then conventions differ by points:
+
+# %%
+guess("training.conventions")
 
 # %%
 few = ConfusionMatrix(val.num_classes)
@@ -233,6 +248,9 @@ panels([label_panel(voc[0].name, voc[0].image, voc[0].label)], voc.classes)
 
 # %%
 standing("training")
+
+# %%
+guesses("training")
 
 # %% [markdown]
 # **Next:** [5 · the fully connected CRF](05_crf.ipynb) brings *where* back.

@@ -16,7 +16,7 @@
 # %%
 import numpy as np
 
-from dlseg.course import case, check, hint, standing
+from dlseg.course import case, check, guess, guesses, hint, standing
 from dlseg.crf import CRFParams, DenseCRF
 from dlseg.datasets import load
 from dlseg.figures import Bar, Panel, heat_panel, label_panel, lattice_figure, panels, trimap_figure
@@ -92,6 +92,9 @@ def energy(labels: np.ndarray, unary: np.ndarray, kernel: np.ndarray) -> float:
 # $w_1 + w_2$. Section 5.5 says why; the picture is the same.) Change `row` and `col` and look again.
 
 # %%
+guess("crf.ties")
+
+# %%
 row, col = 72, 30
 crf = DenseCRF(image, probs=found.probs)
 ties = crf.affinity(params, row, col)
@@ -123,11 +126,11 @@ panels([Panel("the pixel", marked), heat_panel("appearance", ties.appearance, ba
 #
 # | | thing | ground |
 # |---|---|---|
-# | B hears about it | 2 · 0.9 + 2 · 0.4 + 0.2 · 0.1 = 2.62 | 2 · 0.1 + 2 · 0.6 + 0.2 · 0.9 = 1.58 |
+# | B hears about it | 2 · 0.9 + 2 · 0.4 + 0.2 · 0.1 = {{2.62 = 2 * 0.9 + 2 * 0.4 + 0.2 * 0.1}} | 2 · 0.1 + 2 · 0.6 + 0.2 · 0.9 = {{1.58 = 2 * 0.1 + 2 * 0.6 + 0.2 * 0.9}} |
 # | what the *other* label is worth, a cost | 1.58 | 2.62 |
-# | with the unary, −log 0.4 and −log 0.6 | 0.92 + 1.58 = 2.50 | 0.51 + 2.62 = 3.13 |
-# | exp of minus that | 0.082 | 0.044 |
-# | divided by their sum | **0.65** | **0.35** |
+# | with the unary, −log 0.4 and −log 0.6 | {{0.92 = -np.log(0.4)}} + 1.58 = {{2.50 = 1.58 - np.log(0.4)}} | {{0.51 = -np.log(0.6)}} + 2.62 = {{3.13 = 2.62 - np.log(0.6)}} |
+# | exp of minus that | {{0.082 = 0.4 * np.exp(-1.58)}} | {{0.044 = 0.6 * np.exp(-2.62)}} |
+# | divided by their sum | **{{0.65 = 1 / (1 + 1.5 * np.exp(-1.04))}}** | **{{0.35 = 1 / (1 + np.exp(1.04) / 1.5)}}** |
 #
 # B was for *ground*, 0.4 to 0.6. A, of its own colour and sure, has turned it round.
 
@@ -159,6 +162,9 @@ def mean_field_step(q: np.ndarray, unary: np.ndarray, kernel: np.ndarray) -> np.
 # energy of the likeliest labels after each. Mean field makes another number smaller, the *free energy*: how far
 # $Q$ is from $P(x) \propto e^{-E(x)}$ (the *Kullback-Leibler divergence* of the two). The energy of the best labels
 # falls along with it, but not always in every round.
+
+# %%
+guess("crf.pairs")
 
 # %%
 from dataclasses import replace
@@ -206,6 +212,9 @@ panels([heat_panel(f"after {n} round{'s' * (n != 1)}", steps[n].q[chair], bar) f
 # doubts the pole (0.45).
 
 # %%
+guess("crf.pole")
+
+# %%
 scene = np.full((48, 48, 3), 220, np.uint8)
 scene[28:44, 12:36] = scene[4:28, 24] = (60, 90, 160)
 belief = np.full((48, 48), 0.1)
@@ -233,6 +242,9 @@ for name, marginals in kinds.items():
 # of its own, and at these all three cut alike.
 
 # %%
+guess("crf.normalised")
+
+# %%
 from dlseg.evaluation import ConfusionMatrix
 
 def mean_iou_of(labels: np.ndarray) -> float:
@@ -250,8 +262,8 @@ for how, w1, w2 in [("after", 12, 3), ("symmetric", 12, 3), ("none", 1, 0.5)]:
 # > its default: DeepLab's published weights do not belong to it.
 #
 # ## 5.6 · How can every pair be quick?
-# 500×375 pixels make 17.6 billion pairs. The **permutohedral lattice** (Adams and others, 2010) never
-# visits them. A kernel is a blur in a space of five dimensions: two of place, three of colour. With one of each, it
+# 500×375 pixels make {{17.6 = (500 * 375) ** 2 / 2e9}} billion pairs. The **permutohedral
+# lattice** (Adams and others, 2010) never visits them. A kernel is a blur in a space of five dimensions: two of place, three of colour. With one of each, it
 # can be drawn: the pixels of *one row* of the image are points, place to the right and grey value upwards, over a
 # lattice of triangles. One pixel tells the others three times over: *splat* (to the corners of its triangle),
 # *blur* (from corner to corner), *slice* (each pixel reads its own corners).
@@ -263,6 +275,9 @@ lattice_figure(image[72], 30, 20.0, 20.0)
 # Near and alike is near on the lattice; a pixel of another grey hears nothing. All pixels do this at once, and
 # those that are alike share corners: the work grows with the number of pixels, not of pairs. In five dimensions a
 # triangle becomes a body with six corners (a *simplex*), and nothing else changes. How good is it?
+
+# %%
+guess("crf.lattice")
 
 # %%
 small = np.ascontiguousarray(image[60:108, 0:48])
@@ -314,6 +329,9 @@ print(result.table(top=5))
 # edges: the pixels at most `width` from a void one (the *trimap*, Figure 5).
 
 # %%
+guess("crf.trimap")
+
+# %%
 import sys
 
 from tqdm import tqdm
@@ -358,6 +376,9 @@ def trimap_band(truth: np.ndarray, width: int) -> np.ndarray:
 
 # %%
 standing("crf")
+
+# %%
+guesses("crf")
 
 # %% [markdown]
 # **Next:** [6 · the whole table](06_capstone.ipynb).

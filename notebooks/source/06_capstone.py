@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from dlseg.course import case, check, hint, standing
+from dlseg.course import case, check, guess, guesses, hint, standing
 from dlseg.crf import CRFParams, DenseCRF
 from dlseg.datasets import load
 from dlseg.figures import label_panel, panels
@@ -40,6 +40,9 @@ panels([panel for s in chosen for panel in (
 # and at the maps after the first four poolings; each is two small layers (3×3 then 1×1, 128 channels). Their 5 ·
 # 128 = 640 channels stand beside fc7's when the last layer, the classifier, decides. Only the new layers are
 # trained.
+
+# %%
+guess("capstone.joined")
 
 # %%
 wide = create("deeplab-msc-largefov", val.num_classes, width=1 / 8).eval()
@@ -84,6 +87,9 @@ with tqdm(total=recipe.iterations, unit="step", file=sys.stdout, mininterval=3) 
     train(wide, train_set, recipe, callbacks=[lambda step: bar.update()])
 
 # %%
+guess("capstone.rows")
+
+# %%
 from dlseg.evaluation import ConfusionMatrix, trimap_curve
 
 tested = [val[i] for i in range(20)]
@@ -111,7 +117,7 @@ table = np.array([[[59.80, 63.74], [61.30, 65.21]],    # 4×4: plain, CRF; MSc, 
 print(f"all three together bring {table[1, 1, 1] - table[0, 0, 0]:.1f} points")
 
 # %% [markdown]
-# All three bring 8.9 points. Whose are they? Compare like with like: the **effect** of a part is the mean, over
+# All three bring {{8.9}} points. Whose are they? Compare like with like: the **effect** of a part is the mean, over
 # all settings of the others, of *with it* minus *without it*.
 
 # %% [markdown] exercise="capstone.effects"
@@ -126,6 +132,9 @@ def effects(table: np.ndarray) -> np.ndarray:
     ### END SOLUTION
 
 # %%
+guess("capstone.effects")
+
+# %%
 plt.figure(figsize=(5, 2.6))
 for fov, colour in ((0, "#0072b2"), (1, "#d55e00")):
     for msc, style in ((0, "o--"), (1, "o-")):
@@ -135,8 +144,10 @@ plt.xticks([0, 1], ["without CRF", "with CRF"]), plt.xlim(-0.2, 1.8)
 plt.ylabel("mean IoU, %"), plt.legend(fontsize=8);
 
 # %% [markdown]
-# Every line climbs: the CRF brings most, 4.4 points on average. LargeFOV brings 3.2 and MSc 1.5. With LargeFOV,
-# the CRF brings 5.4 without MSc and 4.5 with it: a little of what the two mend is the same.
+# Every line climbs: the CRF brings most, {{4.4 = effects(table)[2]}} points on average. LargeFOV brings
+# {{3.2 = effects(table)[0]}} and MSc {{1.5 = effects(table)[1]}}. With LargeFOV, the CRF brings
+# {{5.4 = table[1, 0, 1] - table[1, 0, 0]}} without MSc and {{4.5 = table[1, 1, 1] - table[1, 1, 0]}}
+# with it: a little of what the two mend is the same.
 #
 # To train and measure the same comparison on the shapes yourself: `dlseg ablate small` (ten minutes) or `full` (a
 # night).
@@ -165,6 +176,9 @@ with torch.inference_mode():
     fc6 = holes(padded, main.fc6.weight, rate) + main.fc6.bias[:, None, None]
     fc7 = torch.relu(holes(torch.relu(fc6), main.fc7.weight, 1) + main.fc7.bias[:, None, None])
     scores = (holes(fc7, main.fc8.weight, 1) + main.fc8.bias[:, None, None]).numpy()
+
+# %%
+guess("capstone.own")
 
 # %%
 theirs = predict(net, sample.image)
@@ -222,6 +236,9 @@ studio = crf_studio(photo.image, probs=beliefs, classes=photo.names)
 
 # %%
 standing("capstone")
+
+# %%
+guesses("capstone")
 
 # %% [markdown]
 # **The end.** [Paper and release](../docs/paper-vs-release.md) lists all the differences in one place. Take
