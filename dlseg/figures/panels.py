@@ -50,7 +50,7 @@ class Still(Figure):
         return stream.getvalue()
 
     def webp(self) -> bytes:
-        """The figure as a WebP file's bytes, at most `STILL_BYTES` of them where its quality can be lowered so far."""
+        """The figure as a WebP file's bytes, at most `STILL_BYTES` where a lower quality can do it."""
         picture = Image.fromarray(self.pixels(round(1.5 * SCREEN_DPI)))
         for quality in (85, 60, 35):
             stream = io.BytesIO()
