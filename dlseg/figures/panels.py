@@ -15,6 +15,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from PIL import Image
 
 from dlseg.datasets.voc import palette
 from dlseg.figures.colormaps import faded_table, heat
@@ -23,6 +24,7 @@ from dlseg.figures.overlays import Colour
 
 PANEL_INCHES = 3.2
 ENTRIES = 2  # of the legend that fit below one panel: names are up to a dozen letters long
+STILL_BYTES = 150_000  # what a still may add to a saved notebook
 SCREEN_DPI = 80  # a figure's size on the page; the picture holds twice as many pixels, for sharp screens
 INK, PALE = "#202020", "#d8d8d8"
 
@@ -45,6 +47,16 @@ class Still(Figure):
         """The figure as a PNG file's bytes, twice as sharp as the page shows it."""
         stream = io.BytesIO()
         self.savefig(stream, format="png", dpi=2 * SCREEN_DPI)
+        return stream.getvalue()
+
+    def webp(self) -> bytes:
+        """The figure as a WebP file's bytes, at most `STILL_BYTES` where a lower quality can do it."""
+        picture = Image.fromarray(self.pixels(round(1.5 * SCREEN_DPI)))
+        for quality in (85, 60, 35):
+            stream = io.BytesIO()
+            picture.save(stream, "WEBP", quality=quality, method=2)
+            if stream.tell() <= STILL_BYTES:
+                break
         return stream.getvalue()
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
