@@ -61,9 +61,12 @@ def build_command(folder: Path, exercises: Path, teacher: Path | None) -> None:
 @course.command(name="check")
 @FOLDER
 @EXERCISES_FOLDER
-def check_command(folder: Path, exercises: Path) -> None:
+@click.option(
+    "--run", is_flag=True, help="Run the solved notebooks too: do the texts' numbers agree with the cells'?"
+)
+def check_command(folder: Path, exercises: Path, run: bool) -> None:
     """Fail where a committed notebook is stale, holds outputs, gives answers away, or has dead links or imports."""
-    faults = check(folder, exercises)
+    faults = check(folder, exercises, run=run)
     for fault in faults:
         click.echo(str(fault), err=True)
     if faults:

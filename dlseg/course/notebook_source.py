@@ -7,10 +7,12 @@ code with the answer between `### BEGIN SOLUTION` and `### END SOLUTION`. The ce
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from dlseg.course.catalogue import EXERCISES, catalogue
+from dlseg.course.claims import plain, probed
 from dlseg.grading.exercise import Exercise, Points
 from dlseg.grading.rules import RULES
 from dlseg.grading.submission import text_id
@@ -53,6 +55,15 @@ def solved(source: Path, exercises: Path = EXERCISES) -> Any:
     Raises:
         CourseError: a cell is marked with an exercise that does not exist, or has no solution in it.
     """
+    return _solved(source, exercises, plain)
+
+
+def solved_with_claims(source: Path, exercises: Path = EXERCISES) -> Any:
+    """The solved notebook, with cells that compute the numbers its texts state; see `dlseg.course.claims`."""
+    return probed(_solved(source, exercises, str))
+
+
+def _solved(source: Path, exercises: Path, shown: Callable[[str], str]) -> Any:
     jupytext, nbformat = _jupytext(), _nbformat()
     notebook = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent")
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
@@ -62,6 +73,8 @@ def solved(source: Path, exercises: Path = EXERCISES) -> Any:
         name = cell.metadata.pop("exercise", None)
         manual = cell.metadata.pop("manual", None)
         cells.append(cell)
+        if cell.cell_type == "markdown":
+            cell.source = shown(cell.source)
         if manual is not None:
             cell.id = str(manual["id"])
             cell.metadata["nbgrader"] = _grading(cell.id, points=manual["points"], solution=True)

@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from dlseg.course import case, check, hint, standing
+from dlseg.course import case, check, guess, guesses, hint, standing
 from dlseg.datasets import load
 from dlseg.figures import Panel, confusion_figure, label_panel, panels, schedule_figure
 from dlseg.networks import create, load_trunk
@@ -62,6 +62,9 @@ panels([label_panel("fc8 random", image, random),
 # where $P$ is the softmax of the scores. Places whose label is *void* are left out.
 
 # %%
+guess("training.kept")
+
+# %%
 kept = net.grid.decimate(torch.from_numpy(truth), (16, 16)).numpy()
 panels([label_panel("labels", image, truth),
         label_panel("one in 8 × 8, from pixel 1", image[1::8, 1::8], kept)], val.classes)
@@ -95,6 +98,9 @@ def stride_loss(scores: torch.Tensor, labels: torch.Tensor, stride: int) -> torc
 # new fc8), a tenth of it after every 2000 steps, momentum 0.9, weight decay 0.0005. DeepLab's second version
 # found that a smooth fall does better, $(1 - \frac{\mathrm{step}}{\mathrm{steps}})^{0.9}$, called *poly*; ours
 # uses that.
+
+# %%
+guess("training.half")
 
 # %%
 from dlseg.training import Recipe
@@ -164,6 +170,9 @@ def descend(features: torch.Tensor, labels: torch.Tensor, weight: torch.Tensor, 
 # crops of a batch are laid side by side, because your loss takes one map. (This network has the paper's grid, which
 # begins at pixel 1; so the first row and column of the labels are cut off.) The library's own training, stopped
 # after 60 of the 300 steps, must give the same losses.
+
+# %%
+guess("training.first")
 
 # %%
 import sys
@@ -274,6 +283,9 @@ training = training_explorer()
 # it was taken for. Right pixels lie on its diagonal.
 
 # %%
+guess("training.mistakes")
+
+# %%
 counted = measured(trained, 30)
 confusion_figure(counted.counts, val.classes)
 
@@ -295,6 +307,9 @@ def confusion(prediction: np.ndarray, truth: np.ndarray, classes: int) -> np.nda
 # ## 4.6 · One table, three results
 # A class's IoU is its diagonal cell over everything in its row or column. If a class occurs in neither, that is
 # 0/0. On VOC's 1449 images it never happens; on a few it does, and then conventions differ by points:
+
+# %%
+guess("training.conventions")
 
 # %%
 few = measured(trained, 4)
@@ -342,6 +357,9 @@ panels([label_panel(voc[0].name, voc[0].image, voc[0].label)], voc.classes)
 
 # %%
 standing("training")
+
+# %%
+guesses("training")
 
 # %% [markdown]
 # **Next:** [5 · the fully connected CRF](05_crf.ipynb) brings *where* back.

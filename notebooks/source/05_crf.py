@@ -17,7 +17,7 @@
 # %%
 import numpy as np
 
-from dlseg.course import case, check, hint, standing
+from dlseg.course import case, check, guess, guesses, hint, standing
 from dlseg.crf import CRFParams, DenseCRF
 from dlseg.datasets import load
 from dlseg.figures import Bar, Panel, heat_panel, label_panel, lattice_figure, panels, trimap_figure
@@ -94,6 +94,9 @@ def energy(labels: np.ndarray, unary: np.ndarray, kernel: np.ndarray) -> float:
 # and `col` and look again.
 
 # %%
+guess("crf.ties")
+
+# %%
 row, col = 72, 30
 crf = DenseCRF(image, probs=found.probs)
 ties = crf.affinity(params, row, col)
@@ -125,11 +128,11 @@ panels([Panel("the pixel", marked), heat_panel("appearance", ties.appearance, ba
 #
 # | | thing | ground |
 # |---|---|---|
-# | B's message | 2 · 0.9 + 2 · 0.4 + 0.2 · 0.1 = 2.62 | 2 · 0.1 + 2 · 0.6 + 0.2 · 0.9 = 1.58 |
+# | B's message | 2 · 0.9 + 2 · 0.4 + 0.2 · 0.1 = {{2.62 = 2 * 0.9 + 2 * 0.4 + 0.2 * 0.1}} | 2 · 0.1 + 2 · 0.6 + 0.2 · 0.9 = {{1.58 = 2 * 0.1 + 2 * 0.6 + 0.2 * 0.9}} |
 # | the cost: the *other* label's message | 1.58 | 2.62 |
-# | with the unary, −log 0.4 and −log 0.6 | 0.92 + 1.58 = 2.50 | 0.51 + 2.62 = 3.13 |
-# | exp of minus that | 0.082 | 0.044 |
-# | divided by their sum | **0.65** | **0.35** |
+# | with the unary, −log 0.4 and −log 0.6 | {{0.92 = -np.log(0.4)}} + 1.58 = {{2.50 = 1.58 - np.log(0.4)}} | {{0.51 = -np.log(0.6)}} + 2.62 = {{3.13 = 2.62 - np.log(0.6)}} |
+# | exp of minus that | {{0.082 = 0.4 * np.exp(-1.58)}} | {{0.044 = 0.6 * np.exp(-2.62)}} |
+# | divided by their sum | **{{0.65 = 1 / (1 + 1.5 * np.exp(-1.04))}}** | **{{0.35 = 1 / (1 + np.exp(1.04) / 1.5)}}** |
 #
 # B believed more in *ground*, 0.6 to 0.4. A has a similar colour and a strong belief, and has changed that.
 
@@ -162,6 +165,9 @@ def mean_field_step(q: np.ndarray, unary: np.ndarray, kernel: np.ndarray) -> np.
 # number that mean field makes smaller is another one, the *free energy*. It measures how far $Q$ is from $P(x)
 # \propto e^{-E(x)}$ (their *Kullback-Leibler divergence*, up to a constant). The energy of the most probable
 # labels usually falls too, but not in every round.
+
+# %%
+guess("crf.pairs")
 
 # %%
 from dataclasses import replace
@@ -210,6 +216,9 @@ panels([heat_panel(f"after {n} round{'s' * (n != 1)}", steps[n].q[chair], bar) f
 # (0.9), and unsure of the pole (0.45).
 
 # %%
+guess("crf.pole")
+
+# %%
 scene = np.full((48, 48, 3), 220, np.uint8)
 scene[28:44, 12:36] = scene[4:28, 24] = (60, 90, 160)
 belief = np.full((48, 48), 0.1)
@@ -237,6 +246,9 @@ for name, marginals in kinds.items():
 # effects. Each way has good weights of its own, and with these all three give almost the same labels.
 
 # %%
+guess("crf.normalised")
+
+# %%
 from dlseg.evaluation import ConfusionMatrix
 
 def mean_iou_of(labels: np.ndarray) -> float:
@@ -254,7 +266,7 @@ for how, w1, w2 in [("after", 12, 3), ("symmetric", 12, 3), ("none", 1, 0.5)]:
 # > its default: DeepLab's published weights do not belong to it.
 #
 # ## 5.6 · How can every pair be quick?
-# 500×375 pixels make 17.6 billion pairs. The **permutohedral lattice** (Adams and others, 2010) does not go
+# 500×375 pixels make {{17.6 = (500 * 375) ** 2 / 2e9}} billion pairs. The **permutohedral lattice** (Adams and others, 2010) does not go
 # through the pairs. Adding up with a Gaussian kernel is a blur in a space of five dimensions: two of place and
 # three of colour. With one dimension of place and one of grey value, it can be drawn: the pixels of *one row* of
 # the image are points, with place to the right and grey value upwards, on a lattice of triangles. A value travels
@@ -269,6 +281,9 @@ lattice_figure(image[72], 30, 20.0, 20.0)
 # pixels do this at the same time, and similar pixels share corners. So the work grows with the number of pixels,
 # not of pairs. In five dimensions the triangle becomes a body with six corners (a *simplex*); nothing else
 # changes. How exact is it?
+
+# %%
+guess("crf.lattice")
 
 # %%
 small = np.ascontiguousarray(image[60:108, 0:48])
@@ -323,6 +338,9 @@ print(result.table(top=5))
 # near the edges: the pixels at a distance of at most `width` from a void pixel (the *trimap*, Figure 5).
 
 # %%
+guess("crf.trimap")
+
+# %%
 import sys
 
 from tqdm import tqdm
@@ -367,6 +385,9 @@ def trimap_band(truth: np.ndarray, width: int) -> np.ndarray:
 
 # %%
 standing("crf")
+
+# %%
+guesses("crf")
 
 # %% [markdown]
 # **Next:** [6 · the whole table](06_capstone.ipynb).

@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from dlseg.course import case, check, hint, standing
+from dlseg.course import case, check, guess, guesses, hint, standing
 from dlseg.crf import CRFParams, DenseCRF
 from dlseg.datasets import load
 from dlseg.figures import Bar, Panel, heat_panel, label_panel, panels
@@ -40,6 +40,9 @@ panels([panel for s in chosen for panel in (
 # take the image and the maps after the first four poolings. Each branch has two small layers (3×3, then 1×1, with
 # 128 channels). Their 5 · 128 = 640 channels are put beside fc7's as the input of the last layer, the classifier.
 # Only the new layers are trained.
+
+# %%
+guess("capstone.joined")
 
 # %%
 wide = create("deeplab-msc-largefov", val.num_classes, width=1 / 8).eval()
@@ -73,6 +76,9 @@ with tqdm(total=recipe.iterations, unit="step", file=sys.stdout, mininterval=3) 
     train(wide, train_set, recipe, callbacks=[lambda step: bar.update()])
 
 # %%
+guess("capstone.rows")
+
+# %%
 from dlseg.evaluation import ConfusionMatrix, trimap_curve
 
 tested = [val[i] for i in range(20)]
@@ -100,7 +106,7 @@ table = np.array([[[59.80, 63.74], [61.30, 65.21]],    # 4×4: plain, CRF; MSc, 
 print(f"all three together bring {table[1, 1, 1] - table[0, 0, 0]:.1f} points")
 
 # %% [markdown]
-# All three together bring 8.9 points. How much is each part's? Change one part only and leave the others as they
+# All three together bring {{8.9}} points. How much is each part's? Change one part only and leave the others as they
 # are: the **effect** of a part is *with it* minus *without it*, averaged over all settings of the other parts.
 #
 # **By hand.** Two parts: neither 50, only A 54, only B 53, both 59. A brings 54 − 50 = 4 without B and 59 − 53 = 6
@@ -118,6 +124,9 @@ def effects(table: np.ndarray) -> np.ndarray:
     ### END SOLUTION
 
 # %%
+guess("capstone.effects")
+
+# %%
 plt.figure(figsize=(5, 2.6))
 for fov, colour in ((0, "#0072b2"), (1, "#d55e00")):
     for msc, style in ((0, "o--"), (1, "o-")):
@@ -127,9 +136,10 @@ plt.xticks([0, 1], ["without CRF", "with CRF"]), plt.xlim(-0.2, 1.8)
 plt.ylabel("mean IoU, %"), plt.legend(fontsize=8);
 
 # %% [markdown]
-# (B's effect is 4: 53 − 50 = 3 and 59 − 54 = 5.) All lines rise. The CRF brings most, 4.4 points on average,
-# LargeFOV 3.2 and MSc 1.5. With LargeFOV, the CRF brings 5.4 points without MSc and 4.5 with it: MSc and CRF
-# correct some of the same pixels.
+# (B's effect is 4: 53 − 50 = 3 and 59 − 54 = 5.) All lines rise. The CRF brings most,
+# {{4.4 = effects(table)[2]}} points on average, LargeFOV {{3.2 = effects(table)[0]}} and MSc
+# {{1.5 = effects(table)[1]}}. With LargeFOV, the CRF brings {{5.4 = table[1, 0, 1] - table[1, 0, 0]}} points
+# without MSc and {{4.5 = table[1, 1, 1] - table[1, 1, 0]}} with it: MSc and CRF correct some of the same pixels.
 #
 # `dlseg ablate small` trains and measures the same comparison on the shapes: 4×4 against LargeFOV, with and without
 # MSc and the CRF (ten minutes; `full` takes a night).
@@ -228,6 +238,9 @@ with torch.inference_mode():
     scores = (holes(fc7, main.fc8.weight, 1) + main.fc8.bias[:, None, None]).numpy()
 
 # %%
+guess("capstone.own")
+
+# %%
 theirs = predict(net, sample.image)
 print(f"largest difference from the library's scores: {abs(scores - theirs.coarse).max():.0e}")
 large = np.stack([enlarge(np.pad(map, 1, mode="edge"), 8) for map in scores])
@@ -284,6 +297,9 @@ studio = crf_studio(photo.image, probs=beliefs, classes=photo.names)
 
 # %%
 standing("capstone")
+
+# %%
+guesses("capstone")
 
 # %% [markdown]
 # **The end.** [Paper and release](../docs/paper-vs-release.md) lists all the differences in one place. Take

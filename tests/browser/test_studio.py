@@ -133,18 +133,17 @@ def test_the_browser_alone_shows_photo_and_one_class(open_notebook: Callable[...
     notebook = open_notebook("alone.ipynb", settings, [SCENE, STUDIO]).run_all()
     left = notebook.picture("Before")
     start = left.settled()
-    notebook.page.evaluate("""() => { window.jupyterapp.shell.currentWidget.sessionContext.session.kernel
-        .requestExecute({ code: "import time; time.sleep(8)" }); }""")
-    left.box.get_by_role("button", name="photo").click()
-    left.changed_from(start, timeout=5)
-    assert np.array_equal(paint(left), scene()["image"])
-    left.box.get_by_role("button", name="photo").click()
-    left.box.get_by_role("button", name="cup").click()
-    notebook.page.mouse.move(0, 0)
-    left.changed_from(start, timeout=5)
-    left.box.get_by_role("button", name="cup").click()
-    notebook.page.mouse.move(0, 0)
-    assert left.settled() == start
+    with notebook.busy():
+        left.box.get_by_role("button", name="photo").click()
+        left.changed_from(start)
+        assert np.array_equal(paint(left), scene()["image"])
+        left.box.get_by_role("button", name="photo").click()
+        left.box.get_by_role("button", name="cup").click()
+        notebook.page.mouse.move(0, 0)
+        left.changed_from(start)
+        left.box.get_by_role("button", name="cup").click()
+        notebook.page.mouse.move(0, 0)
+        assert left.settled() == start
 
 
 def test_a_busy_kernel_does_not_stop_the_slider(open_notebook: Callable[..., Notebook]) -> None:

@@ -139,7 +139,7 @@ def test_train_says_what_is_wrong(tmp_path: Path) -> None:
         (("--lr", "-1"), "lr: got -1"),
         (("--out", tmp_path / "x.pth"), ".safetensors"),
     ]:
-        result = run("train", *arguments)
+        result = run("train", "--split", "train_sample", *arguments)
         assert result.exit_code == 1 and message in result.output, (arguments, result.output)
 
 
