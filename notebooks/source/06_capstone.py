@@ -136,9 +136,10 @@ plt.xticks([0, 1], ["without CRF", "with CRF"]), plt.xlim(-0.2, 1.8)
 plt.ylabel("mean IoU, %"), plt.legend(fontsize=8);
 
 # %% [markdown]
-# (B's effect is 4: 53 − 50 = 3 and 59 − 54 = 5.) All lines rise. The CRF brings most, {{4.4 = effects(table)[2]}} points on average,
-# LargeFOV {{3.2 = effects(table)[0]}} and MSc {{1.5 = effects(table)[1]}}. With LargeFOV, the CRF brings {{5.4 = table[1, 0, 1] - table[1, 0, 0]}} points without MSc and {{4.5 = table[1, 1, 1] - table[1, 1, 0]}} with it: MSc and CRF
-# correct some of the same pixels.
+# (B's effect is 4: 53 − 50 = 3 and 59 − 54 = 5.) All lines rise. The CRF brings most,
+# {{4.4 = effects(table)[2]}} points on average, LargeFOV {{3.2 = effects(table)[0]}} and MSc
+# {{1.5 = effects(table)[1]}}. With LargeFOV, the CRF brings {{5.4 = table[1, 0, 1] - table[1, 0, 0]}} points
+# without MSc and {{4.5 = table[1, 1, 1] - table[1, 1, 0]}} with it: MSc and CRF correct some of the same pixels.
 #
 # `dlseg ablate small` trains and measures the same comparison on the shapes: 4×4 against LargeFOV, with and without
 # MSc and the CRF (ten minutes; `full` takes a night).
