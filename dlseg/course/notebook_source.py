@@ -14,6 +14,7 @@ from typing import Any
 from dlseg.course.catalogue import EXERCISES, catalogue
 from dlseg.course.claims import plain, probed
 from dlseg.grading.exercise import Exercise, Points
+from dlseg.grading.rules import RULES
 from dlseg.grading.submission import text_id
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -123,6 +124,7 @@ def _headed(found: Exercise, number: int, text: str) -> str:
     return (
         f"### Exercise {number} · {found.title}\n*{found.max_points:g} points · {found.difficulty} · stuck? "
         f'`hint("{found.id}")` in a cell of your own*\n\n{text}'
+        + "".join(f"\n\n**Rule.** {RULES[rule].sentence}" for rule in found.rules)
     )
 
 

@@ -20,7 +20,7 @@ from dlseg.course.catalogue import find, of_notebook
 from dlseg.course.hints import price_paid, record
 from dlseg.course.verdict import Outcome, Standing, Verdict
 from dlseg.course.wrong_answers import wrong_answers
-from dlseg.grading import frames, tolerance
+from dlseg.grading import frames, rules, tolerance
 from dlseg.grading.draws import draw_cases
 from dlseg.grading.exercise import Exercise, Test
 from dlseg.grading.result import plain
@@ -161,6 +161,8 @@ def _outcome(found: Exercise, test: Test, names: dict[str, Any]) -> Outcome:
     if not callable(function):
         here = "is not defined here: run its cell first" if function is None else f"is {function!r}, no function"
         return Outcome(test, "missing", f"{name} {here}")
+    if broken := rules.broken_by(function, found.rules):
+        return Outcome(test, "failed", broken)
     for run, drawn in enumerate(draw_cases(found, test, SEED)):
         outcome = _try(found, test, Call(function, drawn.arguments, drawn.seed, run))
         if outcome.status != "passed":

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from dlseg.grading.rules import RULES
 from dlseg.grading.tolerance import Tolerance
 
 Points = float | int
@@ -60,6 +61,7 @@ class Exercise:
     """A graded function (or a few): id `notebook.name`, a reference, tests, the time a worker may take.
 
     `hints` are an idea, a word on shapes, and pseudo-code; a fourth, the worked solution, is the reference's text.
+    `rules` are names of `dlseg.grading.rules.RULES`: how the answer may not be written.
 
     >>> from dlseg.grading.tolerance import exact
     >>> tests = (Test("t", 2, lambda rng: (int(rng.integers(10)),), exact("whole numbers")),)
@@ -75,6 +77,7 @@ class Exercise:
     title: str = ""
     difficulty: Difficulty = "medium"
     hints: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not ID.fullmatch(self.id):
@@ -82,6 +85,8 @@ class Exercise:
         names = [test.name for test in self.tests]
         if not names or len(set(names)) != len(names):
             raise ExerciseError(f"{self.id}: needs at least one test, each with its own name, got {names}")
+        if unknown := [rule for rule in self.rules if rule not in RULES]:
+            raise ExerciseError(f"{self.id}: rules: got {unknown[0]!r}, expected one of {', '.join(RULES)}")
         for test in self.tests:
             if test.points < 0 or test.runs < 1:
                 raise ExerciseError(f"{self.id}/{test.name}: points must be >= 0 and runs >= 1")

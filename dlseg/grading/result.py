@@ -27,7 +27,7 @@ WORDS = {
 
 @dataclass(frozen=True)
 class TestResult:
-    """One test: its name, points, status, and why points were lost."""
+    """One test: its name, points, status, why points were lost, and whether students do not see it beforehand."""
 
     __test__ = False
 
@@ -36,6 +36,7 @@ class TestResult:
     max_points: float | int
     status: str
     message: str = ""
+    hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class ExerciseResult:
     reason: str
     seconds: float | int
     tests: list[TestResult]
+    title: str = ""
 
 
 @dataclass(frozen=True)
