@@ -56,8 +56,8 @@ class Hint:
 def hint(exercise: str, rung: int | None = None) -> Hint:
     """The next hint for an exercise: 1 an idea, 2 shapes and a picture, 3 pseudo-code, 4 a worked solution.
 
-    Every new hint is written to `hints.json` beside the
-    notebook; what it costs is the teacher's choice (`course.json`), nothing if they made none.
+    Every new hint is written to `hints.json` beside the notebook; what it costs is the teacher's choice
+    (`course.json`), nothing if they made none.
 
     Args:
         exercise: the exercise's id.
