@@ -27,9 +27,6 @@ WORDS = {
 
 @dataclass(frozen=True)
 class TestResult:
-<<<<<<< HEAD
-    """One test: its name, points, status, why points were lost, and whether students do not see it beforehand."""
-=======
     """One test's result.
 
     Attributes:
@@ -38,8 +35,8 @@ class TestResult:
         max_points: what can be reached.
         status: how it ended.
         message: why points were lost.
+        hidden: whether students do not see it beforehand.
     """
->>>>>>> nets
 
     __test__ = False
 
@@ -63,6 +60,7 @@ class ExerciseResult:
         reason: in one sentence.
         seconds: what it took.
         tests: their results.
+        title: the exercise's.
     """
 
     id: str

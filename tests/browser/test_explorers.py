@@ -120,14 +120,8 @@ def test_pooling(open_notebook: Callable[..., Notebook], explorers: Callable[...
     notebook.press("back to the first")
     expect(scores.box).to_contain_text("window 1 of 169")
     notebook.press("play")
-<<<<<<< HEAD
     # it walks on; which one is seen is chance
     expect(scores.box).to_contain_text(re.compile(r"window ([2-9]|\d\d+) of 169"))
-=======
-    expect(scores.box).to_contain_text(
-        re.compile(r"window ([2-9]|\d\d+) of 169")
-    )  # it walks on; which one is seen is chance
->>>>>>> nets
 
 
 def test_atrous(open_notebook: Callable[..., Notebook], explorers: Callable[..., Any]) -> None:
