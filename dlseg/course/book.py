@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,8 +15,9 @@ from typing import Any
 from dlseg.course.live import LiveExplorers, studio_of_the_course
 from dlseg.course.notebook_source import sources, student, text_of
 from dlseg.grading.result import write
+from dlseg.widgets.display import VIEW
 
-VIEW = "application/vnd.jupyter.widget-view+json"
+STILL = re.compile(r"class='dlseg-still'.*?src='(data:[^']+)'", re.DOTALL)
 SECONDS = 600  # for one cell
 
 
@@ -107,6 +109,8 @@ def still(notebook: Any) -> Any:
     for cell in notebook.cells:
         if "outputs" in cell:
             cell["outputs"] = _joined(cell["outputs"])
+            # a view without a page of its own stands beside its still
+            cell["outputs"] = [o for o in cell["outputs"] if set(o.get("data", ())) != {VIEW, "text/plain"}]
         for output in cell.get("outputs", ()):
             if "data" in output:
                 output["data"].pop(VIEW, None)
@@ -120,10 +124,10 @@ def set_live(notebook: Any, stem: str, live: LiveExplorers) -> None:
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
-            if "image/png" not in data:
+            found = STILL.search(data.get("text/html", ""))
+            if found is None:
                 continue
-            address = f"data:image/png;base64,{data['image/png'].strip()}"
-            image = f'<img alt="a still picture of the explorer" src="{address}">'
+            image = f'<img alt="a still picture of the explorer" src="{found[1]}">'
             parts = live.of_cell(stem, cell.source, image)
             if parts is not None:
                 output["data"] = {"text/html": parts}

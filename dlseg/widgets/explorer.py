@@ -117,7 +117,8 @@ class Explorer(Shown, ABC, Generic[State, Answer]):
         return panels([picture.panel() for picture in pictures], names)
 
     def close(self) -> None:
-        """End the explorer's thread and take its controls out of the page."""
+        """End the explorer's thread and take its controls out of the page; the last still stays."""
+        self.still_waits()
         self._live.close()
         close_all([self.box])
 
@@ -162,6 +163,7 @@ class Explorer(Shown, ABC, Generic[State, Answer]):
         self._last().error = f"{type(error).__name__}: {error}"
 
     def _busy(self, working: bool) -> None:
+        (self.still_waits if working else self.rested)()
         for picture in self.pictures:
             picture.busy = working and picture is self._last()
 

@@ -48,7 +48,9 @@ def scene() -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    "settings", [Settings(), Settings(subshells=False, dark=True)], ids=["subshells-light", "no_subshells-dark"]
+    "settings",
+    [Settings(), pytest.param(Settings(subshells=False, dark=True), marks=pytest.mark.full)],
+    ids=["subshells-light", "no_subshells-dark"],
 )
 def test_every_view_and_tool(open_notebook: Callable[..., Notebook], settings: Settings) -> None:
     notebook, made = open_notebook("studio.ipynb", settings, [SCENE, STUDIO]).run_all(), scene()

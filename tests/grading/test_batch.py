@@ -15,6 +15,7 @@ from dlseg.grading import batch, exercise
 from dlseg.grading.result import Result, write
 from dlseg.grading.sandbox import processes
 
+pytestmark = pytest.mark.usefixtures("one_sandbox")
 EXERCISES = """
 from dlseg.grading.exercise import Exercise, Test
 from dlseg.grading.tolerance import exact

@@ -16,6 +16,7 @@ from dlseg.cli import main
 from dlseg.grading import batch
 from dlseg.grading.journal import NAME, Journal
 
+pytestmark = pytest.mark.usefixtures("one_sandbox")
 EXERCISES = """
 from dlseg.grading.exercise import Exercise, Test
 from dlseg.grading.tolerance import exact
