@@ -15,10 +15,10 @@ from typing import Any
 from dlseg.course.live import LiveExplorers, studio_of_the_course
 from dlseg.course.notebook_source import sources, student, text_of
 from dlseg.grading.result import write
-from dlseg.widgets.display import VIEW
 
-STILL = re.compile(r"class='dlseg-still'.*?src='(data:[^']+)'", re.DOTALL)
+VIEW = "application/vnd.jupyter.widget-view+json"
 SECONDS = 600  # for one cell
+STILL = re.compile(r'(?<=<div class="dlseg-still">)<img [^>]*>')
 
 
 def build_book(
@@ -109,8 +109,6 @@ def still(notebook: Any) -> Any:
     for cell in notebook.cells:
         if "outputs" in cell:
             cell["outputs"] = _joined(cell["outputs"])
-            # a view without a page of its own stands beside its still
-            cell["outputs"] = [o for o in cell["outputs"] if set(o.get("data", ())) != {VIEW, "text/plain"}]
         for output in cell.get("outputs", ()):
             if "data" in output:
                 output["data"].pop(VIEW, None)
@@ -123,11 +121,10 @@ def set_live(notebook: Any, stem: str, live: LiveExplorers) -> None:
     """Put an explorer that moves in the page where a cell shows a still of one."""
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
-            data = output.get("data", {})
-            found = STILL.search(data.get("text/html", ""))
+            found = STILL.search(output.get("data", {}).get("text/html", ""))
             if found is None:
                 continue
-            image = f'<img alt="a still picture of the explorer" src="{found[1]}">'
+            image = found[0]
             parts = live.of_cell(stem, cell.source, image)
             if parts is not None:
                 output["data"] = {"text/html": parts}

@@ -27,7 +27,7 @@ from dlseg.networks.weight_formats import State, Weights, read_weights
 
 WEIGHTS = shipped("data") / "weights"
 SPEC = ("variant", "num_classes", "width", "geometry")
-SHIPPED = ("shapes", "tools")  # data sets that networks come trained on
+SHIPPED = ("shapes",)  # data sets that networks come trained on
 
 
 def save_weights(net: Network, path: str | Path, info: dict[str, Any] | None = None) -> Path:
@@ -71,8 +71,8 @@ def load_weights(net: Network, source: str | Path) -> None:
 
     Args:
         net: the network; where anything is wrong it stays as it is.
-        source: the path of a weights file of any kind that `dlseg.networks.weight_formats` reads; "shapes" or
-            "tools" for data/weights/{variant}-{source}.safetensors; or "imagenet" to download VGG-16's public
+        source: the path of a weights file of any kind that `dlseg.networks.weight_formats` reads; "shapes" for
+            data/weights/{variant}-shapes.safetensors; or "imagenet" to download VGG-16's public
             weights. Those, also from a path, initialise the network as the paper does: fully connected →
             convolution, decimated, other classes new.
 
@@ -102,7 +102,7 @@ def open_weights(source: str | Path, variant: str = "deeplab-largefov") -> tuple
 
     Args:
         source: the path of a weights file of any kind that `dlseg.networks.weight_formats` reads, a checkpoint of
-            `dlseg train` among them, or "shapes" or "tools" for the shipped one of `variant`.
+            `dlseg train` among them, or "shapes" for the shipped one of `variant`.
         variant: of a shipped network.
 
     Returns:

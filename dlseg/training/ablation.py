@@ -204,7 +204,7 @@ class Plan:
             recipe=recipe,
             branch_recipe=dataclasses.replace(recipe, iterations=500),
             init="singles",
-            pretraining=Pretraining(lesson="tools.ends" if data == "tools" else ""),
+            pretraining=Pretraining(lesson="tools.ends" if data == "tools" else "", lesson_epochs=4),
             copy="all",
             search=Space(),
         )

@@ -54,12 +54,13 @@ def check_that_all_ran(notebook: nbformat.NotebookNode) -> None:
 
 
 def check_stills(notebook: nbformat.NotebookNode) -> None:
-    """A page that cannot run widgets shows what comes with each: an explorer's picture, a question's text."""
+    """A page that cannot run widgets shows an explorer's still (below it) and a question's text."""
     for cell in notebook.cells:
-        shown = [output.data for output in cell.get("outputs", ()) if "data" in output]
-        pages = "".join(data.get("text/html", "") for data in shown)
-        if any("application/vnd.jupyter.widget-view+json" in data for data in shown):
-            assert "Guess first" in pages or "class='dlseg-still'" in pages, cell.source
+        pages = [output.get("data", {}) for output in cell.get("outputs", ())]
+        for data, below in zip(pages, [*pages[1:], {}], strict=True):
+            if "application/vnd.jupyter.widget-view+json" in data:
+                asked = "Guess first" in data["text/html"]
+                assert asked or '<div class="dlseg-still"><img ' in below.get("text/html", ""), cell.source
 
 
 def check_verdicts(notebook: nbformat.NotebookNode, kind: str) -> None:
