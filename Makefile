@@ -6,12 +6,13 @@
 #   make test-full   what runs every night beside `make test`: every attack on every level, a real installation
 #   make lint        ruff and mypy
 #   make book        the course and its guides as a static site
-# PYTHON=… names another interpreter (3.11, 3.12 or 3.13); JOBS=… how many tests run at a time.
+# PYTHON=… names another interpreter (3.11, 3.12 or 3.13); JOBS=… how many tests run at a time: one more than two
+# cores, as half of the time they wait for processes and pages.
 
 PYTHON ?= python3
 PORT   ?= 8888
 ARGS   ?=
-JOBS   ?= 2
+JOBS   ?= 3
 BIN    := .venv/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder

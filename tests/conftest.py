@@ -12,6 +12,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     for library in ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMEXPR"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    # as the environment of many a container says; but tests start hundreds of processes, and each would compile the
+    # library again
+    sys.dont_write_bytecode = False
+
 import hypothesis
 import jaxtyping
 import pytest

@@ -6,6 +6,7 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+import re
 from collections.abc import Callable
 
 import pytest
@@ -76,3 +77,54 @@ def test_a_sentence_then_what_it_takes_and_an_example(module: str, name: str) ->
     ):
         if before in text and after in text:
             assert text.index(before) < text.index(after), text
+
+
+REFERENCE = [
+    "dlseg.figures",
+    "dlseg.widgets",
+    "dlseg.widgets.webpage",
+    "dlseg.course",
+    "dlseg.grading",
+    "dlseg.grading.exercise",
+    "dlseg.grading.tolerance",
+    "dlseg.grading.result",
+]
+
+
+def own(module: str) -> list[tuple[str, object]]:
+    """What the book's page of a module shows: its public names, and the public methods of its classes."""
+    package = importlib.import_module(module)
+    here = [name for name, it in vars(package).items() if getattr(it, "__module__", "") == module]
+    names = getattr(package, "__all__", [name for name in here if not name.startswith("_")])
+    found: list[tuple[str, object]] = []
+    for name in names:
+        thing = getattr(package, name)
+        if not (inspect.isclass(thing) or inspect.isroutine(thing)):
+            continue
+        found.append((name, thing))
+        for key, member in vars(thing).items() if inspect.isclass(thing) else ():
+            bare = inspect.unwrap(getattr(member, "__func__", member))
+            if inspect.isfunction(bare) and not key.startswith("_") and bare.__module__.startswith("dlseg"):
+                found.append((f"{name}.{key}", bare))
+    return found
+
+
+SHOWN = [pytest.param(thing, id=f"{module}-{name}") for module in REFERENCE for name, thing in own(module)]
+
+
+@pytest.mark.parametrize("thing", SHOWN)
+def test_parameters_results_and_errors_are_lists(thing: type | Callable[..., object]) -> None:
+    text = inspect.getdoc(thing) or ""
+    assert text.partition("\n\n")[0].endswith((".", ":")), text
+    inline = [line for line in text.splitlines() if re.match(r"\s*((Args|Returns|Raises): \S|Raises \w)", line)]
+    assert not inline, f"a section's head stands alone on its line: {inline}"
+    if inspect.isclass(thing) and issubclass(thing, Exception):
+        return
+    signature = inspect.signature(thing)
+    parameters = [name for name in signature.parameters if name not in ("self", "cls")]
+    listed = text.partition("Attributes:")[2] or text.partition("Args:")[2]
+    assert not [
+        name for name in parameters if not re.search(rf"^    ([\w, ]+, )?{name}(, [\w, ]+)?: ", listed, re.M)
+    ]
+    if not inspect.isclass(thing) and signature.return_annotation not in ("None", None):
+        assert "\nReturns:\n    " in text, text

@@ -44,7 +44,7 @@ def make(folder: Path, *arguments: str, **variables: str) -> subprocess.Complete
         env=outside | variables,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
@@ -106,7 +106,7 @@ def test_the_lab_is_set_up_without_the_tests_packages(empty_checkout: Path) -> N
     assert make(empty_checkout, "test").returncode == 0
     assert (
         "-e .[dev]" in log.read_text()
-        and "-m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m not full" in log.read_text()
+        and "-m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m not full" in log.read_text()
     )
 
 

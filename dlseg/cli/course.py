@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from dlseg.course.book import build_book
 from dlseg.course.build import build, build_teacher
 from dlseg.course.catalogue import EXERCISES
 from dlseg.course.copies import copy_notebooks
@@ -61,9 +60,12 @@ def build_command(folder: Path, exercises: Path, teacher: Path | None) -> None:
 @course.command(name="check")
 @FOLDER
 @EXERCISES_FOLDER
-def check_command(folder: Path, exercises: Path) -> None:
+@click.option(
+    "--run", is_flag=True, help="Run the solved notebooks too: do the texts' numbers agree with the cells'?"
+)
+def check_command(folder: Path, exercises: Path, run: bool) -> None:
     """Fail where a committed notebook is stale, holds outputs, gives answers away, or has dead links or imports."""
-    faults = check(folder, exercises)
+    faults = check(folder, exercises, run=run)
     for fault in faults:
         click.echo(str(fault), err=True)
     if faults:
@@ -77,4 +79,6 @@ def check_command(folder: Path, exercises: Path) -> None:
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("docs/_build"))
 def book_command(folder: Path, docs: Path, out: Path) -> None:
     """Run every notebook as handed out and make one static site of them, the guides and the API reference."""
+    from dlseg.course.book import build_book  # the lab's widgets, which the other commands do without
+
     click.echo(f"open {build_book(folder, docs, out, tell=click.echo)}")

@@ -72,7 +72,7 @@ def pretrain(
     side = VARIANTS[variant].paper.crop if connected else SIDE
     start = time.perf_counter()
     pictures, classes, names = single_things(data, seed, images, side, jobs)
-    unseen, their_classes, _ = single_things(data, seed + 1, 1000, side, jobs)
+    unseen, their_classes, _ = single_things(data, seed + 1, images // 8, side, jobs)
     torch.manual_seed(seed)
     net = create(variant, len(names), width)
     copied = "nothing copied: random weights"

@@ -1,6 +1,7 @@
 """The course: student notebooks built from solved sources, and what a student calls in them."""
 
+from dlseg.course.guessing import guess, guesses
 from dlseg.course.hints import hint
 from dlseg.course.selfcheck import case, check, standing, yours
 
-__all__ = ["case", "check", "hint", "standing", "yours"]
+__all__ = ["case", "check", "guess", "guesses", "hint", "standing", "yours"]

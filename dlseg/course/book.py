@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from dlseg.grading.result import write
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 SECONDS = 600  # for one cell
+STILL = re.compile(r'(?<=<div class="dlseg-still">)<img [^>]*>')
 
 
 def build_book(
@@ -119,11 +121,10 @@ def set_live(notebook: Any, stem: str, live: LiveExplorers) -> None:
     """Put an explorer that moves in the page where a cell shows a still of one."""
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
-            data = output.get("data", {})
-            if "image/png" not in data:
+            found = STILL.search(output.get("data", {}).get("text/html", ""))
+            if found is None:
                 continue
-            address = f"data:image/png;base64,{data['image/png'].strip()}"
-            image = f'<img alt="a still picture of the explorer" src="{address}">'
+            image = found[0]
             parts = live.of_cell(stem, cell.source, image)
             if parts is not None:
                 output["data"] = {"text/html": parts}

@@ -56,10 +56,18 @@ class Hint:
 def hint(exercise: str, rung: int | None = None) -> Hint:
     """The next hint for an exercise: 1 an idea, 2 shapes and a picture, 3 pseudo-code, 4 a worked solution.
 
-    `rung` shows one that was asked for before again. Every new rung is written to `hints.json` beside the
-    notebook; what it costs is the teacher's choice (`course.json`), nothing if they made none.
+    Every new hint is written to `hints.json` beside the notebook; what it costs is the teacher's choice
+    (`course.json`), nothing if they made none.
 
-    Raises ValueError for an unknown exercise, or a rung that is not yet reached.
+    Args:
+        exercise: the exercise's id.
+        rung: the number of a hint that you asked for before, to see it again; default: the next one.
+
+    Returns:
+        The hint; a notebook shows it.
+
+    Raises:
+        ValueError: an exercise that does not exist, or a hint that is not yet reached.
     """
     found = find(exercise)
     asked = record().get(found.id, 0)

@@ -6,6 +6,7 @@ import ast
 import importlib
 import importlib.util
 import re
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 
 from dlseg.course.build import student_notebook
 from dlseg.course.catalogue import EXERCISES, of_notebook
-from dlseg.course.notebook_source import MARKERS, solutions, solved, sources, topic
+from dlseg.course.claims import wrong_claims
+from dlseg.course.notebook_source import MARKERS, solutions, solved, solved_with_claims, sources, topic
 from dlseg.course.text_checks import formulas, leaks_by_structure, measures, shadows
 from dlseg.course.wrong_answers import wrong_answers
 from dlseg.grading.draws import weak_tests
@@ -23,6 +25,7 @@ LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 ELSEWHERE = re.compile(r"(https://|attachment:|mailto:)")
 TELLING = 24  # characters of a line of code, without spaces: a shorter one may stand elsewhere by chance
 HINTS = 3
+SECONDS = 900  # of one cell
 CAUSES = 3  # typical mistakes of each exercise that `check` explains
 
 
@@ -37,8 +40,15 @@ class Fault:
         return f"{self.notebook}: {self.message}"
 
 
-def check(folder: Path, exercises: Path = EXERCISES) -> list[Fault]:
-    """Every fault of the notebooks in `folder`: stale, ran, leaking, dead links and imports, weak exercises."""
+def check(folder: Path, exercises: Path = EXERCISES, *, run: bool = False) -> list[Fault]:
+    """Every fault of the notebooks in `folder`: stale, ran, leaking, dead links and imports, weak exercises.
+
+    Args:
+        folder: the notebooks, with `source/`.
+        exercises: the folder of exercises.
+        run: run the solved notebooks too, minutes in all, and compare the numbers that their texts state with what
+            the cells compute (`dlseg.course.claims`).
+    """
     wanted = {folder / f"{path.stem}.ipynb": path for path in sources(folder)}
     faults = [
         Fault(path, f"has no source {folder / 'source' / path.stem}.py")
@@ -47,7 +57,19 @@ def check(folder: Path, exercises: Path = EXERCISES) -> list[Fault]:
     ]
     for path, source in wanted.items():
         faults += [Fault(path, message) for message in _faults(path, source, exercises)]
+        faults += [Fault(path, message) for message in (claim_faults(source, exercises) if run else ())]
     return faults
+
+
+def claim_faults(source: Path, exercises: Path = EXERCISES) -> list[str]:
+    """Run a solved notebook, in a folder that is thrown away: what its texts claim and its cells contradict."""
+    from nbclient import NotebookClient
+
+    notebook = solved_with_claims(source, exercises)
+    with tempfile.TemporaryDirectory() as place:
+        resources = {"metadata": {"path": place}}
+        NotebookClient(notebook, timeout=SECONDS, resources=resources, allow_errors=True).execute()
+    return list(wrong_claims(notebook))
 
 
 def _faults(path: Path, source: Path, exercises: Path) -> list[str]:

@@ -7,11 +7,14 @@ code with the answer between `### BEGIN SOLUTION` and `### END SOLUTION`. The ce
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from dlseg.course.catalogue import EXERCISES, catalogue
+from dlseg.course.claims import plain, probed
 from dlseg.grading.exercise import Exercise, Points
+from dlseg.grading.rules import RULES
 from dlseg.grading.submission import text_id
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -52,6 +55,15 @@ def solved(source: Path, exercises: Path = EXERCISES) -> Any:
     Raises:
         CourseError: a cell is marked with an exercise that does not exist, or has no solution in it.
     """
+    return _solved(source, exercises, plain)
+
+
+def solved_with_claims(source: Path, exercises: Path = EXERCISES) -> Any:
+    """The solved notebook, with cells that compute the numbers its texts state; see `dlseg.course.claims`."""
+    return probed(_solved(source, exercises, str))
+
+
+def _solved(source: Path, exercises: Path, shown: Callable[[str], str]) -> Any:
     jupytext, nbformat = _jupytext(), _nbformat()
     notebook = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent")
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
@@ -61,6 +73,8 @@ def solved(source: Path, exercises: Path = EXERCISES) -> Any:
         name = cell.metadata.pop("exercise", None)
         manual = cell.metadata.pop("manual", None)
         cells.append(cell)
+        if cell.cell_type == "markdown":
+            cell.source = shown(cell.source)
         if manual is not None:
             cell.id = str(manual["id"])
             cell.metadata["nbgrader"] = _grading(cell.id, points=manual["points"], solution=True)
@@ -110,6 +124,7 @@ def _headed(found: Exercise, number: int, text: str) -> str:
     return (
         f"### Exercise {number} · {found.title}\n*{found.max_points:g} points · {found.difficulty} · stuck? "
         f'`hint("{found.id}")` in a cell of your own*\n\n{text}'
+        + "".join(f"\n\n**Rule.** {RULES[rule].sentence}" for rule in found.rules)
     )
 
 

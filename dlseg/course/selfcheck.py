@@ -20,7 +20,7 @@ from dlseg.course.catalogue import find, of_notebook
 from dlseg.course.hints import price_paid, record
 from dlseg.course.verdict import Outcome, Standing, Verdict
 from dlseg.course.wrong_answers import wrong_answers
-from dlseg.grading import frames, tolerance
+from dlseg.grading import frames, rules, tolerance
 from dlseg.grading.draws import draw_cases
 from dlseg.grading.exercise import Exercise, Test
 from dlseg.grading.result import plain
@@ -43,8 +43,16 @@ class Call:
 def check(exercise: str, function: Callable[..., Any] | None = None, *, hidden: bool = False) -> Verdict:
     """Try your answer to an exercise: right, wrong, raised or not attempted, with what to look at.
 
-    The function is the one of the exercise's name in your notebook, or `function`. `hidden` runs the grader's
-    other tests too (a teacher's notebook does). Raises ValueError for an exercise that does not exist.
+    Args:
+        exercise: the exercise's id.
+        function: the answer; default: the function of the exercise's name in your notebook.
+        hidden: whether to run the grader's other tests too, as a teacher's notebook does.
+
+    Returns:
+        What came of it; a notebook shows it.
+
+    Raises:
+        ValueError: an exercise that does not exist.
     """
     found = find(exercise)
     # what a notebook's cells define lives in __main__
@@ -68,6 +76,9 @@ def case(exercise: str, test: str, run: int) -> tuple[Any, ...]:
         exercise: the exercise's id.
         test: the test's name.
         run: the number of its call, from 0.
+
+    Returns:
+        The arguments, in order.
 
     Raises:
         ValueError: an exercise, a test or a call that does not exist.
@@ -129,6 +140,12 @@ def yours(exercise: str) -> Callable[..., Any]:
     It is looked for in this notebook, then among the answers of earlier notebooks that `check` found right. Where
     there is none that is right, the library's stands in; a printed line says which it is.
 
+    Args:
+        exercise: the exercise's id.
+
+    Returns:
+        The function.
+
     Raises:
         ValueError: an exercise that does not exist.
 
@@ -145,9 +162,16 @@ def yours(exercise: str) -> Callable[..., Any]:
 
 
 def standing(topic: str) -> Standing:
-    """Where you stand in one notebook (`"atrous"`): each exercise, how its last check in this kernel ended, hints.
+    """Where you stand in one notebook: each exercise, how its last check in this kernel ended, hints.
 
-    Raises ValueError for a topic without exercises.
+    Args:
+        topic: the part of the ids before the dot, such as "atrous".
+
+    Returns:
+        The table; a notebook shows it.
+
+    Raises:
+        ValueError: a topic without exercises.
     """
     exercises = of_notebook(topic)
     if not exercises:
@@ -161,6 +185,8 @@ def _outcome(found: Exercise, test: Test, names: dict[str, Any]) -> Outcome:
     if not callable(function):
         here = "is not defined here: run its cell first" if function is None else f"is {function!r}, no function"
         return Outcome(test, "missing", f"{name} {here}")
+    if broken := rules.broken_by(function, found.rules):
+        return Outcome(test, "failed", broken)
     for run, drawn in enumerate(draw_cases(found, test, SEED)):
         outcome = _try(found, test, Call(function, drawn.arguments, drawn.seed, run))
         if outcome.status != "passed":

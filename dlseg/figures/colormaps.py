@@ -14,7 +14,14 @@ SCALES = ("viridis", "cividis", "magma", "RdBu_r", "gray")  # RdBu_r: difference
 
 @cache
 def scale_table(name: str = "viridis") -> UInt8[np.ndarray, "256 3"]:
-    """A colour scale as 256 RGB rows (read-only), from matplotlib's own tables."""
+    """A colour scale as 256 RGB rows (read-only), from matplotlib's own tables.
+
+    Args:
+        name: of one of matplotlib's colour scales.
+
+    Returns:
+        (256, 3) uint8.
+    """
     if name not in SCALES:
         raise ValueError(f"scale: expected one of {', '.join(SCALES)}, got {name!r}")
     table = np.asarray(colormaps[name](np.arange(256), bytes=True)[:, :3])
@@ -42,11 +49,28 @@ def levels(
 def heat(
     values: Float[np.ndarray, "H W"], low: float | None = None, high: float | None = None, scale: str = "viridis"
 ) -> RGB:
-    """Values (H, W) as colours (H, W, 3). Pictures that are compared must share `low` and `high`."""
+    """Values as colours. Pictures that are compared must share `low` and `high`.
+
+    Args:
+        values: (H, W).
+        low: the value of the scale's first colour; default: the least value.
+        high: the value of its last colour; default: the greatest value.
+        scale: the name of one of matplotlib's colour scales.
+
+    Returns:
+        RGB, (H, W, 3) uint8.
+    """
     return scale_table(scale)[levels(values, low, high)]
 
 
 def entropy(probs: Float[np.ndarray, "C H W"]) -> Float[np.ndarray, "H W"]:
-    """How undecided each pixel is, in bits: 0 is certain, log2 C knows nothing (C classes)."""
+    """How undecided each pixel is, in bits: 0 is certain, log2 C knows nothing (C classes).
+
+    Args:
+        probs: probabilities (C, H, W), which sum to 1 over the classes.
+
+    Returns:
+        Bits, (H, W).
+    """
     safe = np.where(probs > 0, probs, 1)
     return np.asarray(-(probs * np.log2(safe)).sum(axis=0))

@@ -35,7 +35,14 @@ def draw_score(axes: Axes, scores: Mapping[int, float]) -> None:
 
 
 def schedule_figure(recipes: Mapping[str, Recipe]) -> Still:
-    """The learning rate over the iterations of some recipes, by name; fc8's own, higher rate is broken."""
+    """The learning rate over the iterations of some recipes; fc8's own, higher rate is broken.
+
+    Args:
+        recipes: the recipes by the names that the legend shows.
+
+    Returns:
+        The figure.
+    """
     if not recipes:
         raise ValueError("recipes: expected at least one, got none")
     figure = Still(5.6, 3.2)

@@ -38,7 +38,16 @@ def field_bar() -> Bar:
 
 
 def field_marks(size: tuple[int, int], box: Box, taps: Sequence[Place] = ()) -> list[Mark]:
-    """The rim of a field (top, left, bottom, right) and a dot where each tap looks, in pixels of a picture."""
+    """The rim of a field, and a dot where each tap looks.
+
+    Args:
+        size: height and width of the picture.
+        box: the field's top, left, bottom and right, in pixels.
+        taps: where the unit's taps look, (row, column) in pixels.
+
+    Returns:
+        Marks for `paint`.
+    """
     return [
         Mark("field in theory", ORANGE, outline(size, box, 3)),
         Mark("", BLACK, dots(size, taps, 5)),

@@ -11,9 +11,18 @@ TAP, HOLE, LINE, SELECTED = "#e69f00", "#ffffff", "#b0b0b0", "#0072b2"  # Okabe 
 
 
 def holes_1d(kernel: int = 3, rate: int = 2, stride: int = 1, cells: int = 9) -> Still:
-    """A filter of `kernel` taps, `rate` cells apart, over a row of `cells`, with an output every `stride` cells.
+    """A filter with holes over a row of cells.
 
     The defaults are the paper's figure 1: kernel 3, input stride 2, output stride 1. One output is picked out.
+
+    Args:
+        kernel: the number of taps.
+        rate: cells from one tap to the next.
+        stride: cells from one output to the next.
+        cells: the length of the row.
+
+    Returns:
+        The figure.
     """
     _check(kernel, rate)
     extent = (kernel - 1) * rate + 1

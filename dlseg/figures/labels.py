@@ -35,7 +35,14 @@ def check_image(image: Any, size: tuple[int, ...]) -> np.ndarray:
 
 
 def present(labels: Labels) -> list[int]:
-    """The label values that occur, in order: what a legend names. Void (255), where it occurs, comes last."""
+    """The label values that occur, in order: what a legend names. Void (255), where it occurs, comes last.
+
+    Args:
+        labels: (H, W), 255 = void.
+
+    Returns:
+        The values, each once.
+    """
     return [int(value) for value in np.unique(check_labels(labels))]
 
 
@@ -47,7 +54,14 @@ def hatch(height: int, width: int) -> RGB:
 
 
 def colour_labels(labels: Labels) -> RGB:
-    """Labels (H, W) in VOC's colours, (H, W, 3) uint8: background black, void (255) hatched in grey."""
+    """Labels in VOC's colours: background black, void (255) hatched in grey.
+
+    Args:
+        labels: (H, W), 255 = void.
+
+    Returns:
+        RGB, (H, W, 3) uint8.
+    """
     array = check_labels(labels)
     picture = palette()[array]
     void = array == VOID
@@ -62,9 +76,17 @@ def faded(image: RGB) -> RGB:
 
 
 def overlay(image: RGB, labels: Labels, opacity: float = 0.75) -> RGB:
-    """Labels (H, W) laid over their photo (H, W, 3): objects take their colour, background fades to pale grey.
+    """Labels laid over their photo: objects take their colour, background fades to pale grey.
 
-    `opacity` 0 is the photo alone, 1 is flat colour. The canvas in the browser computes the same pixels.
+    The canvas in the browser computes the same pixels.
+
+    Args:
+        image: RGB, (H, W, 3) uint8.
+        labels: (H, W), 255 = void.
+        opacity: 0 is the photo alone, 1 is flat colour.
+
+    Returns:
+        RGB, (H, W, 3) uint8.
     """
     if not 0 <= opacity <= 1:
         raise ValueError(f"opacity: expected 0…1, got {opacity}")

@@ -63,7 +63,17 @@ def splat_blur_slice(
 
 
 def lattice_figure(row: UInt8[np.ndarray, "W 3"], pixel: int, sigma_alpha: float, sigma_beta: float) -> Still:
-    """One row of an image, its pixels as points on a lattice of triangles: what one of them tells the others."""
+    """One row of an image, its pixels as points on a lattice of triangles: what one of them tells the others.
+
+    Args:
+        row: one row of an image, RGB, (W, 3) uint8.
+        pixel: the column of the pixel whose weights are shown.
+        sigma_alpha: the position scale, in pixels.
+        sigma_beta: the colour scale, in levels of 0 to 255.
+
+    Returns:
+        The figure.
+    """
     features = row_features(row, sigma_alpha, sigma_beta)
     splat, blurred, heard, origin = splat_blur_slice(features, pixel)
     figure = Still(12.0, 4.6)

@@ -15,6 +15,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from PIL import Image
 
 from dlseg.datasets.voc import palette
 from dlseg.figures.colormaps import faded_table, heat
@@ -23,28 +24,55 @@ from dlseg.figures.overlays import Colour
 
 PANEL_INCHES = 3.2
 ENTRIES = 2  # of the legend that fit below one panel: names are up to a dozen letters long
+STILL_BYTES = 150_000  # what a still may add to a saved notebook
 SCREEN_DPI = 80  # a figure's size on the page; the picture holds twice as many pixels, for sharp screens
 INK, PALE = "#202020", "#d8d8d8"
 
 
 class Still(Figure):
-    """A figure without pyplot: no window, no shared state, so it may be drawn on any thread. Notebooks show it."""
+    """A figure without pyplot: no window, no shared state, so it may be drawn on any thread. Notebooks show it.
+
+    Args:
+        width: in inches.
+        height: in inches.
+    """
 
     def __init__(self, width: float, height: float) -> None:
         super().__init__(figsize=(width, height), layout="constrained", facecolor="white")
         FigureCanvasAgg(self)
 
     def pixels(self, dpi: int = 100) -> RGB:
-        """The figure drawn, (H, W, 3)."""
+        """The figure drawn.
+
+        Args:
+            dpi: pixels per inch.
+
+        Returns:
+            RGB, (H, W, 3) uint8.
+        """
         self.set_dpi(dpi)
         canvas: Any = FigureCanvasAgg(self)
         canvas.draw()
         return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
     def png(self) -> bytes:
-        """The figure as a PNG file's bytes, twice as sharp as the page shows it."""
+        """The figure as a PNG file, twice as sharp as the page shows it.
+
+        Returns:
+            The bytes of the file.
+        """
         stream = io.BytesIO()
         self.savefig(stream, format="png", dpi=2 * SCREEN_DPI)
+        return stream.getvalue()
+
+    def webp(self) -> bytes:
+        """The figure as a WebP file's bytes, at most `STILL_BYTES` where a lower quality can do it."""
+        picture = Image.fromarray(self.pixels(round(1.5 * SCREEN_DPI)))
+        for quality in (85, 60, 35):
+            stream = io.BytesIO()
+            picture.save(stream, "WEBP", quality=quality, method=2)
+            if stream.tell() <= STILL_BYTES:
+                break
         return stream.getvalue()
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
@@ -56,7 +84,12 @@ class Still(Figure):
 class Bar:
     """What the colours of a heat picture stand for: a scale from `low` to `high`, and what it measures.
 
-    A scale that `fades` lies over an image, which shows through at its low end.
+    Attributes:
+        label: what is measured, with its unit.
+        low: the value of the scale's first colour.
+        high: the value of its last colour.
+        scale: the name of one of matplotlib's colour scales.
+        fades: whether the scale lies over an image, which shows through at its low end.
     """
 
     label: str
@@ -67,13 +100,31 @@ class Bar:
 
     @classmethod
     def over(cls, label: str, values: Float[np.ndarray, "..."], scale: str = "viridis") -> Bar:
-        """The scale from the least to the greatest of `values`."""
+        """The scale from the least to the greatest of `values`.
+
+        Args:
+            label: what is measured, with its unit.
+            values: an array of any shape, without NaN.
+            scale: the name of one of matplotlib's colour scales.
+
+        Returns:
+            The bar.
+        """
         return cls(label, float(np.min(values)), float(np.max(values)), scale)
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture (H, W, 3) between title and note, with what its colours stand for: labels, marks or a scale."""
+    """One picture (H, W, 3) between title and note, with what its colours stand for: labels, marks or a scale.
+
+    Attributes:
+        title: what stands above it.
+        picture: (H, W, 3) uint8.
+        labels: the label values in it, for the legend.
+        bar: the scale of its colours, where it has one.
+        keys: names and colours of its marks, for the legend.
+        note: what stands below it.
+    """
 
     title: str
     picture: RGB
@@ -85,26 +136,56 @@ class Panel:
 
 @dataclass(frozen=True)
 class Chart:
-    """Curves or bars among panels: `draw` puts them on the axes that it is given."""
+    """Curves or bars among panels.
+
+    Attributes:
+        title: what stands above it.
+        draw: puts the curves or bars on the axes that it is given.
+    """
 
     title: str
     draw: Callable[[Axes], None]
 
 
 def label_panel(title: str, image: RGB, labels: Labels, opacity: float = 0.75) -> Panel:
-    """A panel of labels (H, W) laid over their photo (H, W, 3)."""
+    """A panel of labels laid over their photo.
+
+    Args:
+        title: what stands above it.
+        image: RGB, (H, W, 3) uint8.
+        labels: (H, W), 255 = void.
+        opacity: of the labels, 0 to 1.
+
+    Returns:
+        The panel.
+    """
     return Panel(title, overlay(image, labels, opacity), tuple(present(labels)))
 
 
 def heat_panel(title: str, values: Float[np.ndarray, "H W"], bar: Bar) -> Panel:
-    """A panel of values (H, W) on the scale of `bar`; panels that are compared must share it."""
+    """A panel of values on the scale of `bar`; panels that are compared must share it.
+
+    Args:
+        title: what stands above it.
+        values: (H, W).
+        bar: the scale.
+
+    Returns:
+        The panel.
+    """
     return Panel(title, heat(values, bar.low, bar.high, bar.scale), bar=bar)
 
 
 def panels(pictures: Sequence[Panel | Chart], classes: Sequence[str] = (), columns: int | None = None) -> Still:
-    """Panels side by side, `columns` a row (default: all in one), over a legend of the classes and scales in them.
+    """Panels side by side, over a legend of the classes and scales in them.
 
-    `classes` names the labels (index 0 background); a label without a name is shown as its number.
+    Args:
+        pictures: the panels and charts, in order.
+        classes: the labels' names, index 0 the background; a label without a name is shown as its number.
+        columns: how many in a row; default: all in one.
+
+    Returns:
+        The figure.
     """
     if not pictures:
         raise ValueError("pictures: expected at least one panel, got none")

@@ -19,8 +19,15 @@ MARKERS = "osD^vP"
 def confusion_figure(counts: Integer[np.ndarray, "C C"], classes: Sequence[str] = ()) -> Still:
     """What each true class (a row) was taken for (a column), in per cent of its pixels.
 
-    `counts` are pixels, as `ConfusionMatrix.counts`. Classes that never occur, neither in truth nor in prediction,
+    Classes that never occur, neither in truth nor in prediction,
     are left out.
+
+    Args:
+        counts: pixels, (C, C), as `ConfusionMatrix.counts`.
+        classes: the classes' names; without them, their numbers are shown.
+
+    Returns:
+        The figure.
     """
     if counts.shape[0] != counts.shape[1]:
         raise ValueError(f"counts: expected (C, C), got {counts.shape}")
@@ -86,7 +93,15 @@ def draw_trimap(
 def trimap_figure(
     curves: Mapping[str, Mapping[int, float]], paper: Sequence[str] = ("DeepLab", "DeepLab-CRF")
 ) -> Still:
-    """The trimap curve, as `trimap_curve` gives it (width in px to mean IoU 0 … 1) by name, beside the paper's."""
+    """Trimap curves beside the paper's (Figure 5).
+
+    Args:
+        curves: by name, as `trimap_curve` gives them: width in pixels to mean IoU, 0 to 1.
+        paper: the names of the paper's own curves to draw beside them.
+
+    Returns:
+        The figure.
+    """
     figure = Still(5.6, 3.8)
     draw_trimap(figure.add_subplot(), curves, paper)
     return figure

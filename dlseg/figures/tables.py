@@ -50,7 +50,14 @@ def draw_parameters(axes: Axes, rows: Sequence[Row]) -> None:
 def table2_chart(rows: Sequence[Row], chosen: str | None = None) -> Still:
     """Five small charts over the rows of table 2: field, parameters, multiply-adds, the paper's mean IoU and speed.
 
-    Measured numbers are blue, the paper's orange; `chosen` (a variant's name) is set in bold.
+    Measured numbers are blue, the paper's orange.
+
+    Args:
+        rows: of the table.
+        chosen: the name of the variant that is set in bold.
+
+    Returns:
+        The figure.
     """
     if not rows:
         raise ValueError("rows: expected at least one row of table 2, got none")

@@ -137,6 +137,9 @@ def weak_tests(exercise: Exercise, seeds: Iterable[int] = range(3)) -> list[str]
         exercise: whose tests are looked at.
         seeds: of the inputs that are tried.
 
+    Returns:
+        The sentences; none where the tests are sound.
+
     >>> from dlseg.grading.tolerance import exact
     >>> test = Test("t", 2, lambda rng: (int(rng.integers(50, 99)),), exact("whole numbers"))
     >>> weak_tests(Exercise("demo.same", "same", lambda n: n, (test,)))

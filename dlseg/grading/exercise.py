@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from dlseg.grading.rules import RULES
 from dlseg.grading.tolerance import Tolerance
 
 Points = float | int
@@ -30,7 +31,17 @@ class ExerciseError(ValueError):
 
 @dataclass(frozen=True)
 class Test:
-    """One graded property of a function: `runs` fresh draws of inputs must all agree with the reference.
+    """One graded property of a function: fresh draws of inputs must all agree with the reference.
+
+    Attributes:
+        name: what reports call it.
+        points: what it is worth.
+        inputs: draws the arguments of one call from a random generator.
+        tolerance: how close an answer must be.
+        runs: how many draws are tried.
+        function: the function that is called; default: the exercise's.
+        reference: its right answer; default: the exercise's.
+        hidden: whether students see it only in the grade.
 
     >>> from dlseg.grading.tolerance import exact
     >>> test = Test("one digit", 1, lambda rng: (int(rng.integers(10)),), exact("whole numbers"))
@@ -50,21 +61,43 @@ class Test:
     hidden: bool = False
 
     def draw(self, seed: int, exercise: str, run: int) -> tuple[Any, ...]:
-        """The arguments of one call; the same seed, exercise, test and run draw the same arguments."""
+        """The arguments of one call; the same seed, exercise, test and run draw the same arguments.
+
+        Args:
+            seed: of the grading.
+            exercise: the exercise's id.
+            run: the number of the call, from 0.
+
+        Returns:
+            The arguments, in order.
+        """
         names = zlib.crc32(f"{exercise}/{self.name}".encode())
         return self.inputs(np.random.default_rng([seed, names, run]))
 
 
 @dataclass(frozen=True)
 class Exercise:
-    """A graded function (or a few): id `notebook.name`, a reference, tests, the time a worker may take.
+    """A graded function (or a few), with its tests.
 
-    `hints` are an idea, a word on shapes, and pseudo-code; a fourth, the worked solution, is the reference's text.
+    <<<<<<< HEAD
+        `hints` are an idea, a word on shapes, and pseudo-code; a fourth, the worked solution, is the reference's text.
+        `rules` are names of `dlseg.grading.rules.RULES`: how the answer may not be written.
+    =======
+        Attributes:
+            id: `notebook.name`.
+            function: the name of the function that students write.
+            reference: the right answer.
+            tests: what is graded.
+            seconds: the time that a worker may take.
+            title: what students and reports call it.
+            difficulty: "easy", "medium" or "hard".
+            hints: an idea, a word on shapes, and pseudo-code; a fourth, the worked solution, is the reference's text.
+    >>>>>>> nets
 
-    >>> from dlseg.grading.tolerance import exact
-    >>> tests = (Test("t", 2, lambda rng: (int(rng.integers(10)),), exact("whole numbers")),)
-    >>> Exercise("demo.double", "double", lambda n: 2 * n, tests).topic
-    'demo'
+        >>> from dlseg.grading.tolerance import exact
+        >>> tests = (Test("t", 2, lambda rng: (int(rng.integers(10)),), exact("whole numbers")),)
+        >>> Exercise("demo.double", "double", lambda n: 2 * n, tests).topic
+        'demo'
     """
 
     id: str
@@ -75,6 +108,7 @@ class Exercise:
     title: str = ""
     difficulty: Difficulty = "medium"
     hints: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not ID.fullmatch(self.id):
@@ -82,6 +116,8 @@ class Exercise:
         names = [test.name for test in self.tests]
         if not names or len(set(names)) != len(names):
             raise ExerciseError(f"{self.id}: needs at least one test, each with its own name, got {names}")
+        if unknown := [rule for rule in self.rules if rule not in RULES]:
+            raise ExerciseError(f"{self.id}: rules: got {unknown[0]!r}, expected one of {', '.join(RULES)}")
         for test in self.tests:
             if test.points < 0 or test.runs < 1:
                 raise ExerciseError(f"{self.id}/{test.name}: points must be >= 0 and runs >= 1")
@@ -107,7 +143,15 @@ class Exercise:
         return tuple(dict.fromkeys([self.function, *(t.function for t in self.tests if t.function)]))
 
     def answer(self, test: Test, arguments: tuple[Any, ...]) -> Any:
-        """What the reference gives for these arguments."""
+        """What the reference gives for these arguments.
+
+        Args:
+            test: the test that asks.
+            arguments: of the call.
+
+        Returns:
+            The right result.
+        """
         return (test.reference or self.reference)(*arguments)
 
 
@@ -116,6 +160,9 @@ def load(folder: Path) -> list[Exercise]:
 
     Args:
         folder: the file or folder.
+
+    Returns:
+        The exercises, in order.
 
     Raises:
         ExerciseError: there are none, two have one id, or a file is wrong.
@@ -133,7 +180,14 @@ def load(folder: Path) -> list[Exercise]:
 
 
 def check_ids(exercises: Iterable[Exercise]) -> None:
-    """Refuse two exercises with one id."""
+    """Refuse two exercises with one id.
+
+    Args:
+        exercises: those of one assignment.
+
+    Raises:
+        ExerciseError: two have one id.
+    """
     seen: set[str] = set()
     for exercise in exercises:
         if exercise.id in seen:

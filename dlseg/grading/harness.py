@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dlseg.grading import judge, selection, submission
+from dlseg.grading import judge, rules, selection, submission
 from dlseg.grading.assignment import of_topic, topic_of
 from dlseg.grading.draws import Case, draw_cases
 from dlseg.grading.exercise import Exercise, Test
@@ -35,6 +35,7 @@ class Evidence:
 
     shown: dict[tuple[str, str], tuple[Any, Any]] = field(default_factory=dict)
     sources: list[str] = field(default_factory=list)
+    answers: dict[str, str] = field(default_factory=dict)  # exercise id → the cell that was graded
 
 
 @dataclass
@@ -92,11 +93,18 @@ class Harness:
             self.sandbox.isolation,
             score=sum(e.points for e in done),
             max_score=sum(e.max_points for e in done),
-            exercises=list(done),
+            exercises=[self._named(result) for result in done],
             problem=problem,
             digest=item.digest,
             graded=now(),
         )
+
+    def _named(self, result: ExerciseResult) -> ExerciseResult:
+        """The result with what reports say of its exercise: the title, and which tests are hidden."""
+        exercise = next(e for e in self.exercises if e.id == result.id)
+        hidden = {test.name for test in exercise.tests if test.hidden}
+        tests = [replace(test, hidden=test.name in hidden) for test in result.tests]
+        return replace(result, title=exercise.title, tests=tests)
 
     def _unscored(self, exercise: Exercise, reason: str) -> ExerciseResult:
         return _without_points(exercise, "grader_error", reason)
@@ -124,6 +132,9 @@ class Harness:
             chosen = selection.select(exercise, cells.cells)
             if chosen.home is None:
                 return _without_points(exercise, chosen.status, chosen.reason)
+            evidence.answers[exercise.id] = chosen.home.cell.source
+            for rule, code in selection.broken_rules(exercise, chosen.home, cells.cells):
+                return _without_points(exercise, "failed", rules.message(rule, code))
             tests = Attempts(self, exercise, chosen.home, cells, evidence).run()
         except Exception as error:  # a wrong reference or a broken sandbox: the teacher's matter
             return self._unscored(exercise, f"{type(error).__name__}: {error}"[:300])
@@ -359,6 +370,8 @@ def _is_statement(told: Any) -> bool:
         and all(
             isinstance(told.get(key), list) and all(isinstance(name, str) for name in told[key]) for key in names
         )
+        and isinstance(told.get("breaks"), dict)
+        and all(isinstance(word, str) for pair in told["breaks"].items() for word in pair)
     )
 
 

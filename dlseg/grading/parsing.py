@@ -15,6 +15,8 @@ from typing import Any
 
 from IPython.core.inputtransformer2 import TransformerManager
 
+from dlseg.grading import rules
+
 TRANSPARENT = ("%%time", "%%timeit", "%%capture", "%%prun", "%%debug")  # what they are given is run plainly
 FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
@@ -61,6 +63,7 @@ def _statement(node: ast.stmt) -> dict[str, Any]:
         "mutates": sorted(mutates - binds),
         "uses": sorted(_globals_of(compile(ast.Module([node], []), "<cell>", "exec", FLAGS, dont_inherit=True))),
         "defines": sorted(binds) if _is_definition(node) else [],
+        "breaks": rules.broken(node),
         "stubs": [n.name for n in [node] if isinstance(n, ast.FunctionDef) and is_stub(n)],
     }
 

@@ -27,7 +27,16 @@ WORDS = {
 
 @dataclass(frozen=True)
 class TestResult:
-    """One test: its name, points, status, and why points were lost."""
+    """One test's result.
+
+    Attributes:
+        name: the test's.
+        points: reached.
+        max_points: what can be reached.
+        status: how it ended.
+        message: why points were lost.
+        hidden: whether students do not see it beforehand.
+    """
 
     __test__ = False
 
@@ -36,11 +45,23 @@ class TestResult:
     max_points: float | int
     status: str
     message: str = ""
+    hidden: bool = False
 
 
 @dataclass(frozen=True)
 class ExerciseResult:
-    """One exercise: the sum of its tests, the status that sums them up, and the reason in one sentence."""
+    """One exercise's result.
+
+    Attributes:
+        id: the exercise's.
+        points: the sum of its tests' points.
+        max_points: what can be reached.
+        status: the one that sums up its tests'.
+        reason: in one sentence.
+        seconds: what it took.
+        tests: their results.
+        title: the exercise's.
+    """
 
     id: str
     points: float | int
@@ -49,11 +70,25 @@ class ExerciseResult:
     reason: str
     seconds: float | int
     tests: list[TestResult]
+    title: str = ""
 
 
 @dataclass(frozen=True)
 class Result:
-    """One submission's result; `digest` tells from which bytes, `graded` when, `problem` why it has no points."""
+    """One submission's result.
+
+    Attributes:
+        submission: its name.
+        assignment: its name.
+        seed: of the inputs that were drawn.
+        isolation: the level of the sandbox.
+        score: the points reached.
+        max_score: what can be reached.
+        exercises: their results.
+        problem: why it has no points.
+        digest: of the bytes that were graded.
+        graded: when, in UTC.
+    """
 
     submission: str
     assignment: str
@@ -67,12 +102,26 @@ class Result:
     graded: str = ""
 
     def to_json(self) -> str:
-        """The document as text."""
+        """The document as text.
+
+        Returns:
+            JSON.
+        """
         return json.dumps(asdict(self), indent=1, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Result:
-        """The inverse of to_json. Raises ValueError for text that is no result document."""
+        """The inverse of to_json.
+
+        Args:
+            text: what `to_json` wrote.
+
+        Returns:
+            The result.
+
+        Raises:
+            ValueError: text that is no result document.
+        """
         try:
             raw: dict[str, Any] = json.loads(text)
             exercises = [
@@ -90,12 +139,23 @@ class Result:
 
 
 def now() -> str:
-    """The time as results and the journal note it: UTC, so that a later time sorts later."""
+    """The time as results and the journal note it: UTC, so that a later time sorts later.
+
+    Returns:
+        ISO 8601, with microseconds.
+    """
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def summarize(tests: list[TestResult]) -> str:
-    """The one status of an exercise: passed, partial, or the most telling of what went wrong."""
+    """The one status of an exercise: passed, partial, or the most telling of what went wrong.
+
+    Args:
+        tests: the results of an exercise's tests.
+
+    Returns:
+        The status.
+    """
     statuses = {test.status for test in tests}
     if statuses == {"passed"}:
         return "passed"
@@ -110,7 +170,14 @@ MAX_MESSAGE = 600
 
 
 def plain(message: str) -> str:
-    """Anybody's words made safe to print: no control characters, not too long."""
+    """Anybody's words made safe to print: no control characters, not too long.
+
+    Args:
+        message: text of any origin.
+
+    Returns:
+        One that is safe to print.
+    """
     clean = "".join(c if c.isprintable() or c == "\n" else "?" for c in message[: 2 * MAX_MESSAGE])
     return clean if len(clean) <= MAX_MESSAGE else clean[: MAX_MESSAGE - 1] + "…"
 
@@ -120,13 +187,24 @@ def file_stem(name: str) -> str:
 
     Dots are written as %2E, as `x.gradescope` would else share files with the reports of `x`; the names of the
     class's own pages get a % in front.
+
+    Args:
+        name: the submission's.
+
+    Returns:
+        The stem.
     """
     stem = name.replace("%", "%25").replace(".", "%2E")
     return f"%{stem}" if stem.casefold() in ("index", "grades") else stem
 
 
 def write(path: Path, text: str) -> None:
-    """Replace `path` by `text` as one step: a reader sees the old or the new file, never a part."""
+    """Replace `path` by `text` as one step: a reader sees the old or the new file, never a part.
+
+    Args:
+        path: the file.
+        text: its new content, written as UTF-8.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:

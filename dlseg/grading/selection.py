@@ -185,6 +185,33 @@ def needed(names: tuple[str, ...], home: ReadCell, cells: list[ReadCell]) -> tup
     return picked, seen
 
 
+def broken_rules(exercise: Exercise, home: ReadCell, cells: list[ReadCell]) -> list[tuple[str, str]]:
+    """The exercise's rules that its answer breaks, each with the code that does.
+
+    Looked at are the statements that give or change a name that the answer uses, in whatever cell: a helper may be
+    defined anew after it.
+    """
+    if not exercise.rules:
+        return []
+    picked, names = needed(exercise.functions, home, cells)
+    later = [c for c in cells if not c.cell.handed_out and c.cell.number > home.cell.number]
+    while True:
+        changed = {
+            (c.cell.number, i): s["uses"]
+            for c in later
+            for i, s in enumerate(c.statements)
+            if (names - set(exercise.functions)) & {*s["binds"], *s["mutates"]}
+        }
+        more, found = needed(tuple({name for uses in changed.values() for name in uses} - names), home, cells)
+        for number, index in [*changed, *((n, i) for n, indices in more.items() for i in indices)]:
+            picked.setdefault(number, set()).add(index)
+        if found <= names:
+            break
+        names |= found
+    breaks = [s["breaks"] for c in cells for i, s in enumerate(c.statements) if i in picked.get(c.cell.number, ())]
+    return [(rule, found[rule]) for rule in exercise.rules for found in breaks if rule in found]
+
+
 def _nearest_first(home: ReadCell, cells: list[ReadCell]) -> list[ReadCell]:
     before = [c for c in cells if c.cell.number < home.cell.number]
     after = [c for c in cells if c.cell.number > home.cell.number]

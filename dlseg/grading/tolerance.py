@@ -13,7 +13,16 @@ Tier = Literal["shape", "statistical", "numeric"]
 
 @dataclass(frozen=True)
 class Tolerance:
-    """`share` of the elements must satisfy |own - reference| <= atol + rtol |reference|."""
+    """How close an answer must be: |own - reference| <= atol + rtol |reference| for enough elements.
+
+    Attributes:
+        tier: the kind of comparison.
+        because: why this is asked for, as students read it.
+        rtol: relative difference allowed.
+        atol: absolute difference allowed.
+        share: of the elements that must be close, from 0 to 1.
+        finite: whether the values must be finite.
+    """
 
     tier: Tier
     because: str
@@ -29,6 +38,9 @@ def exact(because: str) -> Tolerance:
     Args:
         because: why this is asked for, as students read it.
 
+    Returns:
+        The tolerance.
+
     >>> difference([1, 2], [1, 3], exact("pixels are counted"))
     'the result[1] is 2, expected 3'
     """
@@ -42,6 +54,9 @@ def numeric(because: str, rtol: float = 1e-4, atol: float = 1e-5) -> Tolerance:
         because: why this much, as students read it.
         rtol: relative difference allowed.
         atol: absolute difference allowed.
+
+    Returns:
+        The tolerance.
 
     >>> difference(0.3000001, 0.3, numeric("a sum in any order")) is None
     True
@@ -58,6 +73,9 @@ def statistical(because: str, share: float, rtol: float = 1e-4, atol: float = 1e
         rtol: relative difference allowed.
         atol: absolute difference allowed.
 
+    Returns:
+        The tolerance.
+
     >>> difference([1, 2, 3, 9], np.array([1, 2, 3, 4]), statistical("ties", 0.75)) is None
     True
     """
@@ -70,6 +88,9 @@ def shape(because: str) -> Tolerance:
     Args:
         because: why, as students read it.
 
+    Returns:
+        The tolerance.
+
     >>> difference(np.ones((2, 3)), np.zeros((2, 2)), shape("any picture"))
     'the result has shape (2, 3), expected (2, 2)'
     """
@@ -80,6 +101,15 @@ def difference(own: Any, reference: Any, tolerance: Tolerance, where: str = "the
     """None where `own` is right, else one sentence: what came, what was expected, where they first differ.
 
     Both are plain: None, bool, int, float, str, arrays, and lists (for tuples too) or dicts of these.
+
+    Args:
+        own: the answer.
+        reference: the right answer.
+        tolerance: how close it must be.
+        where: what the sentence calls the answer.
+
+    Returns:
+        None or the sentence.
     """
     if isinstance(reference, dict):
         return _dict_difference(own, reference, tolerance, where)
@@ -93,6 +123,12 @@ def difference(own: Any, reference: Any, tolerance: Tolerance, where: str = "the
 
 def plain_values(value: Any) -> Any:
     """A value as the comparison wants it: tensors as arrays and tuples as lists, at any depth.
+
+    Args:
+        value: of any kind.
+
+    Returns:
+        The same, of plain kinds.
 
     >>> plain_values((1, [2.5]))
     [1, [2.5]]

@@ -48,7 +48,7 @@ def create(
         num_classes: of the scores, background included.
         width: scales every channel count, over 0 and at most 4.
         geometry: "paper", what the text says, or "release", what the published code does, where they differ.
-        weights: None (random), "shapes" (the file that comes with the checkout), "imagenet" (VGG-16's public
+        weights: None (random), "shapes" (the file that comes with dlseg), "imagenet" (VGG-16's public
             weights) or a path, see `load_weights`.
 
     Returns:

@@ -27,6 +27,7 @@ from dlseg.networks.weight_formats import State, Weights, read_weights
 
 WEIGHTS = shipped("data") / "weights"
 SPEC = ("variant", "num_classes", "width", "geometry")
+SHIPPED = ("shapes",)  # data sets that networks come trained on
 
 
 def save_weights(net: Network, path: str | Path, info: dict[str, Any] | None = None) -> Path:
@@ -71,9 +72,9 @@ def load_weights(net: Network, source: str | Path) -> None:
     Args:
         net: the network; where anything is wrong it stays as it is.
         source: the path of a weights file of any kind that `dlseg.networks.weight_formats` reads; "shapes" for
-            data/weights/{variant}-shapes.safetensors; or "imagenet" to download VGG-16's public weights. Those,
-            also from a path, initialise the network as the paper does: fully connected → convolution, decimated,
-            other classes new.
+            data/weights/{variant}-shapes.safetensors; or "imagenet" to download VGG-16's public
+            weights. Those, also from a path, initialise the network as the paper does: fully connected →
+            convolution, decimated, other classes new.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -86,7 +87,7 @@ def load_weights(net: Network, source: str | Path) -> None:
     if source == "imagenet":
         initialise_from(net, Weights(download()), "imagenet")
         return
-    path = WEIGHTS / f"{net.spec.variant}-shapes.safetensors" if source == "shapes" else Path(source)
+    path = _path(source, net.spec.variant)
     found = read_weights(path)
     if FIRST in found.state:
         initialise_from(net, found, path.name)
@@ -134,7 +135,7 @@ def find_weights(source: str | Path, variant: str = "deeplab-largefov") -> tuple
         FileNotFoundError: there is no such file.
         ValueError: it is damaged, or the JSON beside it does not say which network it belongs to.
     """
-    path = WEIGHTS / f"{variant}-shapes.safetensors" if source == "shapes" else Path(source)
+    path = _path(source, variant)
     if not path.is_file():
         raise FileNotFoundError(f"weights: no file {str(path)!r}")
     found, note = read_weights(path), path.with_suffix(".json")
@@ -144,6 +145,10 @@ def find_weights(source: str | Path, variant: str = "deeplab-largefov") -> tuple
     if missing := sorted(set(SPEC) - set(info)):
         raise ValueError(f"weights: {str(note)!r} lacks {', '.join(missing)}")
     return path, found, info
+
+
+def _path(source: str | Path, variant: str) -> Path:
+    return WEIGHTS / f"{variant}-{source}.safetensors" if source in SHIPPED else Path(source)
 
 
 def _read_note(note: Path) -> dict[str, Any]:

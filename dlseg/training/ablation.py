@@ -78,7 +78,7 @@ class Pretraining:
     Attributes:
         images: how many pictures they learn from.
         unseen: how many others their accuracy is measured on.
-        epochs, batch, lr, optimiser: see `dlseg.training.pretraining.pretrain`.
+        epochs, batch, lr, optimiser, dropout: see `dlseg.training.pretraining.pretrain`.
         lesson: a data set of easier single things, such as parts of the others, whose convolutions the classifiers
             begin from; "" for random ones. VGG-16 learns it fully convolutional, at half the size.
         lesson_epochs: for how long.
@@ -93,8 +93,9 @@ class Pretraining:
     unseen: int = 500
     epochs: int = 12
     batch: int = 32
-    lr: float = 5e-4
+    lr: float = 1e-3
     optimiser: Optimiser = "adamw"
+    dropout: float = 0.2
     lesson: str = ""
     lesson_epochs: int = 3
     each_seed: bool = False
@@ -103,6 +104,7 @@ class Pretraining:
         for name in ("images", "unseen", "epochs", "batch", "lesson_epochs"):
             whole_number(name, getattr(self, name), low=1)
         number("lr", self.lr, low=1e-9)
+        number("dropout", self.dropout, low=0, high=1)
         one_of("optimiser", self.optimiser, ("sgd", "adamw"))
 
 
@@ -202,7 +204,7 @@ class Plan:
             recipe=recipe,
             branch_recipe=dataclasses.replace(recipe, iterations=500),
             init="singles",
-            pretraining=Pretraining(lesson="tools.ends" if data == "tools" else ""),
+            pretraining=Pretraining(lesson="tools.ends" if data == "tools" else "", lesson_epochs=4),
             copy="all",
             search=Space(),
         )
@@ -425,6 +427,7 @@ class _Run:
                     batch=p.batch,
                     lr=p.lr,
                     optimiser=p.optimiser,
+                    dropout=p.dropout,
                     seed=seed,
                     callbacks=callbacks,
                     checkpoint=path.with_suffix(".checkpoint"),

@@ -15,10 +15,10 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from jaxtyping import Float, Integer, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dlseg.common.checks import message, one_of, whole_number
+from dlseg.common.checks import message, number, one_of, whole_number
 from dlseg.common.constants import MEAN_PIXEL
 from dlseg.networks import Network
 from dlseg.networks.batch_norm import fold_batch_norm, insert_batch_norm
@@ -82,6 +82,7 @@ def pretrain(
     batch: int = 32,
     lr: float = 0.1,
     optimiser: Optimiser = "sgd",
+    dropout: float = 0.5,
     seed: int = 0,
     callbacks: Sequence[Callback] = (),
     checkpoint: Path | None = None,
@@ -99,6 +100,7 @@ def pretrain(
         batch: images an iteration.
         lr: the highest learning rate.
         optimiser: "sgd" (Nesterov momentum 0.9) or "adamw".
+        dropout: share of fc6's and fc7's units left out; a narrow network can spare fewer of them.
         seed: of order, mirroring and dropout.
         callbacks: called with a `TrainingStep` after every iteration.
         checkpoint: the file that keeps the state; a run that finds it goes on from it and ends with the same
@@ -118,8 +120,12 @@ def pretrain(
     """
     one_of("optimiser", optimiser, ("sgd", "adamw"))
     whole_number("batch", batch, low=2, high=len(images))  # one image alone has no statistics to normalise by
+    number("dropout", dropout, low=0, high=1)
     place, home = resolve(device), next(net.parameters()).device
     torch.manual_seed(seed)
+    layers = [(layer, layer.p) for layer in net.modules() if isinstance(layer, nn.Dropout)]
+    for layer, _ in layers:
+        layer.p = dropout
     insert_batch_norm(net).train().to(place)
     total = epochs * (len(images) // batch)
     solver: torch.optim.Optimizer
@@ -129,7 +135,14 @@ def pretrain(
         solver = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(solver, lr, total)
     run = {"net": net, "optimiser": solver, "schedule": schedule}
-    settings = {"epochs": epochs, "batch": batch, "lr": lr, "optimiser": optimiser, "seed": seed}
+    settings = {
+        "epochs": epochs,
+        "batch": batch,
+        "lr": lr,
+        "optimiser": optimiser,
+        "dropout": dropout,
+        "seed": seed,
+    }
     settings |= net.spec.to_dict() | {"images": hashlib.sha256(images.tobytes() + classes.tobytes()).hexdigest()}
     first = 0 if checkpoint is None else _resume(checkpoint, run, settings)
     for i, chosen in enumerate(islice(_shuffled(len(images), batch, epochs, seed), first, None), first):
@@ -150,6 +163,8 @@ def pretrain(
             write_state(checkpoint, state | random | {"iteration": i + 1, "settings": settings})
     if checkpoint is not None and not keep_checkpoint:
         checkpoint.unlink(missing_ok=True)
+    for layer, own in layers:
+        layer.p = own
     return fold_batch_norm(net).eval().to(home)
 
 

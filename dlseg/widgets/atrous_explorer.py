@@ -101,7 +101,12 @@ class Filtered:
 
 
 class AtrousExplorer(Explorer[Filter, Filtered]):
-    """The explorer that `atrous_explorer` makes and shows; see there."""
+    """The explorer that `atrous_explorer` makes and shows; see there.
+
+    Args:
+        features: the map that the filter slides over, (h, w).
+        image: the photo it was made of, RGB, (H, W, 3).
+    """
 
     def __init__(self, features: Float[np.ndarray, "h w"], image: UInt8[np.ndarray, "H W 3"]) -> None:
         self._features, self._image = features, image
@@ -232,7 +237,8 @@ def atrous_explorer(image: Any = None) -> AtrousExplorer:
         image: uint8 RGB, (H, W, 3), of which the shapes network makes the map; or a map of numbers (h, w) of your
             own; default: a hammer of the shapes. The middle 24 × 24 cells of the map are shown.
 
-    Returns: the explorer: `.state` (a `Filter`) and `.answer` (a `Filtered`, with the arrays) follow the controls.
+    Returns:
+        The explorer: `.state` (a `Filter`) and `.answer` (a `Filtered`, with the arrays) follow the controls.
 
     Raises:
         ValueError: neither an image nor a map, or one too small; it says which.

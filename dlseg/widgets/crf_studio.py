@@ -33,7 +33,16 @@ from dlseg.widgets.studio.engine import (
 
 
 class CRFStudio(Explorer[StudioState, Answer]):
-    """The explorer that `crf_studio` makes and shows; see there. Safe to read while a slider is being dragged."""
+    """The explorer that `crf_studio` makes and shows; see there. Safe to read while a slider is being dragged.
+
+    Args:
+        subject: the photo with its scores or scribbles, truth and names.
+        params: where the sliders start.
+        sliders: which settings get a slider.
+        tools: whether to show the rows for settings, views and inputs.
+        kernel: the kernel that the pairwise terms are computed by.
+        options: passed on to `DenseCRF`.
+    """
 
     def __init__(
         self, subject: Subject, params: CRFParams, sliders: Sequence[str], tools: bool, kernel: str, **options: Any
@@ -143,7 +152,11 @@ class CRFStudio(Explorer[StudioState, Answer]):
         return self.state.kernel
 
     def still(self) -> Still:
-        """Photo, coarse labels and refined labels side by side, as a figure: what a page without widgets shows."""
+        """Photo, coarse labels and refined labels side by side, as a figure: what a page without widgets shows.
+
+        Returns:
+            The figure.
+        """
         set_now = {name: getattr(self.params, name) for name in self.sliders if name != "iterations"}
         title = "CRF: " + ", ".join(f"{CONTROLS[name].symbol} {value:.3g}" for name, value in set_now.items())
         return panels(view.panels_of(self.answer, title), self.state.subject.names)
@@ -160,6 +173,9 @@ class CRFStudio(Explorer[StudioState, Answer]):
         """Take up another subject: its photo, scribbles and names.
 
         Without the lock: a picture that calls back from the page holds its own, and then wants this one.
+
+        Args:
+            subject: the photo with its scores or scribbles, truth and names.
         """
         self.before.take(subject.image, subject.scribbles)
         self.after.take(subject.image)
@@ -258,7 +274,8 @@ def crf_studio(
         tools: whether to show the rows for settings, views and inputs.
         kernel, options: passed on to `DenseCRF`.
 
-    Returns: the studio: `.params`, `.labels` (H, W), `.marginals` (C, H, W), `.scribbles`, `.image` follow it.
+    Returns:
+        The studio: `.params`, `.labels` (H, W), `.marginals` (C, H, W), `.scribbles`, `.image` follow it.
 
     Raises:
         ValueError, TypeError: an argument of the wrong kind or shape, or an unknown slider; it says which.

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import base64
+import threading
+import time
+import uuid
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import suppress
+from html import escape
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from dlseg.figures import Still
+
+VIEW = "application/vnd.jupyter.widget-view+json"
+REST = 1.5  # seconds without a change after which the still is drawn anew
+STILL_WORDS = "This is a still picture: run this cell to move it."
+LIVE = ".dlseg-explorer:not(.jupyter-widgets-disconnected)"
+STILL_STYLE = (
+    f".jp-OutputArea-child:has({LIVE}) + .jp-OutputArea-child:has(.dlseg-still),"
+    f".jp-OutputArea-child:not(:has({LIVE})):has(+ .jp-OutputArea-child .dlseg-still) {{ display: none; }}"
+)
 
 
 @runtime_checkable
@@ -54,11 +69,57 @@ def adopt(explorer: Closable) -> None:
     _made_in[f"{cell}/{id(explorer)}"] = (run, explorer)
 
 
+class Rested:
+    """Calls `act`, on a thread of its own, once `rest` seconds have passed since the last `touch`."""
+
+    def __init__(self, act: Callable[[], None], rest: float) -> None:
+        self._act, self._rest, self._due = act, rest, 0.0
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
+        self._closed = False
+
+    def touch(self) -> None:
+        """Something moved: wait anew. Cheap enough for every step of a drag."""
+        with self._lock:
+            self._due = time.monotonic() + self._rest
+            if self._timer is None and not self._closed:
+                self._wait(self._rest)
+
+    def close(self) -> None:
+        """Act no more."""
+        with self._lock:
+            self._closed = True
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def _wait(self, seconds: float) -> None:
+        self._timer = threading.Timer(seconds, self._over)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _over(self) -> None:
+        with self._lock:
+            left = self._due - time.monotonic()
+            self._timer = None
+            if self._closed:
+                return
+            if left > 0:
+                self._wait(left)
+                return
+        self._act()
+
+
 class Shown(ABC):
-    """An explorer as its cell shows it: live in `box`, and as a still on pages without widgets."""
+    """An explorer as its cell shows it: live in `box`, and below it as a still.
+
+    The still is shown wherever the live one is not: before it is loaded, after the kernel has gone, and on pages
+    without widgets. It is drawn anew, in the notebook too, when the explorer has rested in another state.
+    """
 
     box: Any
     _shown_in = 0
+    _display = ""  # the still's name among the notebook's outputs
+    _rested: Rested | None = None
 
     @abstractmethod
     def still(self) -> Still:
@@ -71,17 +132,45 @@ class Shown(ABC):
     def _ipython_display_(self) -> None:
         if self._shown_in and self._shown_in == run_number():
             return  # the call showed it already; as the cell's last line it would appear twice
-        self._shown_in = run_number()
-        bundle = {
-            "text/plain": repr(self),
-            "image/png": base64.b64encode(self.still().png()).decode(),
-            "application/vnd.jupyter.widget-view+json": {
-                "version_major": 2,
-                "version_minor": 0,
-                "model_id": self.box.model_id,
-            },
-        }
-        shell().display_pub.publish(bundle)
+        self._shown_in, self._display = run_number(), uuid.uuid4().hex
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}
+        # the empty page is what viewers without widgets take instead of the explorer: its still follows
+        shell().display_pub.publish({"text/plain": repr(self), "text/html": "", VIEW: view})
+        self._publish_still(update=False)
+        self._rested = self._rested or Rested(self._renew_still, REST)
+
+    def _touch_still(self) -> None:
+        """The explorer shows something else: its still is to follow."""
+        if self._rested is not None:
+            self._rested.touch()
+
+    def _close_still(self) -> None:
+        """The still stays as it is."""
+        if self._rested is not None:
+            self._rested.close()
+
+    def _renew_still(self) -> None:
+        with suppress(Exception):  # the explorer has shown its error by itself; the still of before stays
+            self._publish_still(update=True)
+
+    def _publish_still(self, update: bool) -> None:
+        bundle = {"text/plain": STILL_WORDS, "text/html": still_html(self.still())}
+        shell().display_pub.publish(bundle, transient={"display_id": self._display}, update=update)
+
+
+def still_html(figure: Still) -> str:
+    """A still for the output below an explorer's; its style hides it while the explorer above lives, and only then.
+
+    All by style sheet: scripts are not run in a notebook that was saved by somebody else.
+    """
+    titles = ", ".join(title for axes in figure.axes if (title := axes.get_title(loc="left") or axes.get_title()))
+    data = base64.b64encode(figure.webp()).decode()
+    words = escape(f"Still picture: {titles}" if titles else "Still picture", quote=True)
+    return (
+        f"<style>{STILL_STYLE}</style>"
+        f'<div class="dlseg-still"><img alt="{words}" style="max-width: 100%" src="data:image/webp;base64,{data}">'
+        f"<p>{STILL_WORDS}</p></div>"
+    )
 
 
 Made = TypeVar("Made", bound=Shown)

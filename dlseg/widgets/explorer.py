@@ -56,7 +56,9 @@ class Explorer(Shown, ABC, Generic[State, Answer]):
         self.box = explorer_box(self._rows())
         self._beside(answer)
         show = partial(show_all, self.pictures, self._draw)
-        self._live: Live[State, Answer] = Live(self._answers, [show, self._beside], self._fail, self._busy)
+        self._live: Live[State, Answer] = Live(
+            self._answers, [show, self._beside, self._shown_anew], self._fail, self._busy
+        )
         self._live.latest = answer
 
     @abstractmethod
@@ -81,6 +83,9 @@ class Explorer(Shown, ABC, Generic[State, Answer]):
 
     def _beside(self, answer: Answer) -> None:
         """Bring what is shown beside the pictures to the answer shown."""
+
+    def _shown_anew(self, _: Answer) -> None:
+        self._touch_still()
 
     def _rows(self) -> list[Any]:
         """Controls over pictures."""
@@ -118,6 +123,7 @@ class Explorer(Shown, ABC, Generic[State, Answer]):
 
     def close(self) -> None:
         """End the explorer's thread and take its controls out of the page."""
+        self._close_still()
         self._live.close()
         close_all([self.box])
 

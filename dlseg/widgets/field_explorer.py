@@ -41,7 +41,12 @@ class Unit:
 
 
 class FieldExplorer(Explorer[Unit, Seen]):
-    """The explorer that `field_explorer` makes and shows; see there."""
+    """The explorer that `field_explorer` makes and shows; see there.
+
+    Args:
+        image: RGB, (H, W, 3).
+        net: the variant to begin with.
+    """
 
     def __init__(self, image: UInt8[np.ndarray, "H W 3"], net: str) -> None:
         self._image = image
@@ -130,7 +135,11 @@ class FieldExplorer(Explorer[Unit, Seen]):
             self._charted, self.chart.value = key, _picture(table2_chart(table, answer.net), show(list(table)))
 
     def still(self) -> Still:
-        """The unit, its field, and two columns of Table 2: what a page without widgets shows."""
+        """The unit, its field, and two columns of Table 2: what a page without widgets shows.
+
+        Returns:
+            The figure.
+        """
         pictures, table = self._draw(self.answer), rows(self.state.geometry, _size(self._image))
         charts = [
             Chart("fc6 sees (px)", partial(draw_fields, rows=table)),
@@ -196,7 +205,8 @@ def field_explorer(net: str = "deeplab-largefov", image: Any = None) -> FieldExp
         image: uint8 RGB, (H, W, 3), at least 64 × 64 pixels; default: a photograph of a cat at the paper's size,
             306 × 306. Above 400 pixels it is worked on smaller.
 
-    Returns: the explorer: `.state` (a `Unit`) and `.answer` (a `Seen`, with the arrays) follow the controls.
+    Returns:
+        The explorer: `.state` (a `Unit`) and `.answer` (a `Seen`, with the arrays) follow the controls.
 
     Raises:
         ValueError: an unknown network or an image of the wrong kind; it says which.

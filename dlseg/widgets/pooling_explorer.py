@@ -82,7 +82,12 @@ class Shifted:
 
 
 class PoolingExplorer(Explorer[Shift, Shifted]):
-    """The explorer that `pooling_explorer` makes and shows; see there."""
+    """The explorer that `pooling_explorer` makes and shows; see there.
+
+    Args:
+        image: RGB, (H, W, 3).
+        label: its truth (H, W), 255 = void.
+    """
 
     def __init__(self, image: UInt8[np.ndarray, "H W 3"], label: UInt8[np.ndarray, "H W"]) -> None:
         self._image, self._label = image, label
@@ -211,7 +216,8 @@ def pooling_explorer(image: Any = None, label: Any = None) -> PoolingExplorer:
             is worked on smaller.
         label: its truth (H, W), 255 void; needed with `image`.
 
-    Returns: the explorer: `.state` (a `Shift`) and `.answer` (a `Shifted`, with the arrays) follow the controls.
+    Returns:
+        The explorer: `.state` (a `Shift`) and `.answer` (a `Shifted`, with the arrays) follow the controls.
 
     Raises:
         ValueError: an argument of the wrong kind or shape; it says which.

@@ -81,7 +81,15 @@ class Learned:
 
 
 class TrainingExplorer(Explorer[Moment, Learned]):
-    """The explorer that `training_explorer` makes and shows; see there."""
+    """The explorer that `training_explorer` makes and shows; see there.
+
+    Args:
+        make_net: makes the network that a run begins with.
+        data: the images to train on, with labels.
+        held_out: the samples whose predictions are shown.
+        recipe: the solver.
+        first: iterations to run before anything is shown.
+    """
 
     def __init__(
         self,
@@ -162,7 +170,11 @@ class TrainingExplorer(Explorer[Moment, Learned]):
         return self.trainer.snapshots
 
     def still(self) -> Still:
-        """Truth, prediction, loss and mean IoU as a figure: what a page without widgets shows."""
+        """Truth, prediction, loss and mean IoU as a figure: what a page without widgets shows.
+
+        Returns:
+            The figure.
+        """
         answer = self.answer
         charts = [
             Chart("the loss", partial(draw_loss, losses=answer.losses)),
@@ -367,11 +379,13 @@ def training_explorer(
             "train" and a "val" split.
         first: iterations to run before anything is shown, so that there is something to see; 0 for none.
 
-    Returns: the explorer: `.state` (a `Moment`), `.answer` (a `Learned`), `.losses`, `.snapshots` and `.net` follow
+    Returns:
+        The explorer: `.state` (a `Moment`), `.answer` (a `Learned`), `.losses`, `.snapshots` and `.net` follow
         the run; `.trainer` starts, pauses and stops it from code.
 
     Raises:
-        FileNotFoundError: no such data. TypeError, ValueError: an argument of the wrong kind; it says which.
+        FileNotFoundError: no such data.
+        TypeError, ValueError: an argument of the wrong kind; it says which.
     """
     if recipe is not None and not isinstance(recipe, Recipe):
         raise TypeError(f"recipe: expected a dlseg.training.Recipe, got {type(recipe).__name__}")

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from dlseg.course import case, check, hint, standing
+from dlseg.course import case, check, guess, guesses, hint, standing
 from dlseg.datasets import load
 from dlseg.figures import Bar, Panel, heat_panel, label_panel, panels
 
@@ -37,6 +37,9 @@ image, truth = val[32].image, val[32].label
 # The maps at stride 16 and 32 are every second and every fourth score of the one at 8.
 
 # %%
+guess("pooling.legs")
+
+# %%
 from dlseg.networks import ScoreGrid, create
 from dlseg.predict import score_maps
 
@@ -48,12 +51,16 @@ panels([Panel("the image", image), heat_panel("stride 8", chair, bar),
         heat_panel("stride 16", chair[::2, ::2], bar), heat_panel("stride 32", chair[::4, ::4], bar)])
 
 # %% [markdown]
-# A classifier's own stride is 32: of this image it sees 16 to 25 places. Where are the chair's legs in the last
+# A classifier's own stride is 32: of this image it sees
+# 16 to {{25 = chair[::4, ::4].size}} places. Where are the chair's legs in the last
 # picture? Nothing that comes later can find them there.
 #
 # ## 1.2 · What a pooling does
 # *Max pooling* slides a window over the map and keeps the greatest number in it. VGG-16's windows are 2×2 cells
 # and move 2 cells at a time, so every pooling halves height and width.
+
+# %%
+guess("pooling.block")
 
 # %%
 x = torch.tensor([[1., 3, 0, 0, 2, 1],
@@ -101,6 +108,9 @@ for moved in (0, 3, 7, 8, 15, 16, 31, 32):
 # changes, while the place of the highest score moves in jumps of the stride, or not at all.
 
 # %%
+guess("pooling.shift")
+
+# %%
 from dlseg.widgets import pooling_explorer
 
 pooling = pooling_explorer(image, truth)
@@ -116,6 +126,9 @@ pooling = pooling_explorer(image, truth)
 # of VGG-16, for its usual image of 224×224:
 
 # %%
+guess("pooling.size")
+
+# %%
 from dlseg.receptive_field import cost
 
 maps = cost(create("vgg16", width=1 / 8), (224, 224))
@@ -125,7 +138,7 @@ for name in ("conv1_2", "pool1", "pool2", "pool3", "pool4", "pool5"):
 
 # %% [markdown]
 # > **Paper says / release does.** The text (section 3.2) takes crops of 306×306 and speaks of a score map of
-# > 39×39; the released LargeFOV files take 321×321 and give 41×41. The reason is the rounding: Caffe, their
+# > {{39}}×39; the released LargeFOV files take 321×321 and give {{41}}×41. The reason is the rounding: Caffe, their
 # > library, rounds sizes of pooled maps *up*, the first file pads its 2×2 pools by 1, and the later one uses 3×3
 # > pools. In PyTorch `MaxPool2d(3, 2, 1)` gives Caffe's size only if the image is 8k + 1 pixels wide; for others
 # > it takes `ceil_mode=True`.
@@ -197,6 +210,9 @@ panels([label_panel("the truth", image, truth),
        val.classes)
 
 # %%
+guess("pooling.right")
+
+# %%
 import sys
 
 from tqdm import tqdm
@@ -221,7 +237,7 @@ for s in strides:
 # loses a little less there than right labels do: its scores also say *how sure* it is, so the line between two
 # places can cross where the edge is.) At stride 8 right labels would be nearly enough, and what is missing is the
 # network's own. So the paper goes to stride 8, by the trick of the next notebook. Its images are up to 500 pixels
-# wide, ours 128: its objects are larger and lose less; the order is the same.
+# wide, ours {{128 = image.shape[1]}}: its objects are larger and lose less; the order is the same.
 #
 # ## 1.6 · From coarse to fine: two answers
 # The scores of stride 8 still have to become labels for every pixel. DeepLab enlarges them by a fixed
@@ -237,6 +253,9 @@ plt.figure(figsize=(5, 2.2))
 for factor in (2, 8):
     plt.plot(bilinear_kernel(factor)[factor - 1].numpy(), "o-", label=f"×{factor}")
 plt.xlabel("pixel of the kernel"), plt.ylabel("weight"), plt.legend();
+
+# %%
+guess("pooling.fcn")
 
 # %%
 for name in ("fcn-32s", "fcn-8s", "deeplab-largefov"):
@@ -287,6 +306,9 @@ def upsample(scores: np.ndarray, factor: int) -> np.ndarray:
 
 # %%
 standing("pooling")
+
+# %%
+guesses("pooling")
 
 # %% [markdown]
 # **Next:** [2 · the hole algorithm](02_atrous.ipynb) makes the same network answer every 8 pixels, without

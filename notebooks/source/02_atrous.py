@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from dlseg.course import case, check, hint, standing
+from dlseg.course import case, check, guess, guesses, hint, standing
 from dlseg.datasets import load
 from dlseg.figures import Bar, Panel, heat_panel, holes_1d, panels
 
@@ -36,6 +36,9 @@ image = val[32].image
 
 # %%
 holes_1d(kernel=3, rate=2, stride=1)
+
+# %%
+guess("atrous.between")
 
 # %%
 x = np.cumsum(rng.standard_normal(40))
@@ -74,6 +77,9 @@ def atrous_conv1d(x: np.ndarray, w: np.ndarray, rate: int) -> np.ndarray:
 # general $k$ taps cover $k + (k-1)(\mathrm{rate}-1)$ cells.
 
 # %%
+guess("atrous.span")
+
+# %%
 from dlseg import atrous
 
 taps = torch.arange(1., 10).reshape(1, 1, 3, 3)
@@ -100,6 +106,9 @@ def insert_holes(weight: torch.Tensor, rate: int) -> torch.Tensor:
 # - **sample**: leave the filter as it is and read the map every `rate` cells. This is what the authors did in
 #   Caffe, in the step that lays out a map's windows as a matrix (*im2col*).
 # - **native**: PyTorch's `dilation`, which does the same inside.
+
+# %%
+guess("atrous.methods")
 
 # %%
 from timeit import repeat
@@ -149,9 +158,12 @@ holes = atrous_explorer(image)
 # ## 2.4 · A whole network
 # Take a chain of layers with stride 32 and ask for stride 8. Go down the layers and remember two numbers: how
 # many pixels lay between neighbouring cells *before* (the old jump), and how many do *now*. A layer's taps must
-# move apart by old jump / new jump. For VGG-16: the last two poolings lose their stride; conv5 gets rate 2, fc6
+# move apart by old jump / new jump. For VGG-16: the last two poolings lose their stride; conv5 gets rate {{2}}, fc6
 # rate 4, as the paper says of its 7×7 fc6. (The classifier here has a 3×3 fc6 whose taps lie 3 cells apart already:
-# notebook 3 says why. For it, 3 becomes 12.) And pool5, between them, gets rate 2: a pooling has taps too.
+# notebook 3 says why. For it, {{3}} becomes {{12}}.) And pool5, between them, gets rate 2: a pooling has taps too.
+
+# %%
+guess("atrous.plan")
 
 # %%
 from dlseg.networks import convolutionalize, create
@@ -203,6 +215,9 @@ def rates(strides: list[int], output_stride: int) -> list[tuple[int, int]]:
 # Here are both:
 
 # %%
+guess("atrous.exact")
+
+# %%
 from dlseg.datasets.transforms import to_input
 
 pixels = to_input(image)[None]
@@ -222,6 +237,9 @@ print(f"scores {tuple(holey.shape)}, largest difference {float((stitched - holey
 # > after it that the text never names. With these, the dense network is another network than the classifier. It
 # > is then trained further, so it can get used to it; but “without any approximations” holds for the text's
 # > geometry only.
+
+# %%
+guess("atrous.released")
 
 # %%
 released = atrous.densify(strided, output_stride=8, pools="released")
@@ -245,6 +263,9 @@ panels([Panel("the image", image), heat_panel("exact", holey[0, fish].numpy(), b
 
 # %%
 standing("atrous")
+
+# %%
+guesses("atrous")
 
 # %% [markdown]
 # **Next:** [3 · the receptive field](03_receptive_field.ipynb): the dense network is right, but fc6 makes it

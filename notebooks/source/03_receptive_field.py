@@ -16,7 +16,7 @@
 import numpy as np
 import torch
 
-from dlseg.course import case, check, hint, standing
+from dlseg.course import case, check, guess, guesses, hint, standing
 from dlseg.datasets import photos
 from dlseg.datasets.transforms import to_input
 from dlseg.figures import Bar, Panel, heat_panel, panels
@@ -34,6 +34,9 @@ net = create("deeplab-largefov", num_classes=13, width=1 / 8, weights="shapes").
 # $(k-1)\cdot\mathrm{rate}\cdot j$ pixels, and a stride $s$ makes the jump $s$ times larger for all that follow.
 
 # %%
+guess("receptive_field.fc6")
+
+# %%
 from dlseg.receptive_field import receptive_field
 
 for field in receptive_field(net):
@@ -41,14 +44,15 @@ for field in receptive_field(net):
         print(f"{field.name:8} sees {field.size[0]:3} px, a cell every {field.stride[0]:g} px")
 
 # %% [markdown]
-# After pool5 a score sees 212 pixels; fc6 adds 2 · 12 · 8 = 192. Its field is **404**, larger than a paper-sized
-# image of 306: what lies outside is *padding*, zeros that convolutions put round their maps.
+# After pool5 a score sees {{212}} pixels; fc6 adds 2 · 12 · 8 = {{192 = 404 - 212}}. Its field is **{{404}}**,
+# larger than a paper-sized image of 306: what lies outside is *padding*, zeros that convolutions put round their maps.
 #
 # > **Paper says / release does.** The text gives VGG-16's field as 224×224 *with zero-padding* and 404×404
 # > *convolutionally*, and 128 and 308 for a 4×4 fc6. The larger numbers are the receptive field as computed here.
 # > The smaller are another thing: fc6's own span, each cell of pool5 counted as 32 pixels,
 # > $(k-1)\cdot\mathrm{rate}\cdot 8 + 32$. Table 2's column “receptive field” holds those. The released LargeFOV,
-# > with its 3×3 pools, sees 435.
+# > with its 3×3 pools, sees
+# > {{435 = receptive_field(create("deeplab-largefov", geometry="release", width=1 / 8))[-1].size[0]}}.
 
 # %% [markdown]
 # **By hand.** Before any layer a cell is one pixel: field 1, jump 1.
@@ -94,6 +98,9 @@ bar = Bar.over("log10 of the derivative", shown, "magma")
 panels([Panel("the image", cat), heat_panel("how much each pixel counts", shown, bar)])
 
 # %%
+guess("receptive_field.effective")
+
+# %%
 down, right = np.indices(field.shape)
 distance = np.maximum(abs(down - 153), abs(right - 153))  # from the score's own pixel
 for side in (25, 51, 101, 201, 305):
@@ -119,6 +126,9 @@ fields = field_explorer("deeplab-largefov", cat)
 # A classifier's fc6 is *fully connected*: pool5's 7×7 cells of 512 channels are laid out as one long vector, and
 # each of 4096 outputs has a weight for each number in it. A convolution with 4096 filters of 7×7 does the very
 # same multiplications at the one place where it fits; on a larger image, it fits at many.
+
+# %%
+guess("receptive_field.convolution")
 
 # %%
 from dlseg.networks import convolutionalize
@@ -180,6 +190,9 @@ def decimate(weight: torch.Tensor, taps: int, outputs: int) -> torch.Tensor:
 # the paper's own accuracy after the CRF, and training speed on its graphics card.
 
 # %%
+guess("receptive_field.table2")
+
+# %%
 from IPython.display import Markdown
 
 from dlseg.networks.table2 import show, table2
@@ -192,8 +205,8 @@ Markdown(show(rows))
 # (`benchmarks/results/table2-306-two-threads.md`): a training step of LargeFOV is **5.0 times** as fast as one of
 # 7x7, where the paper's graphics card had 3.4; fc6 alone is 26 times as fast.
 #
-# Accuracy is the surprise: 67.64 for both. A view of 224 pixels (fc6's own span, as Table 2 counts) is what counts,
-# not how many taps fill it; with a view of 128, at the same cost as 4x4, it is 63.74.
+# Accuracy is the surprise: {{67.64}} for both. A view of 224 pixels (fc6's own span, as Table 2 counts) is what
+# counts, not how many taps fill it; with a view of 128, at the same cost as 4x4, it is {{63.74}}.
 
 # %% [markdown] exercise="receptive_field.fc6_cost"
 # What does fc6 cost? It has `kernel` × `kernel` taps for each of `inputs` channels, `outputs` filters, one bias
@@ -211,8 +224,12 @@ def fc6_cost(kernel: int, inputs: int, outputs: int, positions: int) -> tuple[in
 # %% [markdown]
 # ## 3.6 · A smaller network still
 # The paper ends section 3.2 with a wish: networks of Krizhevsky's size (AlexNet, 2012) could label video as it
-# comes. The authors' files name such a network with 7 million parameters, but its layers were never published.
+# comes. The authors' files name such a network with {{7 ± 0.5}} million parameters, but its layers were
+# never published.
 # Ours follows LargeFOV's recipe: one stride kept fewer, holes in what follows, fc6 3×3 with 1024 filters.
+
+# %%
+guess("receptive_field.alexnet")
 
 # %%
 from dlseg.receptive_field import cost
@@ -233,6 +250,9 @@ for name in ("deeplab-largefov", "deeplab-alexnet"):
 
 # %%
 standing("receptive_field")
+
+# %%
+guesses("receptive_field")
 
 # %% [markdown]
 # **Next:** [4 · training](04_training.ipynb): the classifier's dense scores become labels.

@@ -1,13 +1,14 @@
 # %% [markdown]
-# # 5 · The fully connected CRF: every pixel talks to every pixel
+# # 5 · The fully connected CRF: every pixel is connected to every other
 #
-# The network knows *what* is there and is vague about *where*. The image itself shows where: objects end where
-# colours change. Section 4 of the paper joins the two in a **conditional random field** (CRF): a number, the
-# *energy*, that is low for a labelling that agrees with the network *and* with the image, and a way to lower it.
+# The network knows *what* is in the image, but not exactly *where*. The image itself shows where: objects end
+# where colours change. Section 4 of the paper joins the two in a **conditional random field** (CRF). It gives
+# every labelling a number, the *energy*, which is low if the labelling agrees with the network *and* with the
+# image. Then it looks for a labelling of low energy.
 #
-# You will click a pixel and see whom it listens to, compute one round of talk by hand, see why talking to
-# neighbours only is not enough, tune the CRF in the **studio**, let a search do it, and measure the gain where it
-# is: near the edges.
+# You will see which pixels one pixel is connected to, compute one round of messages by hand, see why connecting
+# neighbours only is not enough, tune the CRF in the **studio**, let a search tune it, and measure the gain where
+# it is largest: near the edges.
 #
 # *All cells run in about 40 seconds (two cores). With the exercises, plan an hour and a half.
 # You should know notebooks 1 and 4, and what an exponential is. At the end you can
@@ -16,7 +17,7 @@
 # %%
 import numpy as np
 
-from dlseg.course import case, check, hint, standing
+from dlseg.course import case, check, guess, guesses, hint, standing
 from dlseg.crf import CRFParams, DenseCRF
 from dlseg.datasets import load
 from dlseg.figures import Bar, Panel, heat_panel, label_panel, lattice_figure, panels, trimap_figure
@@ -43,15 +44,15 @@ panels([Panel("the image", image), label_panel("the network", image, found.label
 # probability $P$ (its scores after a *softmax*, which turns scores into positive numbers that add to 1). An
 # unlikely label costs much.
 #
-# The second is the **pairwise** energy. A pair with equal labels costs nothing; a pair with unlike ones costs
+# The second is the **pairwise** energy. A pair with equal labels costs nothing; a pair with different labels costs
 #
 # $$k_{ij} = w_1 \exp\Big(-\frac{|p_i-p_j|^2}{2\sigma_\alpha^2}-\frac{|I_i-I_j|^2}{2\sigma_\beta^2}\Big)
 #  + w_2 \exp\Big(-\frac{|p_i-p_j|^2}{2\sigma_\gamma^2}\Big)$$
 #
-# with places $p$ in pixels and colours $I$ from 0 to 255. The first **kernel**, *appearance*, ties pixels of like
-# colour even if they are far apart ($\sigma_\alpha$ says how far, $\sigma_\beta$ how alike). The second,
-# *smoothness*, ties near pixels whatever their colour, and removes specks. *Fully connected* means: **every**
-# pair of pixels is in the sum.
+# with places $p$ in pixels and colours $I$ from 0 to 255. The first **kernel**, *appearance*, connects pixels of
+# similar colour even if they are far apart: $\sigma_\alpha$ says how far, $\sigma_\beta$ how similar. The second,
+# *smoothness*, connects pixels that are close, whatever their colour; it removes specks. We call $k_{ij}$ the
+# **tie** of the two pixels. *Fully connected* means: **every** pair of pixels is in the sum.
 #
 # > **Paper says / release does.** The paper's sum runs over all *i, j*; Krähenbühl and Koltun (2011), who
 # > invented this CRF, count each pair once, as we do. Counting pairs twice would double both weights.
@@ -86,10 +87,14 @@ def energy(labels: np.ndarray, unary: np.ndarray, kernel: np.ndarray) -> float:
     ### END SOLUTION
 
 # %% [markdown]
-# ## 5.2 · Whom does a pixel listen to?
-# The row of $k$ that belongs to one pixel is a picture: its tie to every other. Here is a pixel in the chair's
-# upright. (The library's ties are *normalised*: a pixel's ties are divided by their sum, so that they add up to
-# $w_1 + w_2$. Section 5.5 says why; the picture is the same.) Change `row` and `col` and look again.
+# ## 5.2 · Which pixels is a pixel tied to?
+# The row of $k$ that belongs to one pixel holds its tie to every other pixel, so it can be shown as an image. The
+# marked pixel is in the chair's upright. (The library's ties are *normalised*: a pixel's ties are divided by
+# their sum, so that they add up to $w_1 + w_2$. Section 5.5 says why; the picture stays the same.) Change `row`
+# and `col` and look again.
+
+# %%
+guess("crf.ties")
 
 # %%
 row, col = 72, 30
@@ -103,41 +108,41 @@ panels([Panel("the pixel", marked), heat_panel("appearance", ties.appearance, ba
         heat_panel("smoothness", ties.smoothness, bars[1])])
 
 # %% [markdown]
-# Appearance lights up the chair's upright and seat, and its far side in faint specks: the farther, the weaker.
-# Smoothness reaches a pixel or two.
+# Appearance ties the pixel to the chair's upright and seat, and weakly to specks on its far side: the farther, the
+# weaker. Smoothness reaches one or two pixels.
 #
 # ## 5.3 · Mean field: one round by hand
-# Finding the labelling of least energy is hopeless: there are $L^N$. **Mean field** looks for probabilities
-# instead: each pixel holds $Q_i(l)$, its belief in each label, independent of the others. One round goes:
+# The labelling of least energy cannot be found by trying: $N$ pixels and $L$ labels make $L^N$ labellings. **Mean
+# field** looks for probabilities instead. Each pixel has a *belief* $Q_i(l)$ in each label, independent of the
+# other pixels. One round has three parts:
 #
-# 1. **message**: every pixel hears the beliefs of all others, weighted by the ties: $m_i(l) = \sum_j k_{ij}
-#    Q_j(l)$;
-# 2. **compatibility**: what it hears about *other* labels is a cost: $\sum_{l' \ne l} m_i(l')$;
-# 3. **update**: add the unary cost, take the exponential of minus it, and divide so that the beliefs add to 1.
+# 1. **message**: every pixel adds up all pixels' beliefs, weighted by its ties: $m_i(l) = \sum_j k_{ij} Q_j(l)$;
+# 2. **compatibility**: the messages of all *other* labels are the cost of a label: $\sum_{l' \ne l} m_i(l')$;
+# 3. **update**: add the unary cost, take the exponential of minus the sum, and divide so that the beliefs add to 1.
 #
-# All pixels answer at once; then again. The paper takes 10 rounds.
+# All pixels do this at the same time, and then again. The paper takes 10 rounds.
 #
-# **By hand.** Three pixels, two labels, *thing* and *ground*. A and B have like colours: $k_{AB} = 2$. C differs:
-# $k_{AC} = k_{BC} = 0.2$. Each is tied to itself by 2. They believe in *thing*: A 0.9, B 0.4, C 0.1. What does B
-# think after one round? Do it on paper, then run the cell.
+# **By hand.** Three pixels and two labels, *thing* and *ground*. A and B have similar colours: $k_{AB} = 2$. C
+# has another colour: $k_{AC} = k_{BC} = 0.2$. Each pixel is tied to itself by 2. Their beliefs in *thing* are 0.9
+# for A, 0.4 for B and 0.1 for C. What are B's beliefs after one round? Compute it on paper, then run the cell.
 #
 # | | thing | ground |
 # |---|---|---|
-# | B hears about it | 2 · 0.9 + 2 · 0.4 + 0.2 · 0.1 = 2.62 | 2 · 0.1 + 2 · 0.6 + 0.2 · 0.9 = 1.58 |
-# | what the *other* label is worth, a cost | 1.58 | 2.62 |
-# | with the unary, −log 0.4 and −log 0.6 | 0.92 + 1.58 = 2.50 | 0.51 + 2.62 = 3.13 |
-# | exp of minus that | 0.082 | 0.044 |
-# | divided by their sum | **0.65** | **0.35** |
+# | B's message | 2 · 0.9 + 2 · 0.4 + 0.2 · 0.1 = {{2.62 = 2 * 0.9 + 2 * 0.4 + 0.2 * 0.1}} | 2 · 0.1 + 2 · 0.6 + 0.2 · 0.9 = {{1.58 = 2 * 0.1 + 2 * 0.6 + 0.2 * 0.9}} |
+# | the cost: the *other* label's message | 1.58 | 2.62 |
+# | with the unary, −log 0.4 and −log 0.6 | {{0.92 = -np.log(0.4)}} + 1.58 = {{2.50 = 1.58 - np.log(0.4)}} | {{0.51 = -np.log(0.6)}} + 2.62 = {{3.13 = 2.62 - np.log(0.6)}} |
+# | exp of minus that | {{0.082 = 0.4 * np.exp(-1.58)}} | {{0.044 = 0.6 * np.exp(-2.62)}} |
+# | divided by their sum | **{{0.65 = 1 / (1 + 1.5 * np.exp(-1.04))}}** | **{{0.35 = 1 / (1 + np.exp(1.04) / 1.5)}}** |
 #
-# B was for *ground*, 0.4 to 0.6. A, of its own colour and sure, has turned it round.
+# B believed more in *ground*, 0.6 to 0.4. A has a similar colour and a strong belief, and has changed that.
 
 # %%
 thing = np.exp(-(-np.log(0.4) + 1.58))
 ground = np.exp(-(-np.log(0.6) + 2.62))
-print(f"B believes in the thing: {thing / (thing + ground):.2f}")
+print(f"B's belief in thing: {thing / (thing + ground):.2f}")
 
 # %% [markdown] exercise="crf.mean_field_step"
-# Write that round. `q` and `unary` are (L, N), labels by pixels; `kernel` is (N, N). Costs may be large: subtract
+# Write this round. `q` and `unary` are (L, N), labels by pixels; `kernel` is (N, N). Costs may be large: subtract
 # each pixel's least cost before the exponential, or everything becomes 0.
 #
 # $$Q_i(l) \leftarrow \frac{1}{Z_i} \exp\Big(-\mathrm{unary}[l, i]
@@ -154,11 +159,15 @@ def mean_field_step(q: np.ndarray, unary: np.ndarray, kernel: np.ndarray) -> np.
     ### END SOLUTION
 
 # %% [markdown]
-# **Your own CRF.** From here on the cells take what you wrote (and say so; where it is not right yet, the library's
-# stands in). On a piece of the image, small enough for every pair: your kernel, your round, ten times, and your
-# energy of the likeliest labels after each. Mean field makes another number smaller, the *free energy*: how far
-# $Q$ is from $P(x) \propto e^{-E(x)}$ (the *Kullback-Leibler divergence* of the two). The energy of the best labels
-# falls along with it, but not always in every round.
+# **Your own CRF.** The next cell uses your functions. (It prints which ones; where yours is not right yet, it
+# takes the library's.) It works on a piece of the image that is small enough for all pairs: it computes your
+# kernel, takes ten of your rounds, and after each round computes your energy of the most probable labels. The
+# number that mean field makes smaller is another one, the *free energy*. It measures how far $Q$ is from $P(x)
+# \propto e^{-E(x)}$ (their *Kullback-Leibler divergence*, up to a constant). The energy of the most probable
+# labels usually falls too, but not in every round.
+
+# %%
+guess("crf.pairs")
 
 # %%
 from dataclasses import replace
@@ -190,7 +199,8 @@ plt.plot(energies, "o-")
 plt.xlabel("round"), plt.ylabel("energy of the labels"), plt.yscale("log");
 
 # %% [markdown]
-# Round by round, as in the paper's Figure 2: the network's map of one class, then what the rounds make of it.
+# The beliefs in one class, round by round, as in the paper's Figure 2: first the network's, then after 1, 2 and 10
+# rounds.
 
 # %%
 chair = val.classes.index("chair")
@@ -200,10 +210,13 @@ panels([heat_panel(f"after {n} round{'s' * (n != 1)}", steps[n].q[chair], bar) f
 
 # %% [markdown]
 # ## 5.4 · Why not only neighbours?
-# Older CRFs tie a pixel to the four or eight that touch it. The paper argues that this is of no use here: scores
-# from a network are smooth already, and a local CRF, even one that knows about colour, *misses thin structures*
-# (section 4). A small picture shows why: a box with a pole one pixel wide. The network is sure of the box and
-# doubts the pole (0.45).
+# Older CRFs tie a pixel only to the four or eight pixels that touch it. The paper argues that this does not help
+# here: the scores of a network are smooth already, and a local CRF *misses thin structures*, even if it uses
+# colour (section 4). A small picture shows why: a box with a pole one pixel wide. The network is sure of the box
+# (0.9), and unsure of the pole (0.45).
+
+# %%
+guess("crf.pole")
 
 # %%
 scene = np.full((48, 48, 3), 220, np.uint8)
@@ -223,14 +236,17 @@ for name, marginals in kinds.items():
     print(f"{name:8} keeps {int((marginals[1][4:28, 24] > 0.5).sum()):2} of the pole's 24 pixels")
 
 # %% [markdown]
-# Most of the pole's neighbours are wall, and it never hears of the box. With every pair tied, it hears several
-# hundred pixels of its own colour that are sure.
+# Most neighbours of a pole pixel belong to the wall, and the box is too far away. If every pair is tied, the pole
+# gets messages from several hundred pixels of its own colour, and they are sure.
 #
 # ## 5.5 · How are ties normalised?
-# A pixel in a large plain area has many like-coloured partners, one in a pattern has few. So implementations
-# divide: `"after"` divides what a pixel hears by the sum of its ties, `"symmetric"` shares the division between
-# both ends, `"none"` leaves the sums as they are. The same weights then mean different things: each way has weights
-# of its own, and at these all three cut alike.
+# A pixel in a large area of one colour has strong ties to many pixels; a pixel in a pattern has few. So
+# implementations divide. `"after"` divides a pixel's message by the sum of its ties; `"symmetric"` divides a tie
+# by the square roots of both pixels' sums; `"none"` does not divide. The same weights then have different
+# effects. Each way has good weights of its own, and with these all three give almost the same labels.
+
+# %%
+guess("crf.normalised")
 
 # %%
 from dlseg.evaluation import ConfusionMatrix
@@ -250,19 +266,24 @@ for how, w1, w2 in [("after", 12, 3), ("symmetric", 12, 3), ("none", 1, 0.5)]:
 # > its default: DeepLab's published weights do not belong to it.
 #
 # ## 5.6 · How can every pair be quick?
-# 500×375 pixels make 17.6 billion pairs. The **permutohedral lattice** (Adams and others, 2010) never
-# visits them. A kernel is a blur in a space of five dimensions: two of place, three of colour. With one of each, it
-# can be drawn: the pixels of *one row* of the image are points, place to the right and grey value upwards, over a
-# lattice of triangles. One pixel tells the others three times over: *splat* (to the corners of its triangle),
-# *blur* (from corner to corner), *slice* (each pixel reads its own corners).
+# 500×375 pixels make {{17.6 = (500 * 375) ** 2 / 2e9}} billion pairs. The **permutohedral lattice** (Adams and others, 2010) does not go
+# through the pairs. Adding up with a Gaussian kernel is a blur in a space of five dimensions: two of place and
+# three of colour. With one dimension of place and one of grey value, it can be drawn: the pixels of *one row* of
+# the image are points, with place to the right and grey value upwards, on a lattice of triangles. A value travels
+# in three steps. *Splat*: a pixel gives it to the corners of its triangle. *Blur*: each corner passes it to the
+# corners next to it. *Slice*: each pixel reads the corners of its own triangle.
 
 # %%
 lattice_figure(image[72], 30, 20.0, 20.0)
 
 # %% [markdown]
-# Near and alike is near on the lattice; a pixel of another grey hears nothing. All pixels do this at once, and
-# those that are alike share corners: the work grows with the number of pixels, not of pairs. In five dimensions a
-# triangle becomes a body with six corners (a *simplex*), and nothing else changes. How good is it?
+# Pixels that are near *and* similar are near on the lattice; a pixel of another grey value gets nothing. All
+# pixels do this at the same time, and similar pixels share corners. So the work grows with the number of pixels,
+# not of pairs. In five dimensions the triangle becomes a body with six corners (a *simplex*); nothing else
+# changes. How exact is it?
+
+# %%
+guess("crf.lattice")
 
 # %%
 small = np.ascontiguousarray(image[60:108, 0:48])
@@ -275,8 +296,9 @@ print(f"labels agree at {100 * same.mean():.1f} % of the pixels,"
 
 # %% [markdown]
 # ## 5.7 · The studio
-# All of it in your hands. Move one slider at a time; click a pixel for its ties; step through the rounds; pin a
-# setting and compare. The book's pages have this studio without Python: the CRF there is 390 lines of JavaScript
+# Here you can change everything. Move one slider at a time; click a pixel to see its ties; step through the rounds;
+# pin a setting to compare it with others. The book's pages have this studio without Python: its CRF is 390 lines of
+# JavaScript
 # ([engine.js](../dlseg/widgets/webpage/engine.js)), the shortest whole text of it in this project. **Try:**
 # $w_1 = 0$. $\sigma_\beta$ at 3 and at 40. $\sigma_\alpha$ very small: you have made a local CRF.
 
@@ -286,10 +308,11 @@ from dlseg.widgets import crf_studio
 studio = crf_studio(image, probs=found.probs, truth=truth, params=params, classes=val.classes)
 
 # %% [markdown]
-# ## 5.8 · A search instead of a hand
+# ## 5.8 · A search instead of sliders
 # The paper fixes $w_2 = 3$ and $\sigma_\gamma = 3$ and searches the other three on 100 validation images: first
 # $w_1 \in \{5, 10\}$, $\sigma_\alpha \in 50:10:100$, $\sigma_\beta \in 3:1:10$, then finer around the best
-# (section 5). Here, a smaller box on a few images. A wise search always keeps the row *without* a CRF.
+# (section 5). Here we search a smaller box of settings, on a few images. A search should always list the result
+# *without* a CRF, too.
 
 # %%
 from dlseg.crf import Space, search
@@ -303,15 +326,19 @@ result = search(samples, box)
 print(result.table(top=5))
 
 # %% [markdown]
-# (Few images lack many classes, and absent ones count as 0, as notebook 4 says: compare rows, not the level.)
+# (These few images lack many classes, and absent classes count as 0, as in notebook 4. So compare the rows with one
+# another; the numbers themselves are too low.)
 #
 # > **Paper says / release does.** The settings that the authors' files select lie *outside* the published box:
-# > LargeFOV's are $w_1 = 4$, $\sigma_\alpha = 121$, $\sigma_\beta = 5$. A refinement must be free to leave the
-# > box it began in.
+# > LargeFOV's are $w_1 = 4$, $\sigma_\alpha = 121$, $\sigma_\beta = 5$. The finer search must be allowed to leave
+# > the box in which it began.
 #
 # ## 5.9 · Where is the gain? The trimap
-# Most pixels lie inside objects, where the network is right anyway. So the paper also measures in a **band** near
-# edges: the pixels at most `width` from a void one (the *trimap*, Figure 5).
+# Most pixels lie far from any edge, and there the network is right anyway. So the paper also measures in a **band**
+# near the edges: the pixels at a distance of at most `width` from a void pixel (the *trimap*, Figure 5).
+
+# %%
+guess("crf.trimap")
 
 # %%
 import sys
@@ -328,8 +355,8 @@ curves = {name: trimap_curve(labels, [s.label for s in tested], widths, val.num_
 trimap_figure(curves)
 
 # %% [markdown]
-# In both, the gain is largest close to the edge: for the paper +6.7 points at 1 pixel and +3.2 at 40. Ours is
-# larger, because drawn scenes have cleaner colours than photographs.
+# In the paper's curves and in ours, the gain is largest close to the edges: in the paper +6.7 points at a width
+# of 1 pixel and +3.2 at 40. Ours is larger, because drawn images have clearer colours than photographs.
 
 # %% [markdown] exercise="crf.trimap_band"
 # Compute the band. `truth` is (H, W) with 255 for void. A pixel is in the band if it is **not** void itself, but
@@ -349,15 +376,18 @@ def trimap_band(truth: np.ndarray, width: int) -> np.ndarray:
 
 # %% [markdown]
 # ## Remember
-# - The unary says what the network believes, the two kernels what the image supports. Like colour ties, however
-#   far.
-# - Mean field: hear everybody, charge for other labels, softmax, again. Ten rounds.
-# - Local ties shrink thin parts; full connection brings them back.
+# - The unary holds what the network believes; the two kernels hold what the image supports. Similar colours tie
+#   pixels, also far apart.
+# - A round of mean field: add up all messages, count those of other labels as a cost, take a softmax. Ten rounds.
+# - With ties to neighbours only, thin parts shrink; with all ties they come back.
 # - Weights belong to a normalisation; the release uses `"after"`.
-# - The gain is near the edges; measure it there too.
+# - The gain is near the edges: measure it there too.
 
 # %%
 standing("crf")
+
+# %%
+guesses("crf")
 
 # %% [markdown]
 # **Next:** [6 · the whole table](06_capstone.ipynb).

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from executed import browser
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 OUTPUT = HERE / "output"
+PATIENCE = 180_000  # ms, as in labdriver
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -46,6 +47,17 @@ def missing(what: str) -> None:
     pytest.skip(what)
 
 
+def patient(make: Callable[..., Any]) -> Callable[..., Any]:
+    """A context or page that waits as long as the machine may need, rather than the half minute of Playwright."""
+
+    def made(**settings: Any) -> Any:
+        new = make(**settings)
+        new.set_default_timeout(PATIENCE)
+        return new
+
+    return made
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     path = browser()
@@ -57,6 +69,8 @@ def chromium() -> Iterator[Browser]:
         missing("playwright is not installed")
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        running.new_context = patient(running.new_context)  # type: ignore[method-assign]
+        running.new_page = patient(running.new_page)  # type: ignore[method-assign]
         yield running
         running.close()
 

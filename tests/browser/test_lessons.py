@@ -6,8 +6,9 @@ from collections.abc import Callable
 import nbformat
 import pytest
 from executed import check_stills, check_that_all_ran, check_verdicts, kept
-from labdriver import Notebook, Picture
+from labdriver import Notebook, Picture, Settings
 
+BOTH = [Settings(), pytest.param(Settings(subshells=False, dark=True), marks=pytest.mark.full)]
 PATIENCE = 540_000  # ms: 04 trains, and the machine may do much else
 
 
@@ -39,8 +40,34 @@ MOVES = {
 
 
 @pytest.mark.timeout(900)
-def test_the_tour_runs(open_notebook: Callable[..., Notebook], tmp_path_factory: pytest.TempPathFactory) -> None:
-    keep(open_notebook("00_tour.ipynb").run_all(PATIENCE), "00_tour", tmp_path_factory)
+@pytest.mark.parametrize("settings", BOTH, ids=["subshells-light", "no_subshells-dark"])
+def test_the_tour_runs_and_its_slider_sharpens_the_cut(
+    open_notebook: Callable[..., Notebook], settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    notebook = open_notebook("00_tour.ipynb", settings).run_all(PATIENCE)
+    keep(notebook, "00_tour", tmp_path_factory)
+    slider, after, before = (
+        notebook.slider("appearance weight"),
+        notebook.picture("After"),
+        notebook.picture("Before"),
+    )
+    start, coarse, value = after.settled(), before.settled(), slider.value
+
+    slider.press("Home")
+    after.changed_from(start)
+    off = after.settled()
+    assert slider.value == 0
+    slider.press("PageUp")
+    slider.press("Home")
+    assert after.settled() == off, "the same setting must show the same pixels"
+
+    slider.drag(150)
+    assert slider.value > 0
+    after.changed_from(off)
+    assert before.settled() == coarse, "the net's own labels do not depend on the slider"
+    while slider.value != value:
+        slider.press("ArrowLeft" if slider.value > value else "ArrowRight")
+    assert after.settled() == start
 
 
 @pytest.mark.timeout(900)
@@ -57,7 +84,7 @@ def test_it_runs_and_its_explorer_moves(
     before = [picture.settled() for picture in pictures]
     assert before, "an explorer shows pictures"
     MOVES[name](notebook)
-    end = time.monotonic() + 90
+    end = time.monotonic() + 300
     while [picture.digest() for picture in pictures] == before:
         assert time.monotonic() < end, "no picture changed"
         notebook.page.wait_for_timeout(100)

@@ -48,7 +48,9 @@ def scene() -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    "settings", [Settings(), Settings(subshells=False, dark=True)], ids=["subshells-light", "no_subshells-dark"]
+    "settings",
+    [Settings(), pytest.param(Settings(subshells=False, dark=True), marks=pytest.mark.full)],
+    ids=["subshells-light", "no_subshells-dark"],
 )
 def test_every_view_and_tool(open_notebook: Callable[..., Notebook], settings: Settings) -> None:
     notebook, made = open_notebook("studio.ipynb", settings, [SCENE, STUDIO]).run_all(), scene()
@@ -133,18 +135,17 @@ def test_the_browser_alone_shows_photo_and_one_class(open_notebook: Callable[...
     notebook = open_notebook("alone.ipynb", settings, [SCENE, STUDIO]).run_all()
     left = notebook.picture("Before")
     start = left.settled()
-    notebook.page.evaluate("""() => { window.jupyterapp.shell.currentWidget.sessionContext.session.kernel
-        .requestExecute({ code: "import time; time.sleep(8)" }); }""")
-    left.box.get_by_role("button", name="photo").click()
-    left.changed_from(start, timeout=5)
-    assert np.array_equal(paint(left), scene()["image"])
-    left.box.get_by_role("button", name="photo").click()
-    left.box.get_by_role("button", name="cup").click()
-    notebook.page.mouse.move(0, 0)
-    left.changed_from(start, timeout=5)
-    left.box.get_by_role("button", name="cup").click()
-    notebook.page.mouse.move(0, 0)
-    assert left.settled() == start
+    with notebook.busy():
+        left.box.get_by_role("button", name="photo").click()
+        left.changed_from(start)
+        assert np.array_equal(paint(left), scene()["image"])
+        left.box.get_by_role("button", name="photo").click()
+        left.box.get_by_role("button", name="cup").click()
+        notebook.page.mouse.move(0, 0)
+        left.changed_from(start)
+        left.box.get_by_role("button", name="cup").click()
+        notebook.page.mouse.move(0, 0)
+        assert left.settled() == start
 
 
 def test_a_busy_kernel_does_not_stop_the_slider(open_notebook: Callable[..., Notebook]) -> None:

@@ -25,6 +25,13 @@ BOXES = """(selectors) => selectors.map((selector) =>
     const { left, top, right, bottom } = e.getBoundingClientRect();
     return { left, top, right, bottom };
   }))"""
+# the terms that are lit, be it for a moment
+NOTE_LIT = """(formula) => {
+  window.lit = [];
+  const lit = () => [...formula.querySelectorAll(".dlseg-term.dlseg-lit")].map((e) => e.dataset.term);
+  const note = () => window.lit.push(...lit());
+  new MutationObserver(note).observe(formula, { subtree: true, attributeFilter: ["class"] });
+}"""
 TOP = "() => document.querySelector('.dlseg-explorer').scrollIntoView({ block: 'start' })"
 
 
@@ -80,8 +87,10 @@ def test_the_formula_has_the_values_and_lights_what_moves(open_notebook: Callabl
     part = formula.locator("[data-name=w1]")
     expect(part.locator("sub")).to_have_text("1")
     expect(part.locator(".dlseg-value")).to_have_text("5")
+    formula.evaluate(NOTE_LIT)
     notebook.slider("appearance weight").press("ArrowRight")
-    expect(formula.locator(".dlseg-term.dlseg-lit")).to_have_attribute("data-term", "appearance")
+    notebook.page.wait_for_function("() => window.lit.includes('appearance')")
+    assert notebook.page.evaluate("() => [...new Set(window.lit)]") == ["appearance"]
     expect(part.locator(".dlseg-value")).to_have_text("5.5")
     expect(formula.locator(".dlseg-lit")).to_have_count(0)  # a while later
     notebook.choose("settings of", "deeplab-largefov")
@@ -118,14 +127,13 @@ def test_numbers_under_the_cursor(open_notebook: Callable[..., Notebook]) -> Non
     expect(words[0]).to_have_text("")
     expect(left.box.locator(".dlseg-status")).to_be_visible()
 
-    page.evaluate("""() => { window.jupyterapp.shell.currentWidget.sessionContext.session.kernel
-        .requestExecute({ code: "import time; time.sleep(6)" }); }""")
-    left.element.focus()
-    page.keyboard.press("Shift+ArrowRight")
-    expect(words[1]).to_contain_text("y 30, x 50", timeout=4000)
-    page.keyboard.press("ArrowUp")
-    expect(words[1]).to_contain_text("y 29, x 50", timeout=4000)
-    assert words[1].get_attribute("aria-live") == "polite"
+    with notebook.busy():
+        left.element.focus()
+        page.keyboard.press("Shift+ArrowRight")
+        expect(words[1]).to_contain_text("y 30, x 50")
+        page.keyboard.press("ArrowUp")
+        expect(words[1]).to_contain_text("y 29, x 50")
+        assert words[1].get_attribute("aria-live") == "polite"
 
     notebook.choose("view", "entropy")
     expect(notebook.page.locator(".dlseg-bar").first).to_be_visible()

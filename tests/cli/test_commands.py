@@ -1,6 +1,10 @@
 """The commands as a user types them: on the shipped data and weights, and on everything that can go wrong."""
 
 import json
+import re
+import subprocess
+import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +25,39 @@ def run(*args: object) -> Result:
 def photo(tmp_path: Path) -> Path:
     Image.fromarray(load("shapes", "val")[0].image).save(tmp_path / "photo.png")
     return tmp_path / "photo.png"
+
+
+# an installation of the library alone, without the packages of [lab], [cluster] and [book]
+ALONE = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {missing}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Missing())
+from dlseg.cli import COMMANDS, main
+for command in COMMANDS:
+    main([command, "--help"], standalone_mode=False)
+main(["course", "copy", sys.argv[1]], standalone_mode=False)
+"""
+
+
+def test_without_the_labs_packages_every_command_is_there(tmp_path: Path, repo: Path) -> None:
+    parts = tomllib.loads((repo / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    words = [word for part in ("lab", "cluster", "book") for word in parts[part] if not word.startswith("dlseg")]
+    missing = {re.split(r"[^\w-]", word)[0].replace("-", "_") for word in words}
+    assert {"ipywidgets", "dask", "myst_nb"} <= missing
+    code = ALONE.format(missing=missing)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "course")],
+        cwd=repo,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0 and (tmp_path / "course" / "00_tour.ipynb").is_file(), done.stderr
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
@@ -139,7 +176,7 @@ def test_train_says_what_is_wrong(tmp_path: Path) -> None:
         (("--lr", "-1"), "lr: got -1"),
         (("--out", tmp_path / "x.pth"), ".safetensors"),
     ]:
-        result = run("train", *arguments)
+        result = run("train", "--split", "train_sample", *arguments)
         assert result.exit_code == 1 and message in result.output, (arguments, result.output)
 
 

@@ -55,7 +55,7 @@ def test_it_makes_nothing(tmp_path: Path) -> None:
         env=os.environ | places,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 1 and "MISSING  data" in done.stdout and "dlseg data make shapes" in done.stdout

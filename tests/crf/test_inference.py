@@ -22,7 +22,7 @@ NORMALIZATIONS = ["after", "symmetric", "before", "none"]
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     st.integers(0, 2**32 - 1),
-    st.tuples(st.integers(24, 64), st.integers(24, 64), st.integers(2, 5)),
+    st.tuples(st.integers(24, 48), st.integers(24, 48), st.integers(2, 5)),
     st.sampled_from(["after", "symmetric"]),
 )
 def test_near_the_exact_crf(scene, alike, seed, shape, normalization):

@@ -36,7 +36,7 @@ whole = (time.perf_counter() - begun) / len(settings)
 random.seed(0)
 interrupted = wrong = 0
 for turn in range(300):
-    if interrupted == 60:
+    if interrupted == 30:
         break
     which = turn % len(settings)
     try:

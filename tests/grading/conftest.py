@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from dlseg.grading import batch
 from dlseg.grading.exercise import Exercise, Test
 from dlseg.grading.harness import Harness
 from dlseg.grading.intake import Item
@@ -42,6 +43,13 @@ def sandbox() -> Iterator[Sandbox]:
     sandbox = open_best()
     yield sandbox
     sandbox.close()
+
+
+@pytest.fixture
+def one_sandbox(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Class runs in this process take the session's sandbox: each would warm up one of its own, for seconds."""
+    monkeypatch.setattr(batch, "open_best", lambda hidden, threads: sandbox)
+    monkeypatch.setattr(batch.Graders, "close", lambda graders: graders.kept.clear())
 
 
 @pytest.fixture

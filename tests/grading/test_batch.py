@@ -15,6 +15,7 @@ from dlseg.grading import batch, exercise
 from dlseg.grading.result import Result, write
 from dlseg.grading.sandbox import processes
 
+pytestmark = pytest.mark.usefixtures("one_sandbox")
 EXERCISES = """
 from dlseg.grading.exercise import Exercise, Test
 from dlseg.grading.tolerance import exact
@@ -74,7 +75,7 @@ def test_killed_and_resumed(folder: Path, repo: Path, jobs: str) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    end = time.monotonic() + 120
+    end = time.monotonic() + 300
     while len(list((folder / "out").glob("s*.json"))) < 4 and time.monotonic() < end:
         time.sleep(0.02)
     below = processes.descendants(first.pid)
@@ -127,17 +128,17 @@ def cluster(tmp_path: Path, repo: Path) -> Iterator[Path]:
     yield where
     for process in reversed(running):
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
+        process.wait(300)
 
 
 def test_a_cluster_grades(folder: Path, repo: Path, cluster: Path) -> None:
     from distributed import Client
 
     with Client(scheduler_file=str(cluster)) as client:
-        client.wait_for_workers(2, timeout=60)
+        client.wait_for_workers(2, timeout=300)
         address = json.loads(cluster.read_text(encoding="utf-8"))["address"]
         words = [*command(folder), "--scheduler", address]
-        said = subprocess.run(words, env=environment(repo), capture_output=True, text=True, timeout=240, check=True)
+        said = subprocess.run(words, env=environment(repo), capture_output=True, text=True, timeout=500, check=True)
         check_all(folder)
         assert "12 graded" in said.stdout
         below = [pid for worker in client.run(os.getpid).values() for pid in processes.descendants(worker)]
@@ -197,11 +198,11 @@ def test_interrupt_leaves_no_process(folder: Path, repo: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    end = time.monotonic() + 120
+    end = time.monotonic() + 300
     while len(below := processes.descendants(running.pid)) < 2 and time.monotonic() < end:
         time.sleep(0.05)
     running.send_signal(signal.SIGINT)
-    running.wait(60)
+    running.wait(300)
     while any(processes.tasks(pid) for pid in below) and time.monotonic() < end:
         time.sleep(0.05)
     assert not [pid for pid in below if processes.tasks(pid)]

@@ -73,11 +73,10 @@ def test_right_is_right(grade: Grade, name: str) -> None:
 
 
 def test_no_honest_submission_is_ever_scored_wrong(grade: Grade) -> None:
-    """200 mixed runs: right and wrong halves put together in every way, each with another seed."""
+    """Every right half with a right and with a wrong other half, each with another seed."""
     right = [text for text in HONEST.values() if text.endswith(SQUARE) and text != HONEST["slow"]]
     wrong = "def square(x):\n    return 2 * x\n"
-    for seed in range(100):
-        text = right[seed % len(right)]
+    for seed, text in enumerate(right):
         assert grade(text, seed=seed).score == 6
         spoiled = grade(text.removesuffix(SQUARE) + wrong, seed=1000 + seed)
         assert [e.points for e in spoiled.exercises] == [3, 0], (seed, spoiled)

@@ -16,6 +16,7 @@ from dlseg.cli import main
 from dlseg.grading import batch
 from dlseg.grading.journal import NAME, Journal
 
+pytestmark = pytest.mark.usefixtures("one_sandbox")
 EXERCISES = """
 from dlseg.grading.exercise import Exercise, Test
 from dlseg.grading.tolerance import exact
@@ -138,7 +139,7 @@ def test_two_that_begin_together_have_one_seed(folder: Path) -> None:
         ]
         for process in both:
             process.start()
-        assert seeds.get(timeout=60) == seeds.get(timeout=60)
+        assert seeds.get(timeout=300) == seeds.get(timeout=300)
         for process in both:
             process.join()
 
@@ -154,7 +155,7 @@ def test_killed_before_the_first_exercise_is_done(folder: Path, repo: Path) -> N
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    end = time.monotonic() + 100
+    end = time.monotonic() + 300
     while (folder / "out" / "a.json").exists() and time.monotonic() < end:
         time.sleep(0.02)
     running.send_signal(signal.SIGKILL)

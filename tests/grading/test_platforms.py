@@ -32,7 +32,7 @@ def tests(tmp_path: Path) -> Path:
 
 def started(root: Path, repo: Path) -> dict[str, object]:
     environment = {"PATH": os.environ["PATH"], "AUTOGRADER": str(root), "PYTHON": sys.executable}
-    subprocess.run([str(root / "source" / "run_autograder")], env=environment, check=True, timeout=240)
+    subprocess.run([str(root / "source" / "run_autograder")], env=environment, check=True, timeout=500)
     found: dict[str, object] = json.loads((root / "results" / "results.json").read_text())
     return found
 
@@ -79,7 +79,7 @@ def test_classroom_step(tmp_path: Path, tests: Path, repo: Path) -> None:
         "GITHUB_OUTPUT": str(output),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
-    subprocess.run(["bash", "-e", "-c", block], cwd=tmp_path, env=environment, check=True, timeout=240)
+    subprocess.run(["bash", "-e", "-c", block], cwd=tmp_path, env=environment, check=True, timeout=500)
     read = json.loads(base64.b64decode(output.read_text().removeprefix("result=")))
     assert read["status"] == "pass" and sum(t["score"] for t in read["tests"]) == read["max_score"] == 2
 

@@ -15,7 +15,7 @@ import pytest
 
 from dlseg.grading import batch, reports
 from dlseg.grading.harness import Evidence
-from dlseg.grading.reports import class_page, gradebook_csv, similarity
+from dlseg.grading.reports import class_page, gradebook_csv, similarity, student_page
 from dlseg.grading.reports.pictures import comparison
 from dlseg.grading.result import STATUSES, ExerciseResult, Result, TestResult, summarize
 
@@ -114,6 +114,7 @@ DOCUMENT = {
                     "status": {"enum": list(STATUSES)},
                     "reason": TEXT,
                     "seconds": NUMBER,
+                    "title": TEXT,
                     "tests": {
                         "type": "array",
                         "items": {
@@ -126,6 +127,7 @@ DOCUMENT = {
                                 "max_points": NUMBER,
                                 "status": {"enum": list(STATUSES)},
                                 "message": TEXT,
+                                "hidden": {"type": "boolean"},
                             },
                         },
                     },
@@ -269,3 +271,28 @@ def test_a_report_that_fails_costs_no_grade(tmp_path: Path, monkeypatch: pytest.
 def test_words_of_endings(grade: Callable[..., Result]) -> None:
     result = grade("import os\ndef double(x):\n    os._exit(3)\ndef square(x):\n    return x * x\n")
     assert result.exercises[0].reason.startswith("positive: your code ended the process with exit code 3")
+
+
+def test_the_overview_has_titles_a_grid_and_hidden_tests(tmp_path: Path) -> None:
+    tests = [TestResult("open", 2, 2, "passed"), TestResult("other inputs", 0, 3, "failed", "no", hidden=True)]
+    exercises = [
+        ExerciseResult("a.b", 2, 5, "partial", "other inputs: no", 1.0, tests, title="A <fine> title"),
+        ExerciseResult("a.c", 0, 5, "missing", "gone", 0.0, [TestResult("t", 0, 5, "missing")], title="Another"),
+    ]
+    document = replace(DOCUMENTS[0], submission="kim", exercises=exercises)
+    (tmp_path / "kim.html").write_text("")
+    text = class_page.render([document], tmp_path)
+    assert "A &lt;fine&gt; title" in text and "<fine>" not in text
+    assert '<td class="part" title="A &lt;fine&gt; title: partly right, 2 of 5">' in text
+    assert '<a href="kim.html#a.b">◐ 2*</a>' in text and '<a href="kim.html#a.c">○ 0</a>' in text
+    assert '<td class="number">100%<td class="number">0%<td>1 partly right' in text
+    page = student_page.render(document, [], Evidence(answers={"a.b": "def f(x):\n    return x < 1"}))
+    assert '<section id="a.b"' in page and "(hidden: not in the notebook)" in page
+    assert "<summary>the answer that was graded</summary><pre>def f(x):\n    return x &lt; 1</pre>" in page
+    assert Result.from_json(document.to_json()) == document
+    old = json.loads(document.to_json())
+    for exercise in old["exercises"]:
+        del exercise["title"]
+        for test in exercise["tests"]:
+            del test["hidden"]
+    assert Result.from_json(json.dumps(old)).score == document.score  # a document from before they were there

@@ -28,6 +28,7 @@ from dlseg.grading.sandbox.job import Ended, Limits
 from dlseg.grading.submission import read
 from dlseg.grading.tolerance import exact, plain_values
 
+pytestmark = pytest.mark.usefixtures("one_sandbox")
 EXERCISES = """
 from dlseg.grading.exercise import Exercise, Test
 from dlseg.grading.tolerance import exact

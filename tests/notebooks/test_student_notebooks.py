@@ -17,9 +17,10 @@ import nbformat
 import pytest
 from executed import check_stills, check_that_all_ran, check_verdicts, jupyterlab_runs_them, kept
 
-from dlseg.course.build import solved_notebook, student_notebook
+from dlseg.course.build import student_notebook
 from dlseg.course.catalogue import of_notebook
-from dlseg.course.notebook_source import sources, topic
+from dlseg.course.claims import wrong_claims
+from dlseg.course.notebook_source import solved_with_claims, sources, text_of, topic
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 SOURCES = sources(FOLDER)
@@ -47,7 +48,8 @@ def executed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     kind, path = request.param
     folder = tmp_path_factory.mktemp("run")
     source = folder / f"{path.stem}.ipynb"
-    source.write_text((student_notebook if kind == "student" else solved_notebook)(path))
+    # a solved one also computes the numbers that its texts state
+    source.write_text(student_notebook(path) if kind == "student" else text_of(solved_with_claims(path)))
     closed = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "all_proxy")}
     threads = {"OMP_NUM_THREADS": os.environ.get("DLSEG_TEST_THREADS", "1")}
     start = time.perf_counter()
@@ -89,6 +91,10 @@ def test_every_widget_leaves_a_still(executed: Ran) -> None:
 
 def test_only_the_exercises_say_not_attempted(executed: Ran) -> None:
     check_verdicts(executed.notebook, executed.kind)
+
+
+def test_the_texts_numbers_are_those_of_the_cells(executed: Ran) -> None:
+    assert list(wrong_claims(executed.notebook)) == []
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -100,7 +100,7 @@ class Place:
             **({"PYTHONPATH": str(path)} if path else {}),
         }
 
-    def run(self, *words: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, seconds: float = 600) -> subprocess.CompletedProcess[str]:
         command = [str(self.python), "-m", *words]
         return subprocess.run(
             command,
@@ -141,7 +141,7 @@ def use(place: Place, notebook: str) -> None:
     copied = place.run("dlseg", "course", "copy", "my course")
     assert copied.returncode == 0 and copied.stdout.count("wrote ") == len(NOTEBOOKS), copied.stderr
     own = place.folder / "my course" / f"{notebook}.ipynb"
-    ran = place.run("jupyter", "execute", "--timeout=600", "--output=ran", str(own), seconds=600)
+    ran = place.run("jupyter", "execute", "--timeout=900", "--output=ran", str(own), seconds=1200)
     assert ran.returncode == 0, ran.stderr
     outputs = [o for c in nbformat.read(own.with_name("ran.ipynb"), 4).cells for o in c.get("outputs", ())]
     assert outputs and not [o for o in outputs if o.output_type == "error"]

@@ -61,7 +61,7 @@ def start(root: Path, out: Path, recipe: Recipe, processes: int) -> subprocess.P
 
 
 def finish(process: subprocess.Popen, out: Path) -> list[float]:
-    assert process.wait(timeout=240) == 0, out.with_suffix(".err").read_text()
+    assert process.wait(timeout=500) == 0, out.with_suffix(".err").read_text()
     return [entry["loss"] for entry in read_log(out.with_suffix(".log"))]
 
 

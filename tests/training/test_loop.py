@@ -295,6 +295,25 @@ def test_pretraining_tells_dark_from_light() -> None:
     assert not any(isinstance(m, nn.BatchNorm2d) for m in net.modules())
 
 
+def test_pretraining_leaves_out_the_share_it_was_asked_to_and_ends_with_the_networks_own(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images, classes = rng.integers(0, 256, (8, 32, 32, 3), dtype=np.uint8), rng.integers(0, 2, 8)
+    seen: list[float] = []
+
+    def learn(share: float) -> nn.Module:
+        torch.manual_seed(1)
+        net = create("vgg16-20m", 2, width=1 / 64)
+        note = lambda _: seen.extend(layer.p for layer in net.modules() if isinstance(layer, nn.Dropout))  # noqa: E731
+        return pretrain(net, images, classes, epochs=1, batch=4, dropout=share, callbacks=[note])
+
+    few, many = learn(0.0), learn(0.9)
+    assert set(seen[:4]) == {0.0} and set(seen[4:]) == {0.9}
+    assert all(layer.p == 0.5 for net in (few, many) for layer in net.modules() if isinstance(layer, nn.Dropout))
+    assert not torch.equal(few.state_dict()["fc6.weight"], many.state_dict()["fc6.weight"])
+    with pytest.raises(ValueError, match=r"dropout: got 1\.5"):
+        learn(1.5)
+
+
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
 def test_a_killed_pretraining_goes_on(optimiser: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)

@@ -1,5 +1,6 @@
 """Run as graders and books run notebooks: without a browser every explorer leaves a still, and says nothing."""
 
+import re
 from base64 import b64decode
 from io import BytesIO
 from pathlib import Path
@@ -8,6 +9,7 @@ import nbformat
 import numpy as np
 import pytest
 from nbclient import NotebookClient
+from nbconvert import HTMLExporter
 from PIL import Image
 
 CELLS = (
@@ -30,6 +32,10 @@ def test_stills_and_no_word_on_stderr(repo: Path, monkeypatch: pytest.MonkeyPatc
     said = [output.text for cell in outputs for output in cell if output.output_type == "stream"]
     assert said == ["(24, 24)\n", "3 paused\n"], "and nothing on stderr"
     for cell in outputs[1:5]:
-        pictures = [output.data["image/png"] for output in cell if "image/png" in output.get("data", {})]
+        pages = "".join(output.data.get("text/html", "") for output in cell if "data" in output)
+        pictures = re.findall(r'src="data:image/webp;base64,([^"]+)"', pages)
         assert len(pictures) == 1, "shown once, also where the call is the cell's last line"
         assert np.asarray(Image.open(BytesIO(b64decode(pictures[0]))).convert("L")).std() > 10
+        assert len(pages) < 200_000 + 1000, "150 kB in base64, and a few words"
+    shown = HTMLExporter().from_notebook_node(notebook)[0]
+    assert shown.count("run this cell to move it") == 4 and "model not found" not in shown

@@ -135,6 +135,7 @@ EXERCISES = [
         function="atrous_conv2d",
         reference=atrous_conv2d,
         title="Read the map with steps",
+        rules=("no dilation",),
         difficulty="medium",
         tests=(
             Test("rate 1", 1, _map(3, 1), numeric(SUMS)),

@@ -1,24 +1,24 @@
-"""Exercises of notebook 06: joined classifiers (section 4) and how to read an ablation (table 1)."""
+"""Exercises of notebook 06: how to read an ablation (table 1), and where the CRF does harm (figure 7)."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from dlseg.grading.exercise import Exercise, Inputs, Test
-from dlseg.grading.tolerance import numeric
+from dlseg.grading.tolerance import exact, numeric
 
-SUMS = "the same products, added in any order, in single or double precision"
+SIGNS = "a label is right or wrong"
 MEANS = "means of a few numbers"
 
 
-def joined(weights: list[np.ndarray], features: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """(one weight matrix, one feature map) whose product is the sum of all weight @ feature."""
-    weight = np.zeros((weights[0].shape[0], 0))
-    feature = np.zeros((0, features[0].shape[1]))
-    for w, f in zip(weights, features, strict=True):
-        weight = np.hstack([weight, w])
-        feature = np.vstack([feature, f])
-    return weight, feature
+def changed(before: np.ndarray, after: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Pixel by pixel: 1 where a wrong label became right, -1 where a right one became wrong, else 0."""
+    answer = np.zeros(truth.shape, dtype=np.int64)
+    for y in range(truth.shape[0]):
+        for x in range(truth.shape[1]):
+            if truth[y, x] != 255:
+                answer[y, x] = int(after[y, x] == truth[y, x]) - int(before[y, x] == truth[y, x])
+    return answer
 
 
 def effects(table: np.ndarray) -> np.ndarray:
@@ -30,13 +30,18 @@ def effects(table: np.ndarray) -> np.ndarray:
     return np.array(gains)
 
 
-def _heads(rng: np.random.Generator) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    classes, positions = int(rng.integers(3, 8)), int(rng.integers(4, 12))
-    widths = [int(n) for n in rng.integers(2, 7, size=int(rng.integers(2, 6)))]
-    return (
-        [rng.standard_normal((classes, n)) for n in widths],
-        [rng.standard_normal((n, positions)) for n in widths],
-    )
+def _labelled(*, void: bool) -> Inputs:
+    def draw(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        classes, shape = int(rng.integers(3, 9)), tuple(rng.integers(9, 20, 2))
+        truth = rng.integers(classes, size=shape)
+        before, after = (np.where(rng.random(shape) < 0.5, truth, rng.integers(classes, size=shape)) for _ in "ab")
+        if void:
+            hidden = rng.random(shape) < 0.3
+            before, after = (np.where(hidden & (rng.random(shape) < 0.3), 255, m) for m in (before, after))
+            truth = np.where(hidden, 255, truth)
+        return before, after, truth
+
+    return draw
 
 
 def _table(factors: int) -> Inputs:
@@ -47,23 +52,6 @@ def _table(factors: int) -> Inputs:
 
 
 EXERCISES = [
-    Exercise(
-        id="capstone.joined",
-        function="joined",
-        reference=joined,
-        title="Six classifiers are one",
-        difficulty="medium",
-        tests=(Test("weights and features side by side", 4, _heads, numeric(SUMS), runs=3),),
-        hints=(
-            "Multiply a row of two blocks with a column of two blocks: what comes out?",
-            "weights: matrices (C, n₁), (C, n₂), …; features: maps (n₁, P), (n₂, P), … The answer is a pair of "
-            "shapes "
-            "(C, n₁ + n₂ + …) and (n₁ + n₂ + …, P), in the order given.",
-            "weight = all weights side by side (along columns)\n"
-            "feature = all features one below the other (along rows)\n"
-            "give both back",
-        ),
-    ),
     Exercise(
         id="capstone.effects",
         function="effects",
@@ -80,6 +68,26 @@ EXERCISES = [
             "table has one axis of length 2 per part: index 0 without it, 1 with it. The answer is (number of "
             "parts,).",
             "for each axis: mean of table where that index is 1  -  mean where it is 0",
+        ),
+    ),
+    Exercise(
+        id="capstone.changed",
+        function="changed",
+        reference=changed,
+        title="What the CRF mends and what it breaks",
+        difficulty="medium",
+        tests=(
+            Test("every pixel counts", 2, _labelled(void=False), exact(SIGNS)),
+            Test("void does not", 2, _labelled(void=True), exact(SIGNS)),
+        ),
+        hints=(
+            "Two questions for each pixel: was it right before, is it right after? What do the four pairs of "
+            "answers give?",
+            "(H, W) three times → (H, W), whole numbers −1, 0 and 1. Wrong before and wrong after is 0, also where "
+            "the two labels differ.",
+            "right before = before is truth;  right after = after is truth\n"
+            "(1 if right after, else 0) - (1 if right before, else 0)\n"
+            "0 where truth is 255",
         ),
     ),
 ]

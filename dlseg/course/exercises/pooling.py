@@ -94,6 +94,7 @@ EXERCISES = [
         function="max_pool2d",
         reference=max_pool2d,
         title="Max pooling by hand",
+        rules=("no torch",),
         tests=(
             Test("2×2, stride 2", 2, _map(2, 2), exact(PICKED)),
             Test("3×3, stride 2: windows overlap", 1, _map(3, 2, over=1), exact(PICKED)),
@@ -158,6 +159,7 @@ EXERCISES = [
         function="upsample",
         reference=upsample,
         title="Bilinear, with corners aligned",
+        rules=("no ready-made enlarging",),
         difficulty="hard",
         tests=(
             Test("eight times, as the paper", 2, _scores(8), numeric(MIXED)),

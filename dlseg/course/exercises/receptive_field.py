@@ -155,7 +155,7 @@ EXERCISES = [
         reference=fc6_cost,
         title="What fc6 costs",
         difficulty="easy",
-        tests=(Test("the paper's variants", 4, _fc6, exact(WHOLE), runs=4),),
+        tests=(Test("the paper's variants", 2, _fc6, exact(WHOLE), runs=4),),
         hints=(
             "How many weights does one output channel have? It looks at a square of taps in every input channel, "
             "and adds one bias.",

@@ -11,17 +11,30 @@ from dlseg.grading.tolerance import exact, numeric
 FEW = "a handful of floating-point operations, in any order"
 LOSS = "a mean of some hundred logarithms, in single or double precision"
 COUNTS = "pixels are counted"
+STEPS = "up to 50 steps, in single or double precision"
 
 
-def stride_loss(scores: torch.Tensor, labels: torch.Tensor, stride: int) -> float:
-    """Position by position: the label of its own pixel, void left out, minus the log of its softmax; the mean."""
-    losses = []
-    for y in range(scores.shape[1]):
-        for x in range(scores.shape[2]):
-            label = int(labels[y * stride, x * stride])
-            if label != 255:
-                losses.append(float(-torch.log_softmax(scores[:, y, x].double(), 0)[label]))
-    return sum(losses) / len(losses) if losses else 0.0
+def stride_loss(scores: torch.Tensor, labels: torch.Tensor, stride: int) -> torch.Tensor:
+    """At each score: the label of its own pixel, minus the log of its softmax; the mean, void left out."""
+    target = labels[::stride, ::stride].long()
+    known = target != 255
+    logs = torch.log_softmax(scores, dim=0)
+    losses = [-logs[label][(target == label) & known] for label in range(len(scores))]
+    return torch.cat(losses).sum() / max(1, int(known.sum()))
+
+
+def descend(
+    features: torch.Tensor, labels: torch.Tensor, weight: torch.Tensor, base: float, steps: int
+) -> torch.Tensor:
+    """Stochastic gradient descent with momentum 0.9 and the poly schedule; softmax's gradient written out."""
+    x, w = features.double(), weight.double()
+    right = torch.eye(len(w), dtype=torch.float64)[labels]
+    velocity = torch.zeros_like(w)
+    for step in range(steps):
+        gradient = (torch.softmax(x @ w.T, dim=1) - right).T @ x / len(x)
+        velocity = 0.9 * velocity + gradient
+        w = w - base * (1 - step / steps) ** 0.9 * velocity
+    return w.float()
 
 
 def confusion(prediction: np.ndarray, truth: np.ndarray, classes: int) -> np.ndarray:
@@ -91,6 +104,17 @@ def _ends(rng: np.random.Generator) -> tuple[float, int, int, float]:
     return base, int(rng.choice([0, steps])), steps, power
 
 
+def _problem(least: int, most: int) -> Inputs:
+    def draw(rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, float, int]:
+        count, width, classes = int(rng.integers(12, 30)), int(rng.integers(3, 6)), int(rng.integers(3, 6))
+        features = torch.from_numpy(rng.standard_normal((count, width), dtype=np.float32))
+        weight = torch.from_numpy(rng.standard_normal((classes, width), dtype=np.float32))
+        labels = torch.from_numpy(rng.integers(classes, size=count))
+        return features, labels, weight, float(rng.uniform(0.1, 0.4)), int(rng.integers(least, most + 1))
+
+    return draw
+
+
 EXERCISES = [
     Exercise(
         id="training.stride_loss",
@@ -109,7 +133,7 @@ EXERCISES = [
             "Take that pixel's label and forget the others.",
             "scores (C, h, w), labels (H, W) with H = (h − 1)·stride + 1. Every stride-th label along both axes "
             "is an "
-            "(h, w) map. The result is one number: the mean over the positions that are not void.",
+            "(h, w) map. The result is one number, a tensor that still knows how it was computed: no float(…).",
             "small = every stride-th row and column of labels\n"
             "valid = where small is not 255\n"
             "minus log softmax(scores) at the label of each valid position; the mean of these\n"
@@ -123,13 +147,37 @@ EXERCISES = [
         title="The poly schedule",
         difficulty="easy",
         tests=(
-            Test("in the middle", 2, _schedule, numeric(FEW, 1e-6, 1e-12), runs=3),
-            Test("first and last step", 2, _ends, numeric(FEW, 1e-6, 1e-12), runs=4),
+            Test("in the middle", 1, _schedule, numeric(FEW, 1e-6, 1e-12), runs=3),
+            Test("first and last step", 1, _ends, numeric(FEW, 1e-6, 1e-12), runs=4),
         ),
         hints=(
             "What share of the way is still to go? At the first step all of it, at the last none.",
             "One number. At step 0 it is `base`, at step = steps it is 0.",
             "left = 1 - step / steps            (true division)\nbase × left to the given power",
+        ),
+    ),
+    Exercise(
+        id="training.descend",
+        function="descend",
+        reference=descend,
+        title="A training loop in ten lines",
+        difficulty="hard",
+        rules=("no optimiser",),
+        tests=(
+            Test("one step", 1, _problem(1, 1), numeric(STEPS, 1e-3, 1e-4)),
+            Test("a few steps", 2, _problem(4, 9), numeric(STEPS, 1e-3, 1e-4)),
+            Test("many steps", 1, _problem(30, 50), numeric(STEPS, 1e-3, 1e-4), hidden=True),
+        ),
+        hints=(
+            "Each step: scores, loss, the loss's gradient, velocity, weights. What is kept from step to step?",
+            "features (N, F), weight (C, F): the scores features @ weight.T are (N, C). Gradient and velocity have "
+            "the weights' shape; the velocity begins with zeros. The result is (C, F), without a gradient.",
+            "weight = a copy that wants a gradient\n"
+            "for step = 0, 1, … steps - 1:\n"
+            "    loss = mean cross-entropy of features @ weight.T and labels\n"
+            "    gradient = torch.autograd.grad(loss, weight)[0]\n"
+            "    velocity = 0.9 velocity + gradient\n"
+            "    weight -= base (1 - step / steps)^0.9 velocity            (inside torch.no_grad())",
         ),
     ),
     Exercise(

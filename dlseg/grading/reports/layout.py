@@ -18,11 +18,15 @@ td, th { text-align: left; padding: .25rem .5rem; border-top: 1px solid #ddd; ve
 td.number, th.number { text-align: right; white-space: nowrap }
 section table { table-layout: fixed } section th:first-child { width: 28% }
 section th.number { width: 4rem } img { max-width: 100% }
+.wide { overflow-x: auto } .grid td { white-space: nowrap } .grid a { color: inherit }
+th.upright { vertical-align: bottom; font-weight: 400 }
+th.upright span { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 16rem }
+summary { cursor: pointer; font-size: .9rem }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; font: .85rem/1.4 ui-monospace, monospace }
 .good { --tone: #006b4f } .part { --tone: #8a5a00 } .bad { --tone: #b03a00 } .none { --tone: #595959 }
 @media (prefers-color-scheme: dark) { body { background: #16181c; color: #e6e6e6 } .quiet { color: #aaa }
   .good { --tone: #4cc9a0 } .part { --tone: #e8b04a } .bad { --tone: #ff8a5c } .none { --tone: #aaa }
-  img { background: #fff } section { border-color: #444; border-left-color: var(--tone) }
+  a { color: #8ab4f8 } img { background: #fff } section { border-color: #444; border-left-color: var(--tone) }
   td, th { border-color: #444 } }
 """
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"

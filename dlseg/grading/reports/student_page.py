@@ -10,6 +10,7 @@ from dlseg.grading.reports.layout import page, points, tone
 from dlseg.grading.reports.pictures import comparison
 from dlseg.grading.result import WORDS, ExerciseResult, Result, TestResult
 
+HIDDEN = ' <span class="quiet">(hidden: not in the notebook)</span>'
 HELP = {
     "timeout": "Your code was stopped because it ran too long. Is there a loop that never ends?",
     "limit": "Your code was stopped because it used more than it may.",
@@ -40,12 +41,15 @@ def _exercise(exercise: ExerciseResult, title: str, evidence: Evidence) -> str:
     table = f'<table><tr><th>test<th>result<th class="number">points</tr>{rows}</table>' if rows else ""
     why = f"<p>{escape(exercise.reason)}</p>" if exercise.status == "missing" else ""
     hint = f'<p class="quiet">{HELP[exercise.status]}</p>' if exercise.status in HELP else ""
+    code = evidence.answers.get(exercise.id, "")
+    summary = "<summary>the answer that was graded</summary>"
+    answer = f"<details>{summary}<pre>{escape(code)}</pre></details>" if code else ""
     return (
-        f'<section class="{tone(exercise.status)}"><div class="head"><h2>{heading} '
+        f'<section id="{escape(exercise.id)}" class="{tone(exercise.status)}"><div class="head"><h2>{heading} '
         f'<span class="quiet">{escape(exercise.id)}</span></h2><span><span class="word">'
         f"{WORDS[exercise.status]}</span> · {points(exercise.points)}/{points(exercise.max_points)}"
         "</span></div>"
-        f"{why}{hint}{table}{_pictures(exercise, evidence)}"
+        f"{why}{hint}{table}{_pictures(exercise, evidence)}{answer}"
         f'<div class="quiet">{exercise.seconds:.2f} s</div></section>'
     )
 
@@ -53,7 +57,7 @@ def _exercise(exercise: ExerciseResult, title: str, evidence: Evidence) -> str:
 def _row(test: TestResult) -> str:
     said = f"<pre>{escape(test.message)}</pre>" if test.message else ""
     return (
-        f'<tr><td>{escape(test.name)}<td class="{tone(test.status)}">'
+        f'<tr><td>{escape(test.name)}{HIDDEN if test.hidden else ""}<td class="{tone(test.status)}">'
         f'<span class="word">{WORDS[test.status]}</span>{said}'
         f'<td class="number">{points(test.points)}/{points(test.max_points)}</tr>'
     )

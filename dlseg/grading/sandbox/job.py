@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 
 MB = 1 << 20
 AWAKE = 0.5  # whoever looks every 50 ms and finds a longer gap was not running
+MOST_STARVED = 30.0  # seconds: a job that keeps itself from running, by processes of its own, ends all the same
 
 
 @dataclass(frozen=True)
@@ -69,20 +70,26 @@ class Ended:
 
 
 class Stopwatch:
-    """Seconds during which its owner looked at it: while the owner is stopped or starved, it stands still."""
+    """Seconds during which its owner looked at it, and the worker could run: else it stands still."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self._last = time.monotonic()
+        self._starved = 0.0
 
-    def look(self) -> float:
-        """Seconds so far; a gap of more than AWAKE since the last look counts as that much."""
-        now = time.monotonic()
-        self.seconds += min(now - self._last, AWAKE)
-        self._last = now
+    def look(self, starved: float = 0.0) -> float:
+        """Seconds so far; a gap of more than AWAKE since the last look counts as that much.
+
+        Args:
+            starved: seconds, from the start, that the worker has waited for a processor: on a busy machine they
+                are not its own. At most MOST_STARVED of them.
+        """
+        now, starved = time.monotonic(), max(self._starved, min(starved, MOST_STARVED))
+        self.seconds += max(0.0, min(now - self._last, AWAKE) - (starved - self._starved))
+        self._last, self._starved = now, starved
         return self.seconds
 
 
 def clock(seconds: float | int) -> float | int:
-    """How long so many seconds of computing may take on the clock: sleeping, waiting, a busy machine."""
+    """How long so many seconds of computing may take on the clock: with sleeping, and waiting for files."""
     return 3 * seconds + 2

@@ -51,6 +51,18 @@ def own_memory(pid: int) -> int:
     return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
 
 
+def starved(pid: int) -> float:
+    """Seconds that a process was ready to run but waited for a processor; 0.0 where the kernel does not count them.
+
+    Of its threads, the one that waited longest counts.
+    """
+    longest = 0
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            longest = max(longest, int((task / "schedstat").read_bytes().split()[1]))
+    return longest / 1e9
+
+
 def same_user_tasks() -> int:
     """Processes and threads that this user runs now: a limit per user counts them too."""
     me = os.getuid()

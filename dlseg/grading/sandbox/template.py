@@ -137,7 +137,7 @@ class Job:
             ready = select.select([self.link.fileno(), self.wake], [], [], POLL)[0]
             if self.wake in ready:
                 os.read(self.wake, 4096)
-            watch.look()
+            watch.look(processes.starved(pid))
             self._take_note(watch, loaded)
             ended, status, used = os.wait4(pid, os.WNOHANG)
             if ended:

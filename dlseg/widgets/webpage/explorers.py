@@ -32,6 +32,14 @@ SCRIPTS = ("explorers.js",)
 def atrous_parts(features: Float[np.ndarray, "..."], *, still: str = "", name: str = "atrous") -> str:
     """The atrous explorer (section 3.1) as a piece of HTML, on a map (h, w) of finite numbers.
 
+    Args:
+        features: the map, (h, w) finite numbers.
+        still: HTML that is shown where scripts are switched off.
+        name: the element's id, one of its own where a page has several.
+
+    Returns:
+        The HTML, with its style, scripts and data.
+
     Raises:
         ValueError: a map of another shape, or with a number that is not finite.
     """
@@ -47,7 +55,16 @@ def atrous_parts(features: Float[np.ndarray, "..."], *, still: str = "", name: s
 
 
 def field_parts(image: UInt8[np.ndarray, "..."], *, still: str = "", name: str = "field") -> str:
-    """The receptive-field explorer (section 3.2) as a piece of HTML, on an RGB image (H, W, 3)."""
+    """The receptive-field explorer (section 3.2) as a piece of HTML.
+
+    Args:
+        image: RGB, (H, W, 3) uint8.
+        still: HTML that is shown where scripts are switched off.
+        name: the element's id, one of its own where a page has several.
+
+    Returns:
+        The HTML, with its style, scripts and data.
+    """
     rgb_image("image", image)
     nets, fc6 = dict[str, Any](), dict[str, list[int]]()
     for net in NETS:
@@ -92,11 +109,19 @@ def pooling_parts(
     still: str = "",
     name: str = "pooling",
 ) -> str:
-    """The pooling explorer (section 3.1) as a piece of HTML: the shapes classifier's scores of the image moved
-    by up to `farthest` pixels to the left and right, at stride 32, 16 and 8, a byte each.
+    """The pooling explorer (section 3.1) as a piece of HTML.
+
+    It carries the shapes classifier's scores of the moved image at stride 32, 16 and 8, a byte each.
 
     Args:
-        image: RGB, (H, W, 3). label: (H, W), 255 = void.
+        image: RGB, (H, W, 3) uint8.
+        label: (H, W), 255 = void.
+        farthest: how far the image moves to the left and right, in pixels.
+        still: HTML that is shown where scripts are switched off.
+        name: the element's id, one of its own where a page has several.
+
+    Returns:
+        The HTML, with its style, scripts and data.
     """
     rgb_image("image", image)
     if label.shape != image.shape[:2]:
@@ -147,6 +172,11 @@ def training_parts(
         trainer: the run.
         held_out: the first of the trainer's own held-out images, with labels: those that are shown.
         classes: the labels' names, `classes[0]` the background.
+        still: HTML that is shown where scripts are switched off.
+        name: the element's id, one of its own where a page has several.
+
+    Returns:
+        The HTML, with its style, scripts and data.
     """
     samples, colours = list(held_out), palette()
     truths = [sample.label for sample in samples if sample.label is not None]
@@ -171,7 +201,15 @@ def training_parts(
 
 
 def table_1_parts(*, still: str = "", name: str = "table1") -> str:
-    """Table 1 of the paper as a piece of HTML: sorted by any column, its rows found by the parts they have."""
+    """Table 1 of the paper as a piece of HTML: sorted by any column, its rows found by the parts they have.
+
+    Args:
+        still: HTML that is shown where scripts are switched off.
+        name: the element's id, one of its own where a page has several.
+
+    Returns:
+        The HTML, with its style, scripts and data.
+    """
     rows = [
         (WORDS[key].format(ending), number)
         for key, numbers in PAPER.items()
@@ -192,7 +230,15 @@ def table_1_parts(*, still: str = "", name: str = "table1") -> str:
 
 
 def table_2_parts(*, still: str = "", name: str = "table2") -> str:
-    """Table 2 of the paper as a piece of HTML, with the parameters counted here beside the paper's."""
+    """Table 2 of the paper as a piece of HTML, with the parameters counted here beside the paper's.
+
+    Args:
+        still: HTML that is shown where scripts are switched off.
+        name: the element's id, one of its own where a page has several.
+
+    Returns:
+        The HTML, with its style, scripts and data.
+    """
     rows = [
         [
             row.name,

@@ -56,6 +56,9 @@ def studio_parts(
         still: HTML that is shown where scripts are switched off.
         name: the element's id, one of its own where a page has several studios.
 
+    Returns:
+        The HTML, with its style, scripts and data.
+
     Raises:
         TypeError, ValueError: arrays of other shapes, or values out of range.
     """
@@ -115,6 +118,14 @@ def part(start: str, data: dict[str, Any], scripts: tuple[str, ...], *, still: s
 def studio_page(*args: Any, title: str = "The fully connected CRF, in your hands", **settings: Any) -> str:
     """A whole page of `studio_parts`, with the same arguments; it works from a file, without a network.
 
+    Args:
+        args: those of `studio_parts`.
+        title: of the page.
+        settings: the keywords of `studio_parts`.
+
+    Returns:
+        The text of the page.
+
     >>> import numpy as np
     >>> image, probs = np.zeros((4, 5, 3), np.uint8), np.full((2, 4, 5), 0.5, np.float32)
     >>> page = studio_page(image, probs, ["background", "cat"])
@@ -125,7 +136,15 @@ def studio_page(*args: Any, title: str = "The fully connected CRF, in your hands
 
 
 def page(title: str, parts: str) -> str:
-    """A whole HTML page round the parts of explorers."""
+    """A whole HTML page round the parts of explorers.
+
+    Args:
+        title: of the page.
+        parts: the HTML that the functions of this package make.
+
+    Returns:
+        The text of the page.
+    """
     return PAGE.format(title=escape(title), parts=parts)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from playwright.sync_api import Locator, Page, expect
 from labdriver.server import LabServer
 
 PATIENCE = 180_000  # ms: a machine that does much else may take minutes; a test waits no longer than it must
-expect.set_options(timeout=PATIENCE / 6)
+expect.set_options(timeout=PATIENCE)
 CURRENT = "window.jupyterapp.shell.currentWidget"
 
 OPENED = """() => {
@@ -151,6 +153,21 @@ class Notebook:
         )
         return "".join(lines).strip()
 
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """The kernel runs a cell, for as long as this lasts."""
+        flag = self.lab.root / "busy"
+        flag.touch()
+        self.page.evaluate(
+            f"(code) => {{ {CURRENT}.sessionContext.session.kernel.requestExecute({{ code }}); }}",
+            "import os, time\nwhile os.path.exists('busy'):\n    time.sleep(0.05)",
+        )
+        self.page.wait_for_function(f'() => {CURRENT}.sessionContext.session.kernel.status === "busy"')
+        try:
+            yield
+        finally:
+            flag.unlink()
+
     def restart_kernel(self) -> None:
         """Restart the kernel, as the menu does, and wait for it."""
         self.page.evaluate(f"async () => {{ await {CURRENT}.sessionContext.session.kernel.restart(); }}")
@@ -232,7 +249,7 @@ class Picture:
         values: list[int] = self.element.evaluate(PIXELS)
         return values
 
-    def settled(self, timeout: float = 60) -> list[int]:
+    def settled(self, timeout: float = PATIENCE / 1000) -> list[int]:
         """Wait until the explorer says that it is done and the pixels rest for 400 ms; their digest."""
         end, last = time.monotonic() + timeout, None
         while time.monotonic() < end:
@@ -256,7 +273,7 @@ class Picture:
             self.page.mouse.move(*point, steps=8)
         self.page.mouse.up()
 
-    def changed_from(self, old: Any, timeout: float = 60) -> list[int]:
+    def changed_from(self, old: Any, timeout: float = PATIENCE / 1000) -> list[int]:
         """Wait until the pixels differ from an earlier digest; the new one."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:

@@ -179,7 +179,7 @@ def cluster(tmp_path, repo):
                 assert running[0].poll() is None, (folder / "log").read_text()
                 time.sleep(0.1)
             with distributed.Client(scheduler_file=str(file)) as client:
-                client.wait_for_workers(2, timeout=60)
+                client.wait_for_workers(2, timeout=300)
                 yield client
         finally:
             for process in running:

@@ -29,7 +29,7 @@ def test_the_portraits_are_the_published_ones() -> None:
 
 
 def test_processes_do_not_matter(tmp_path: Path) -> None:
-    settings = {"train": 60, "val": 12, "seed": 3}
+    settings = {"train": 27, "val": 2, "seed": 3}
     assert make(tmp_path / "one", **settings) == make(tmp_path / "two", **settings, jobs=2)
     assert tree_hash(tmp_path / "one") == tree_hash(tmp_path / "two")
 
@@ -83,6 +83,7 @@ def test_numbers_out_of_range(tmp_path: Path, settings: dict[str, int], message:
     assert not (tmp_path / "set").exists()
 
 
+@pytest.mark.full  # by day the golden sums hold what is drawn
 def test_colour_does_not_tell_the_class() -> None:
     """A linear classifier on the mean, spread and histogram of a portrait's colours is no better than a guess."""
     images, indices = shapes.classification(11, 900, 32)

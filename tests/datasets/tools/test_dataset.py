@@ -86,6 +86,7 @@ def test_it_is_made_in_the_cache_once(tmp_path: Path, monkeypatch: pytest.Monkey
         load("tools", "test")
 
 
+@pytest.mark.full  # by day the golden sums hold what is drawn
 def test_colour_does_not_tell_the_class() -> None:
     """A linear classifier on the mean, spread and histogram of a portrait's colours is no better than a guess."""
     images, indices = tools.classification(11, 900, 32)
@@ -124,6 +125,7 @@ def test_the_ends_are_a_first_lesson() -> None:
     assert ends.classification(0, 1)[0].shape == (1, 112, 112, 3)
 
 
+@pytest.mark.full  # by day the golden sums hold what is drawn
 def test_thing_and_ground_share_their_colours() -> None:
     """No threshold on a colour's nearest cells separates them: the histograms of both overlap by more than half."""
     counts = np.zeros((2, 8**3))

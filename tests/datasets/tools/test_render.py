@@ -53,6 +53,7 @@ def test_a_scene_is_a_picture_and_its_label(number: int) -> None:
     assert 2 <= len(values) - 1 <= 3  # background and one or two tools
 
 
+@pytest.mark.full  # by day the golden sums hold what is drawn
 def test_every_class_appears_and_none_rules() -> None:
     found = np.zeros(10, int)
     for number in range(150):
