@@ -128,7 +128,7 @@ def test_the_nearest_crop_is_right_and_nearest(crop: int, stride: int, offset: i
     assert fits(near) and abs(near - crop) == min(abs(n - crop) for n in others)
 
 
-@pytest.mark.parametrize("name", ["lr", "weight_decay", "momentum", "class_weights"])
+@pytest.mark.parametrize("name", ["iterations", "lr", "weight_decay", "momentum", "class_weights"])
 def test_a_number_that_no_float_holds_is_refused(name: str) -> None:
     value = "[1e2, " + "9" * 400 + "]" if name == "class_weights" else "9" * 400
     with pytest.raises(ValueError, match=name):
