@@ -79,20 +79,17 @@ class Test:
 class Exercise:
     """A graded function (or a few), with its tests.
 
-    <<<<<<< HEAD
-        `hints` are an idea, a word on shapes, and pseudo-code; a fourth, the worked solution, is the reference's text.
-        `rules` are names of `dlseg.grading.rules.RULES`: how the answer may not be written.
-    =======
-        Attributes:
-            id: `notebook.name`.
-            function: the name of the function that students write.
-            reference: the right answer.
-            tests: what is graded.
-            seconds: the time that a worker may take.
-            title: what students and reports call it.
-            difficulty: "easy", "medium" or "hard".
-            hints: an idea, a word on shapes, and pseudo-code; a fourth, the worked solution, is the reference's text.
-    >>>>>>> nets
+    Attributes:
+        id: `notebook.name`.
+        function: the name of the function that students write.
+        reference: the right answer.
+        tests: what is graded.
+        seconds: the time that a worker may take.
+        title: what students and reports call it.
+        difficulty: "easy", "medium" or "hard".
+        hints: an idea, a word on shapes, and pseudo-code; a fourth, the worked solution, is the reference's
+            text.
+        rules: names of `dlseg.grading.rules.RULES`: how the answer may not be written.
 
         >>> from dlseg.grading.tolerance import exact
         >>> tests = (Test("t", 2, lambda rng: (int(rng.integers(10)),), exact("whole numbers")),)
