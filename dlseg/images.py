@@ -205,7 +205,8 @@ def _high_byte(samples: np.ndarray) -> UInt8[np.ndarray, "H W"]:
         top = 1.0 if finite.max(initial=0) <= 1 else 255.0
         samples = np.nan_to_num(samples, nan=0.0, posinf=top, neginf=0.0)
     else:
-        top = 65535.0 if samples.max(initial=0) > 255 else 255.0
+        whole = np.clip(samples, 0, 65535)
+        return (whole >> 8 if samples.max(initial=0) > 255 else whole).astype(np.uint8)
     return (np.clip(samples, 0, top) * (255.0 / top)).astype(np.uint8)
 
 

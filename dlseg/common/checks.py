@@ -57,7 +57,10 @@ def number(name: str, value: Any, low: float | int = -math.inf, high: float | in
         expected = f"a number >= {low:g}" if high == math.inf else f"a number from {low:g} to {high:g}"
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         raise TypeError(message(name, f"{value!r} ({type(value).__name__})", expected))
-    found = float(value)
+    try:
+        found = float(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        found = -math.inf if value < 0 else math.inf
     if not (math.isfinite(found) and low <= found <= high):
         raise ValueError(message(name, found, expected))
     return found

@@ -42,6 +42,7 @@ def table(head: Sequence[object], rows: Sequence[Sequence[object]], format: str 
     if format == "latex":
         return "\n".join(" & ".join(map(_latex, line)) + r" \\" for line in lines[1:])
     if format == "markdown":
+        lines = [[" ".join(cell.replace("|", r"\|").split("\n")) for cell in line] for line in lines]
         lines.insert(1, ["---" if i < left else "---:" for i in range(len(head))])
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
     wide = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -51,7 +52,12 @@ def table(head: Sequence[object], rows: Sequence[Sequence[object]], format: str 
     return "\n".join("  ".join(line).rstrip() for line in aligned)
 
 
+# one pass over the text: what stands for one sign may hold others
+_LATEX = str.maketrans(
+    {sign: f"\\{sign}" for sign in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+)
+
+
 def _latex(text: str) -> str:
-    for sign in "\\&%$#_{}":
-        text = text.replace(sign, r"\textbackslash{}" if sign == "\\" else f"\\{sign}")
-    return text
+    return text.translate(_LATEX)

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
+from dlseg.common.checks import whole_number
 from dlseg.common.constants import VOID
 from dlseg.crf import validation
 from dlseg.crf.exact import ExactKernel, ExactRun
@@ -24,6 +25,7 @@ from dlseg.crf.pydensecrf_kernel import PydensecrfKernel
 from dlseg.crf.torch_unary import TorchUnary
 
 KERNELS = ("lattice", "exact", "local", "pydensecrf")
+LARGEST_FACTOR = 1000  # that `CRFParams.scaled` can follow
 KEPT = {"_kernel", "_lock", "_reduced"}  # what a DenseCRF keeps from call to call; all else is inputs
 
 
@@ -307,7 +309,7 @@ class DenseCRF:
         self,
         params: CRFParams,
         *,
-        factor: int = 2,
+        factor: Whole = 2,
         enlarge: bool = True,
         cancel: Callable[[], bool] | None = None,
     ) -> Any:
@@ -329,6 +331,8 @@ class DenseCRF:
         ((2, 5, 6), (2, 3, 3))
         """
         self._refuse_gradient("preview")
+        validation.checked_params(params)
+        factor = whole_number("factor", factor, 1, LARGEST_FACTOR)
         with self._lock():
             self._refresh()
             if self._reduced is None or self._reduced[0] != factor:
@@ -336,7 +340,7 @@ class DenseCRF:
             q = self._reduced[1].infer(params.scaled(1 / factor), cancel=cancel)
         return self._given_back(_repeated(q, factor, self.height, self.width) if enlarge else q)
 
-    def reduced(self, factor: int) -> DenseCRF:
+    def reduced(self, factor: Whole) -> DenseCRF:
         """The CRF of a smaller image: colours, features and probabilities averaged over squares of pixels.
 
         Its parameters for the same effect are `params.scaled(1 / factor)`.
@@ -348,7 +352,8 @@ class DenseCRF:
             A DenseCRF of ceil(H / factor) x ceil(W / factor) pixels with the same options.
 
         Raises:
-            ValueError: factor is no whole number >= 1; or the unary requires a gradient, which is not carried.
+            TypeError, ValueError: factor is no whole number from 1 to 1000; or the unary requires a gradient,
+                which is not carried.
 
         >>> small = DenseCRF(np.zeros((5, 6, 3), np.uint8), probs=np.full((2, 5, 6), 0.5)).reduced(2)
         >>> small.height, small.width
@@ -359,9 +364,8 @@ class DenseCRF:
             self._refresh()
             return self._averaged(factor)
 
-    def _averaged(self, factor: int) -> DenseCRF:
-        if isinstance(factor, bool) or not isinstance(factor, int) or factor < 1:
-            raise ValueError(f"factor: got {factor!r}, expected a whole number >= 1")
+    def _averaged(self, factor: Whole) -> DenseCRF:
+        factor = whole_number("factor", factor, 1, LARGEST_FACTOR)
         image, extra = (
             np.ascontiguousarray(averaged(np.moveaxis(field, 2, 0), factor).transpose(1, 2, 0))
             for field in (self._image, self._extra)
@@ -379,7 +383,7 @@ class DenseCRF:
             }
         )
 
-    def affinity(self, params: CRFParams, row: int, col: int) -> Affinity:
+    def affinity(self, params: CRFParams, row: Whole, col: Whole) -> Affinity:
         """What one pixel weighs every pixel: its row of both kernels, weighted and normalised.
 
         Args:
@@ -397,17 +401,15 @@ class DenseCRF:
         (np.int64(1), np.int64(2))
         """
         validation.checked_params(params)
-        for name, value, size in (("row", row, self.height), ("col", col, self.width)):
-            if not 0 <= value < size:
-                raise ValueError(f"{name}: got {value}, expected 0 to {size - 1}")
+        row, col = whole_number("row", row, 0, self.height - 1), whole_number("col", col, 0, self.width - 1)
         with self._lock():
             rows = self._kernel.affinity(params, row * self.width + col)
         return Affinity(*(x.astype(np.float32).reshape(self.height, self.width) for x in rows))
 
     def _check(self, params: CRFParams, relax: Number) -> None:
         validation.checked_params(params)
-        if not 0 < relax <= 1:
-            raise ValueError(f"relax: got {relax}, expected more than 0 and at most 1")
+        if isinstance(relax, bool | str) or np.ndim(relax) or not 0 < relax <= 1:
+            raise ValueError(f"relax: got {relax!r}, expected more than 0 and at most 1")
 
     def _start(self, params: CRFParams, relax: Number, *, shortcuts: bool) -> Run:
         self._check(params, relax)

@@ -36,7 +36,7 @@ def binary(foreground: Any) -> Float[np.ndarray, "2 H W"]:
     [[[0.75, 0.0]], [[0.25, 1.0]]]
     """
     array = to_numpy("foreground", foreground)
-    if array.ndim != 2 or array.dtype.kind != "f":
+    if array.ndim != 2 or array.size == 0 or array.dtype.kind != "f":
         raise ValueError(f"foreground: got {array.dtype}, shape {array.shape}, expected floats (H, W)")
     if not (array.min() >= 0 and array.max() <= 1):
         raise ValueError(f"foreground: got {array.min():g} to {array.max():g}, expected 0..1")
@@ -67,7 +67,7 @@ def from_cams(cams: Any, *, threshold: Number | None = None, power: Number | Non
     <BLANKLINE>
            [[0.75, 0.25]]], dtype=float32)
     """
-    scores = _maps("cams", cams, least=1)
+    scores = _maps("cams", cams, least=1).to(torch.float32)
     low, high = scores.detach().min().item(), scores.detach().max().item()
     if not (low >= 0 and high <= 1):  # also where there is a NaN
         raise ValueError(
@@ -106,19 +106,23 @@ def soft_labels(shares: Any) -> Any:
     [[[0.75, 0.5]], [[0.25, 0.5]]]
     """
     amounts = _maps("shares", shares, least=2)
-    total = amounts.sum(0)
-    low, high = amounts.detach().min().item(), total.detach().max().item()
+    low, high = amounts.detach().min().item(), amounts.detach().max().item()
     if not (low >= 0 and high < float("inf")):
         raise ValueError(f"shares: got values from {low:g}, or NaN or infinity, expected finite numbers >= 0")
-    return _like(shares, torch.where(total > 0, amounts / total.clamp(min=1e-30), 1 / len(amounts)))
+    most = amounts.detach().amax(0)
+    # in units of the largest of a pixel, so that no sum is too small or too large for its type
+    amounts = torch.where(most > 0, amounts / torch.where(most > 0, most, 1), 1)
+    return _like(shares, (amounts / amounts.sum(0)).to(torch.float32))
 
 
 def _maps(name: str, value: Any, least: int) -> Tensor:
     array = to_numpy(name, value)
     if array.ndim != 3 or 0 in array.shape or array.shape[0] < least:
         raise ValueError(f"{name}: got shape {array.shape}, expected (C, H, W), C at least {least}")
-    whole = value if isinstance(value, Tensor) else torch.from_numpy(np.ascontiguousarray(array))
-    return whole.to(torch.float32)
+    if isinstance(value, Tensor):
+        return value if value.dtype == torch.float64 else value.to(torch.float32)
+    # a copy in float64: torch takes no memory that is read-only, in another byte order or of longer floats
+    return torch.from_numpy(array.astype(np.float64))
 
 
 def _check_share(name: str, value: Any, most: float) -> None:

@@ -76,7 +76,7 @@ def read_labelme(path: Path, classes: Sequence[str]) -> UInt8[np.ndarray, "H W"]
             )
         try:
             _draw(label, shape, numbers[name])
-        except (KeyError, TypeError, ValueError, OSError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, OSError, IndexError, Image.DecompressionBombError) as error:
             raise ValueError(f"{path}: the outline of {name!r} cannot be drawn ({error})") from error
     return np.array(label)
 
@@ -118,6 +118,7 @@ def _draw(label: Image.Image, shape: dict[str, Any], number: int) -> None:
         radius = float(np.hypot(at_x - x, at_y - y))
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=number)
     else:
-        with Image.open(io.BytesIO(base64.b64decode(shape["mask"], validate=True))) as mask:
+        stored = io.BytesIO(base64.b64decode(shape["mask"], validate=True))
+        with Image.open(stored, formats=["PNG"]) as mask:  # other formats start other programs (EPS: Ghostscript)
             corner = (round(points[0][0]), round(points[0][1]))
             label.paste(number, (*corner, corner[0] + mask.width, corner[1] + mask.height), mask.convert("1"))

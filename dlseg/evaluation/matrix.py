@@ -42,16 +42,20 @@ class ConfusionMatrix:
             Itself.
 
         Raises:
+            TypeError: labels that are no whole numbers.
             ValueError: the shapes differ, or a counted label lies outside 0 … num_classes − 1.
         """
         prediction, truth = np.asarray(prediction), np.asarray(truth)
+        for name, labels in (("prediction", prediction), ("truth", truth)):
+            if labels.dtype.kind not in "biu":
+                raise TypeError(message(name, labels.dtype, "whole numbers", ".astype(int) makes them"))
         if prediction.shape != truth.shape:
             raise ValueError(message("prediction", f"shape {prediction.shape}", f"the truth's {truth.shape}"))
         valid = truth != self.ignore_index
-        row, column = truth[valid].astype(np.int64), prediction[valid].astype(np.int64)
+        row, column = truth[valid], prediction[valid]
         self._check_range("truth", row)
         self._check_range("prediction", column)
-        n = self.num_classes
+        n, row, column = self.num_classes, row.astype(np.int64), column.astype(np.int64)
         self.counts += np.bincount(n * row + column, minlength=n * n).reshape(n, n)
         return self
 

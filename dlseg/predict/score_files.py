@@ -90,7 +90,7 @@ def holds_scores(path: Path) -> bool:
     try:
         with np.load(path) as saved:
             return set(saved.files) == {"logits", "grid"}
-    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile):
+    except (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile):  # TypeError: one array, no archive
         return False
 
 

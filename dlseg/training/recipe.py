@@ -230,6 +230,8 @@ def _check_kind(name: str, value: Any, hint: Any) -> None:
     wanted, words = {bool: (bool, "True or False"), int: (Integral, "a whole number")}.get(kind, (Real, "a number"))
     if not isinstance(value, wanted) or (kind is not bool and isinstance(value, bool)):
         raise TypeError(message(name, repr(value), words))
+    if kind is not bool and isinstance(value, Integral):
+        number(name, value)  # one of more than 308 digits is no float
 
 
 def _check_range(name: str, value: Any, default: Any) -> None:

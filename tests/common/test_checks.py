@@ -66,3 +66,9 @@ def test_what_is_no_rgb_image(image: object) -> None:
 
 def test_the_nearest_word() -> None:
     assert nearest("learning_rate", ["lr", "momentum"]) == "; nearest: lr" and nearest("zzz", ["lr"]) == ""
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400)])
+def test_a_whole_number_that_no_float_holds_is_out_of_range(value: int) -> None:
+    with pytest.raises(ValueError, match=r"^w1: got -?inf, expected a number from 0 to 1"):
+        number("w1", value, 0, 1)

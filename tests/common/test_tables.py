@@ -37,3 +37,11 @@ def test_a_ragged_row_and_an_unknown_format() -> None:
         table(HEAD, [["a"]])
     with pytest.raises(ValueError, match="format: got 'html'"):
         table(HEAD, ROWS, "html")
+
+
+def test_signs_that_mean_something_stay_what_they_are() -> None:
+    assert table(["a"], [["x|y"], ["two\nlines"]]).splitlines()[2:] == [r"| x\|y |", "| two lines |"]
+    assert table(["a"], [["\\"], ["{~^}"]], "latex").splitlines() == [
+        r"\textbackslash{} \\",
+        r"\{\textasciitilde{}\textasciicircum{}\} \\",
+    ]

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlseg.crf import CRFParams, DenseCRF, from_cams, soft_labels
+from dlseg.crf import CRFParams, DenseCRF, binary, from_cams, soft_labels
 
 CAMS = np.random.default_rng(0).random((3, 5, 6))
 
@@ -122,3 +122,32 @@ def test_bad_confidences_are_named(scene, confidence, words):
     image, truth, _ = scene(1, 12, 14, 3)
     with pytest.raises(ValueError, match=f"^{words}"):
         DenseCRF(image, labels=truth, confidence=confidence, num_classes=3)
+
+
+ODD = {
+    "read-only": lambda array: np.broadcast_to(array, array.shape),
+    "big-endian": lambda array: array.astype(array.dtype.newbyteorder(">")),
+    "turned": lambda array: np.ascontiguousarray(array[:, ::-1, ::-1])[:, ::-1, ::-1],
+    "long": lambda array: array.astype(np.longdouble),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int32])
+def test_maps_of_any_memory_give_what_plain_ones_give(kind, dtype):
+    maps = np.random.default_rng(0).random((3, 4, 5)).round(1).astype(dtype)
+    odd = ODD[kind](maps)
+    assert np.array_equal(from_cams(odd, threshold=0.3), from_cams(maps, threshold=0.3))
+    assert np.array_equal(soft_labels(odd + maps), soft_labels(maps + maps))
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-60, 1e-38, 1e-31, 1e38, 3e38, 1e300])
+def test_shares_of_any_size_are_divided_by_their_sum(size):
+    shares = np.array([[[1.0]], [[3.0]], [[0.0]]]) * size
+    assert np.allclose(soft_labels(shares).ravel(), [0.25, 0.75, 0])
+
+
+def test_an_empty_foreground_is_named():
+    with pytest.raises(ValueError, match=r"foreground: got float64, shape \(0, 4\), expected floats \(H, W\)"):
+        binary(np.zeros((0, 4)))

@@ -366,3 +366,32 @@ def test_34_a_search_always_shows_what_no_crf_would_give(scene):
     assert harm.trials[0].params is None and harm.baseline.mean_iou == 1
     assert harm.gain < 0
     assert "no CRF" in harm.table().splitlines()[1]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda crf: crf.affinity(CRFParams(), 1.5, 0), "row: got 1.5"),
+        (lambda crf: crf.affinity(CRFParams(), 0, "1"), "col: got '1'"),
+        (lambda crf: crf.affinity(CRFParams(), 0, True), "col: got True"),
+        (lambda crf: crf.affinity(CRFParams(), 0, 10**6), "col: got 1000000, expected a whole number from 0 to"),
+        (lambda crf: inspect.unwrap(DenseCRF.preview)(crf, None), "params: got NoneType"),
+        (lambda crf: crf.preview(CRFParams(), factor=2.0), "factor: got 2.0"),
+        (lambda crf: crf.preview(CRFParams(), factor=9000), "factor: got 9000, expected a whole number from 1 to"),
+        (lambda crf: crf.reduced(0), "factor: got 0"),
+        (lambda crf: crf.infer(CRFParams(), relax="1"), "relax: got '1'"),
+        (lambda crf: crf.infer(CRFParams(), relax=True), "relax: got True"),
+        (lambda crf: crf.infer(CRFParams(), relax=0), "relax: got 0"),
+    ],
+)
+def test_arguments_of_the_calls_are_named(picture, call, words):
+    image, probs = picture
+    with pytest.raises((TypeError, ValueError), match=re.escape(words)):
+        call(DenseCRF(image, probs=probs))
+
+
+def test_numpys_whole_numbers_are_whole_numbers(picture):
+    image, probs = picture
+    crf = DenseCRF(image, probs=probs)
+    assert np.array_equal(crf.preview(CRFParams(), factor=np.int64(2)), crf.preview(CRFParams(), factor=2))
+    assert np.array_equal(*(crf.affinity(CRFParams(), row, 1).smoothness for row in (2, np.uint8(2))))

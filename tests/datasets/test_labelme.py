@@ -3,6 +3,8 @@
 import base64
 import io
 import json
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -199,3 +201,23 @@ def test_any_outline_is_drawn_or_one_error(points: Any, kind: Any, mask: Any, tm
         assert "a.json" in str(error) and "\n" not in str(error)
     else:
         assert label.shape == (40, 50) and set(np.unique(label)) <= {0, 1}
+
+
+@pytest.mark.parametrize("form", ["EPS", "JPEG", "TIFF"])
+def test_a_mask_is_a_png_and_nothing_that_starts_other_programs(tmp_path: Path, form: str) -> None:
+    held = io.BytesIO()
+    Image.new("L", (4, 4), 255).save(held, form)
+    mask = shape("cat", [[1, 1], [5, 5]], "mask", mask=base64.b64encode(held.getvalue()).decode())
+    with pytest.raises(ValueError, match="the outline of 'cat' cannot be drawn"):
+        read_labelme(write(tmp_path / "a.json", mask), CLASSES)
+
+
+def test_a_mask_far_larger_than_memory_is_named(tmp_path: Path) -> None:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 10**6, 10**6, 1, 0, 0, 0, 0))
+    png = b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    mask = shape("cat", [[1, 1], [5, 5]], "mask", mask=base64.b64encode(png).decode())
+    with pytest.raises(ValueError, match="the outline of 'cat' cannot be drawn"):
+        read_labelme(write(tmp_path / "a.json", mask), CLASSES)

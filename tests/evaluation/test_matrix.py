@@ -1,5 +1,6 @@
 """The confusion matrix against a slow count, the conventions by hand, the trimap band against dilation."""
 
+from inspect import unwrap
 from pathlib import Path
 
 import numpy as np
@@ -124,3 +125,17 @@ def test_real_labels(samples: Path) -> None:
 def test_trimap_counts_must_match() -> None:
     with pytest.raises(ValueError):
         trimap_curve([np.zeros((2, 2), np.uint8)], [])
+
+
+@pytest.mark.parametrize("fraction", [np.array([0.9, 1.0]), np.array([np.nan, 0.0]), np.array(["a", "b"])])
+def test_labels_that_are_no_whole_numbers_are_refused(fraction: np.ndarray) -> None:
+    whole, matrix = np.array([0, 1]), ConfusionMatrix(2)
+    for name, pair in (("prediction", (fraction, whole)), ("truth", (whole, fraction))):
+        with pytest.raises(TypeError, match=f"{name}: got {fraction.dtype}.*, expected whole numbers"):
+            unwrap(ConfusionMatrix.update)(matrix, *pair)  # as without checks of types at run time
+    assert not matrix.counts.any()
+
+
+def test_a_label_beyond_the_signed_numbers_is_named_as_it_is() -> None:
+    with pytest.raises(ValueError, match=f"prediction: got label {2**63}, expected"):
+        ConfusionMatrix(2).update(np.array([2**63], np.uint64), np.array([1]))

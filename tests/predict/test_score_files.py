@@ -129,3 +129,9 @@ def test_what_is_no_score_map_is_named(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=f"scores: .*{name}: .*{expected}"):
             read_scores(tmp_path / name, (34, 42))
     assert read_scores(tmp_path / "good.npz", (34, 42)).shape == (3, 34, 42)
+
+
+def test_a_lone_array_under_the_name_of_several_is_not_ours(tmp_path: Path) -> None:
+    with (tmp_path / "a.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    assert not holds_scores(tmp_path / "a.npz")

@@ -126,3 +126,10 @@ def test_the_nearest_crop_is_right_and_nearest(crop: int, stride: int, offset: i
     near = int(str(raised.value).rpartition("nearest: ")[2])
     others = [n for n in range(1, crop + stride + 2) if fits(n)]
     assert fits(near) and abs(near - crop) == min(abs(n - crop) for n in others)
+
+
+@pytest.mark.parametrize("name", ["iterations", "lr", "weight_decay", "momentum", "class_weights"])
+def test_a_number_that_no_float_holds_is_refused(name: str) -> None:
+    value = "[1e2, " + "9" * 400 + "]" if name == "class_weights" else "9" * 400
+    with pytest.raises(ValueError, match=name):
+        Recipe.from_json(f'{{"{name}": {value}}}')
