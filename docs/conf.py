@@ -30,8 +30,9 @@ def plain(app, what, name, obj, options, lines):
 
 
 def skip(app, what, name, obj, skip, options):
-    """A named tuple's fields say nothing but "Alias for field number"; their words stand in its docstring."""
-    return True if (getattr(obj, "__doc__", None) or "").startswith("Alias for field number") else None
+    """Other libraries describe their own methods; a named tuple's fields stand in its docstring."""
+    field = (getattr(obj, "__doc__", None) or "").startswith("Alias for field number")
+    return True if field or not (getattr(obj, "__module__", None) or "dlseg").startswith("dlseg") else None
 
 
 def setup(app):

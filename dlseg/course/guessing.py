@@ -139,6 +139,9 @@ def guess(question: str, answer: str | int | float | None = None) -> Guess:
         question: its id, such as "pooling.legs".
         answer: a choice's letter, or a number.
 
+    Returns:
+        The question with its answer; a notebook shows it.
+
     Raises:
         ValueError: a question that does not exist, or an answer that is none.
 
@@ -272,7 +275,13 @@ class Guesses:
 
 
 def guesses(topic: str) -> Guesses:
-    """The questions of one notebook ("pooling"), with your answers; those without one keep their secret.
+    """The questions of one notebook, with your answers; those without one keep their secret.
+
+    Args:
+        topic: the part of the ids before the dot, such as "pooling".
+
+    Returns:
+        The questions with your answers; a notebook shows them.
 
     Raises:
         ValueError: a topic without questions.

@@ -66,7 +66,11 @@ class Still(Figure):
         return stream.getvalue()
 
     def webp(self) -> bytes:
-        """The figure as a WebP file's bytes, at most `STILL_BYTES` where a lower quality can do it."""
+        """The figure as a WebP file, at most `STILL_BYTES` long where a lower quality can do it.
+
+        Returns:
+            The bytes of the file.
+        """
         picture = Image.fromarray(self.pixels(round(1.5 * SCREEN_DPI)))
         for quality in (85, 60, 35):
             stream = io.BytesIO()
