@@ -19,19 +19,25 @@ myst_heading_anchors = 3
 autodoc_default_options = {"members": True, "imported-members": True}
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
+napoleon_use_ivar = True  # attributes are a list, like parameters
 default_role = "code"
 # guides name files of the repository that are no pages of the book
 suppress_warnings = ["myst.xref_missing", "mystnb.unknown_mime_type"]
 
 
 def plain(app, what, name, obj, options, lines):
-    """Docstrings are plain words: a bar is an absolute value, a star is a product."""
-    lines[:] = [re.sub(r"(?<!\\)([|*])", r"\\\1", line) for line in lines]
+    """Docstrings are plain words: a bar is an absolute value, a star is a product. Examples stay as they are."""
+    example = False
+    for i, line in enumerate(lines):
+        example = bool(line.strip()) and (example or line.lstrip().startswith(">>>"))
+        if not example:
+            lines[i] = re.sub(r"(?<!\\)([|*])", r"\\\1", line)
 
 
 def skip(app, what, name, obj, skip, options):
-    """A named tuple's fields say nothing but "Alias for field number"; their words stand in its docstring."""
-    return True if (getattr(obj, "__doc__", None) or "").startswith("Alias for field number") else None
+    """Other libraries describe their own methods; a named tuple's fields stand in its docstring."""
+    field = (getattr(obj, "__doc__", None) or "").startswith("Alias for field number")
+    return True if field or not (getattr(obj, "__module__", None) or "dlseg").startswith("dlseg") else None
 
 
 def setup(app):

@@ -25,3 +25,10 @@ def test_the_picture_of_the_floors_is_up_to_date(repo: Path) -> None:
     arrows = re.compile(r'<path d="[^"]+" class="arrow"/>|class="name">\w+<')
     kept = (repo / "docs" / "floors.svg").read_text(encoding="utf-8")
     assert arrows.findall(draw()) == arrows.findall(kept), "run: python docs/floors.py"
+
+
+def test_examples_of_the_reference_are_shown_as_they_are_run(repo: Path) -> None:
+    plain = runpy.run_path(str(repo / "docs" / "conf.py"))["plain"]
+    lines = ["|x| is 2 * 3.", "", ">>> (lambda n: 2 * n)(3) | 1", "7", "", "a * b"]
+    plain(None, "function", "f", None, None, lines)
+    assert lines == [r"\|x\| is 2 \* 3.", "", ">>> (lambda n: 2 * n)(3) | 1", "7", "", r"a \* b"]

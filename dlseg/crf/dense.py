@@ -276,7 +276,7 @@ class DenseCRF:
             update: "parallel", or "sequential", one pixel after another (kernel="exact" only).
 
         Returns:
-            An iterator over `params.iterations` + 1 `Step`s.
+            An iterator over `params.iterations` + 1 steps.
 
         Raises:
             TypeError, ValueError: an argument is none, or the unary requires a gradient, which is not carried.

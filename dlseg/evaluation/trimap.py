@@ -123,7 +123,7 @@ def trimap_curve(
         around: what a boundary is, see `trimap_band`.
 
     Returns:
-        `{width: mean IoU in the band}`; NaN where there is no band.
+        Mean IoU in the band, by width; NaN where there is no band.
 
     Raises:
         ValueError: more predictions than truths or the reverse; shapes or labels as in `ConfusionMatrix`.

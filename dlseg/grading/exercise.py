@@ -91,10 +91,10 @@ class Exercise:
             text.
         rules: names of `dlseg.grading.rules.RULES`: how the answer may not be written.
 
-        >>> from dlseg.grading.tolerance import exact
-        >>> tests = (Test("t", 2, lambda rng: (int(rng.integers(10)),), exact("whole numbers")),)
-        >>> Exercise("demo.double", "double", lambda n: 2 * n, tests).topic
-        'demo'
+    >>> from dlseg.grading.tolerance import exact
+    >>> tests = (Test("t", 2, lambda rng: (int(rng.integers(10)),), exact("whole numbers")),)
+    >>> Exercise("demo.double", "double", lambda n: 2 * n, tests).topic
+    'demo'
     """
 
     id: str
