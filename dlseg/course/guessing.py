@@ -140,7 +140,7 @@ def guess(question: str, answer: str | int | float | None = None) -> Guess:
         answer: a choice's letter, or a number.
 
     Returns:
-        The question with its answer; a notebook shows it.
+        The question, as a notebook shows it.
 
     Raises:
         ValueError: a question that does not exist, or an answer that is none.
@@ -278,10 +278,10 @@ def guesses(topic: str) -> Guesses:
     """The questions of one notebook, with your answers; those without one keep their secret.
 
     Args:
-        topic: the part of the ids before the dot, such as "pooling".
+        topic: the notebook's, such as "pooling".
 
     Returns:
-        The questions with your answers; a notebook shows them.
+        A table of the answers, and how many were right.
 
     Raises:
         ValueError: a topic without questions.

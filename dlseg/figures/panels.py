@@ -66,10 +66,10 @@ class Still(Figure):
         return stream.getvalue()
 
     def webp(self) -> bytes:
-        """The figure as a WebP file, at most `STILL_BYTES` long where a lower quality can do it.
+        """The figure as a WebP file, half as sharp again as the page shows it.
 
         Returns:
-            The bytes of the file.
+            The file's bytes, at most `STILL_BYTES` where a lower quality can do it.
         """
         picture = Image.fromarray(self.pixels(round(1.5 * SCREEN_DPI)))
         for quality in (85, 60, 35):
