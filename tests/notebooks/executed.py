@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+from itertools import zip_longest
 from pathlib import Path
 
 import nbformat
@@ -57,7 +58,7 @@ def check_stills(notebook: nbformat.NotebookNode) -> None:
     """A page that cannot run widgets shows an explorer's still (below it) and a question's text."""
     for cell in notebook.cells:
         pages = [output.get("data", {}) for output in cell.get("outputs", ())]
-        for data, below in zip(pages, [*pages[1:], {}], strict=True):
+        for data, below in zip_longest(pages, pages[1:], fillvalue={}):
             if "application/vnd.jupyter.widget-view+json" in data:
                 asked = "Guess first" in data["text/html"]
                 assert asked or '<div class="dlseg-still"><img ' in below.get("text/html", ""), cell.source
