@@ -101,8 +101,8 @@ for moved in (0, 3, 7, 8, 15, 16, 31, 32):
           f"   after 5: column {int(five.argmax()) % 4}")
 
 # %% [markdown]
-# For naming a picture this is what one wants: a chair is a chair wherever it stands. The paper calls it
-# *invariance*, and gives the name *“signal downsampling”* to what it costs (section 1).
+# To name what a picture shows, this is an advantage: a chair is a chair wherever it stands. The paper calls this
+# *invariance*. It calls the price *“signal downsampling”* (section 1).
 #
 # **Now with a trained network.** Choose a stride and drag the shift: the answer for the whole image hardly
 # changes, while the place of the highest score moves in jumps of the stride, or not at all.
@@ -233,11 +233,12 @@ for s in strides:
           f" this network {100 * real[s].mean_iou('nan'):.0f} % (classes in truth or labels)")
 
 # %% [markdown]
-# At stride 32, even a network that is never wrong would lose most of the picture; thin things go first. (Ours
-# loses a little less there than right labels do: its scores also say *how sure* it is, so the line between two
-# places can cross where the edge is.) At stride 8 right labels would be nearly enough, and what is missing is the
-# network's own. So the paper goes to stride 8, by the trick of the next notebook. Its images are up to 500 pixels
-# wide, ours {{128 = image.shape[1]}}: its objects are larger and lose less; the order is the same.
+# At stride 32, even a network that is never wrong would lose most of the picture, and thin things first. (Our
+# network loses a little less there than the right labels do. Its scores also say *how sure* it is, so the border
+# between two places can be drawn where the edge is.) At stride 8, right labels would be nearly enough; most of what
+# is lost there are the network's own errors. So the paper goes to stride 8: the next notebook shows how.
+# Its images are up to 500 pixels wide, ours {{128 = image.shape[1]}}: its objects are larger and lose less; the order
+# of the three strides is the same.
 #
 # ## 1.6 · From coarse to fine: two answers
 # The scores of stride 8 still have to become labels for every pixel. DeepLab enlarges them by a fixed

@@ -54,8 +54,8 @@ plt.xlabel("place"), plt.ylabel("score"), plt.legend();
 print("largest difference at every second place:", float(np.abs(dense[::2] - coarse).max()))
 
 # %% [markdown]
-# Every second number with holes *is* the number without. The ones between are new: what the coarse network would
-# have said had the signal been shifted by one.
+# Every second result of the filter with holes *is* a result of the coarse filter. The results between them are new:
+# they are what the coarse filter gives when the signal is shifted by one place.
 
 # %% [markdown] exercise="atrous.conv1d"
 # Write it. `x` is a signal, `w` the taps, `rate` the step between them. No padding: only places where all taps
@@ -209,9 +209,9 @@ def rates(strides: list[int], output_stride: int) -> list[tuple[int, int]]:
 
 # %% [markdown]
 # ## 2.5 · Is it true? Shift-and-stitch
-# There is a slow way to dense scores that nobody can doubt: run the *original* network on the image, on the image
-# shifted by 8 pixels, by 16, by 24, in both directions, and interlace the sixteen coarse maps. It is called
-# *shift-and-stitch*. The paper claims that its holes compute the same *“without introducing any approximations”*.
+# There is a slow way to dense scores that is certainly right: run the *original* network on the image, and on the
+# image shifted by 8, 16 and 24 pixels in both directions; then put the sixteen coarse maps together, place by place.
+# It is called *shift-and-stitch*. The paper claims that its holes compute the same *“without introducing any approximations”*.
 # Here are both:
 
 # %%
@@ -234,9 +234,9 @@ print(f"scores {tuple(holey.shape)}, largest difference {float((stitched - holey
 # ## 2.6 · What the release did
 # > **Paper says / release does.** Exactness needs a pool5 **with holes** (2×2 at rate 2). The text does not
 # > mention pool5, and the released files use a 3×3 pool5 *without* holes; LargeFOV's adds a 3×3 average pooling
-# > after it that the text never names. With these, the dense network is another network than the classifier. It
-# > is then trained further, so it can get used to it; but “without any approximations” holds for the text's
-# > geometry only.
+# > after it that the text never names. With these, the dense network is no longer the classifier. It
+# > is trained further and can adapt to the change; but “without any approximations” is true only of the geometry
+# > in the text.
 
 # %%
 guess("atrous.released")
@@ -269,4 +269,4 @@ guesses("atrous")
 
 # %% [markdown]
 # **Next:** [3 · the receptive field](03_receptive_field.ipynb): the dense network is right, but fc6 makes it
-# slow. Why may nine taps stand in for forty-nine?
+# slow. Why can nine taps replace forty-nine?

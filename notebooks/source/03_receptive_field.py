@@ -28,8 +28,8 @@ net = create("deeplab-largefov", num_classes=13, width=1 / 8, weights="shapes").
 
 # %% [markdown]
 # ## 3.1 · What one score can see
-# A score at one place of the map depends on some of the image's pixels and not on the others. The square of
-# pixels from the first to the last that can matter is its **receptive field**. It grows with every layer: a layer
+# A score at one place of the map depends on some of the image's pixels and not on the others. The smallest square
+# that holds all pixels that can matter is its **receptive field**. It grows with every layer: a layer
 # whose $k$ taps lie `rate` cells apart, on a map whose cells lie $j$ pixels apart (its *jump*), adds
 # $(k-1)\cdot\mathrm{rate}\cdot j$ pixels, and a stride $s$ makes the jump $s$ times larger for all that follow.
 
@@ -109,10 +109,10 @@ for side in (25, 51, 101, 201, 305):
           f" {100 * field[inside].sum() / field.sum():3.0f} % of what counts")
 
 # %% [markdown]
-# Not all that a score can see counts alike. A pixel near the middle reaches the score by many ways through the
-# network, one at the edge by few: pixel for pixel, the middle 101 px count about twice as much as the whole. The
-# rest gathers round the places that fc6's nine taps look at, 96 pixels apart; smoothed, they can be seen in the
-# explorer below.
+# Not all pixels that a score can see count alike. From a pixel near the middle many paths lead through the network
+# to the score, from one at the edge only few. A pixel of the middle 101 px counts about twice as much as the
+# average one. What else counts lies near the nine places that fc6's taps look at, 96 pixels apart; the explorer
+# below shows them, smoothed.
 #
 # **Look for yourself.** Click a unit of any layer; choose other networks.
 
