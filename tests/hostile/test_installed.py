@@ -177,7 +177,9 @@ def test_gradescope(installed: Any, folder: Path, repo: Path) -> None:
         )
         found = json.loads((root / "results" / "results.json").read_text())
         assert found["score"] == (sum(t["max_score"] for t in found["tests"]) if right else 0), found
-        assert len(found["tests"]) > 4 and all(right or "dlseg" in t["output"] for t in found["tests"]), found
+        # what is not even run breaks a rule: `answers()["upsample"]`
+        words = [("dlseg" in t["output"]) or ("a rule of this exercise" in t["output"]) for t in found["tests"]]
+        assert len(words) > 4 and (right or all(words)), found
 
 
 def test_links_are_not_other_doors(tmp_path: Path) -> None:
