@@ -53,6 +53,7 @@ LONG = ("browser/test_lessons", "browser/test_book", "hostile", "systems", "brow
 SLOW = ("hostile", "systems", "notebooks", "packaging", "assignments", "grading", "training", "cli")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give every test its group, and mark the folders that are slow."""
     ranks = {}

@@ -206,3 +206,10 @@ def test_the_readmes_python_example_runs(repo: Path) -> None:
     names: dict[str, object] = {}
     exec(code.group(1), names)
     assert names["prediction"].labels.shape == (128, 128)
+
+
+def test_tests_of_a_group_share_a_process(request: pytest.FixtureRequest) -> None:
+    """pytest-xdist 3.8 writes a test's group into its name, where pytest 9.2 does not look."""
+    if "PYTEST_XDIST_WORKER" not in os.environ or request.config.getoption("loadgroup", default=None) is None:
+        pytest.skip("tests run in one process")
+    assert request.node.nodeid.endswith("@test_setup")
