@@ -15,8 +15,8 @@ from typing import Any
 from dlseg.course.live import LiveExplorers, studio_of_the_course
 from dlseg.course.notebook_source import sources, student, text_of
 from dlseg.grading.result import write
+from dlseg.widgets.display import VIEW
 
-VIEW = "application/vnd.jupyter.widget-view+json"
 SECONDS = 600  # for one cell
 STILL = re.compile(r'(?<=<div class="dlseg-still">)<img [^>]*>')
 

@@ -17,6 +17,7 @@ from string import ascii_lowercase
 from typing import Any
 
 from dlseg.common.files import write_whole
+from dlseg.course.parts import texts_in
 from dlseg.course.verdict import CARD, COLOURS, INK, SIGNS
 
 FOLDER = Path(__file__).parent / "questions"
@@ -108,11 +109,7 @@ def questions() -> dict[str, Question]:
 
 def kept() -> dict[str, str]:
     """The answers given in this folder. A damaged file counts as none."""
-    try:
-        read = json.loads(FILE.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return {k: v for k, v in read.items() if isinstance(v, str)} if isinstance(read, dict) else {}
+    return texts_in(FILE)
 
 
 def keep(question: Question, answer: str) -> str:
@@ -184,10 +181,12 @@ class Guess:
         return f"<div style='{EDGE}'><b>Guess first:</b> {escape(self.question.text)}{listed}{noted}</div>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        from dlseg.widgets.display import VIEW
+
         bundle: dict[str, Any] = {"text/plain": repr(self), "text/html": self.html()}
         self.box = self._widget()
         view = {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}
-        return bundle | {"application/vnd.jupyter.widget-view+json": view}
+        return bundle | {VIEW: view}
 
     def _widget(self) -> Any:
         import ipywidgets

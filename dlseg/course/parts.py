@@ -35,8 +35,13 @@ def keep(found: Exercise, function: Callable[..., Any]) -> None:
 
 def kept() -> dict[str, str]:
     """Every answer's text by its exercise. A damaged file counts as none."""
+    return texts_in(FILE)
+
+
+def texts_in(path: Path) -> dict[str, str]:
+    """The texts of a JSON object by their keys; none where the file is not there, or damaged."""
     try:
-        read = json.loads(FILE.read_text(encoding="utf-8"))
+        read = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     texts = read.items() if isinstance(read, dict) else ()

@@ -27,7 +27,6 @@ from dlseg.networks.weight_formats import State, Weights, read_weights
 
 WEIGHTS = shipped("data") / "weights"
 SPEC = ("variant", "num_classes", "width", "geometry")
-SHIPPED = ("shapes",)  # data sets that networks come trained on
 
 
 def save_weights(net: Network, path: str | Path, info: dict[str, Any] | None = None) -> Path:
@@ -148,7 +147,7 @@ def find_weights(source: str | Path, variant: str = "deeplab-largefov") -> tuple
 
 
 def _path(source: str | Path, variant: str) -> Path:
-    return WEIGHTS / f"{variant}-{source}.safetensors" if source in SHIPPED else Path(source)
+    return WEIGHTS / f"{variant}-shapes.safetensors" if source == "shapes" else Path(source)
 
 
 def _read_note(note: Path) -> dict[str, Any]:
