@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -22,6 +22,12 @@ from dlseg.training.callbacks import ProgressBar
 @click.argument("plan", default="small")
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Default: runs/ablation-NAME.")
 @click.option("--data", default=None, help="A data set's name or folder; default: the plan's.")
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    default=None,
+    help="Train in it; default: the plan's. bfloat16 is about twice as fast where the processor or GPU has it.",
+)
 @click.option("--device", default="auto", show_default=True, help="'cpu', 'cuda', 'cuda:1', …")
 @click.option(
     "--jobs", default=-1, show_default=True, help="Processes of the CRF's search; -1 for one per processor."
@@ -33,6 +39,7 @@ def ablate(
     plan: str,
     out: Path | None,
     data: str | None,
+    precision: Literal["float32", "bfloat16"] | None,
     device: str,
     jobs: int,
     show: bool,
@@ -48,6 +55,8 @@ def ablate(
     """
     options.use_threads(threads)
     asked = read_plan(plan, data)
+    if precision is not None:
+        asked = asked.in_precision(precision)
     if show:
         click.echo(asked.to_json())
         return

@@ -41,7 +41,7 @@ from dlseg.predict import fitting_size
 from dlseg.predict.evaluate import evaluate
 from dlseg.predict.score_files import ScoredImages, save_score_maps
 from dlseg.training.loop import Callback, TrainingStep, train
-from dlseg.training.pretraining import Optimiser, accuracy, pretrain, single_things
+from dlseg.training.pretraining import Optimiser, Precision, accuracy, pretrain, single_things
 from dlseg.training.recipe import SHAPES_CRF, Recipe
 from dlseg.training.setup import resolve
 
@@ -78,7 +78,7 @@ class Pretraining:
     Attributes:
         images: how many pictures they learn from.
         unseen: how many others their accuracy is measured on.
-        epochs, batch, lr, optimiser, dropout: see `dlseg.training.pretraining.pretrain`.
+        epochs, batch, lr, optimiser, dropout, precision: see `dlseg.training.pretraining.pretrain`.
         lesson: a data set of easier single things, such as parts of the others, whose convolutions the classifiers
             begin from; "" for random ones. VGG-16 learns it fully convolutional, at half the size.
         lesson_epochs: for how long.
@@ -96,6 +96,7 @@ class Pretraining:
     lr: float = 1e-3
     optimiser: Optimiser = "adamw"
     dropout: float = 0.2
+    precision: Precision = "float32"
     lesson: str = ""
     lesson_epochs: int = 3
     each_seed: bool = False
@@ -106,6 +107,7 @@ class Pretraining:
         number("lr", self.lr, low=1e-9)
         number("dropout", self.dropout, low=0, high=1)
         one_of("optimiser", self.optimiser, ("sgd", "adamw"))
+        one_of("precision", self.precision, ("float32", "bfloat16"))
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,17 @@ class Plan:
             search=Space(),
         )
         return dataclasses.replace(plan, **changes)
+
+    def in_precision(self, precision: Precision) -> Plan:
+        """The same plan with every network trained in this precision.
+
+        >>> Plan().in_precision("bfloat16").branch_recipe.precision
+        'bfloat16'
+        """
+        parts = {name: getattr(self, name) for name in ("recipe", "branch_recipe", "pretraining")}
+        return dataclasses.replace(
+            self, **{name: dataclasses.replace(part, precision=precision) for name, part in parts.items()}
+        )
 
     def to_json(self) -> str:
         """One JSON object; `from_json` reads it back."""
@@ -428,6 +441,7 @@ class _Run:
                     lr=p.lr,
                     optimiser=p.optimiser,
                     dropout=p.dropout,
+                    precision=p.precision,
                     seed=seed,
                     callbacks=callbacks,
                     checkpoint=path.with_suffix(".checkpoint"),
