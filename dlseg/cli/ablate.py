@@ -13,7 +13,7 @@ from dlseg.cli import options
 from dlseg.common.files import write_whole
 from dlseg.datasets import load
 from dlseg.images import image_size
-from dlseg.training.ablation import Plan, report
+from dlseg.training.ablation import Plan, export, report
 from dlseg.training.ablation import ablate as run
 from dlseg.training.callbacks import ProgressBar
 
@@ -32,6 +32,13 @@ from dlseg.training.callbacks import ProgressBar
 @click.option(
     "--jobs", default=-1, show_default=True, help="Processes of the CRF's search; -1 for one per processor."
 )
+@click.option(
+    "--export",
+    "export_to",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="At the end, put the networks of the first seed here, in float16.",
+)
 @click.option("--show", is_flag=True, help="Print the plan as JSON, to be changed, and do nothing.")
 @options.threads
 @options.as_json
@@ -42,6 +49,7 @@ def ablate(
     precision: Literal["float32", "bfloat16"] | None,
     device: str,
     jobs: int,
+    export_to: Path | None,
     show: bool,
     threads: int | None,
     as_json: bool,
@@ -67,6 +75,8 @@ def ablate(
     document = {"results": [dataclasses.asdict(result) for result in results], "folder": str(out)}
     write_whole(out / "table.md", text + "\n")
     write_whole(out / "results.json", json.dumps(document, indent=1) + "\n")
+    if export_to is not None:
+        export(asked, results, out, export_to)
     if as_json:
         options.show_json(document)
     else:

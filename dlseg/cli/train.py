@@ -25,7 +25,7 @@ from dlseg.images import image_size
 from dlseg.networks import Network, create, save_weights
 from dlseg.networks.imagenet import download
 from dlseg.networks.weight_formats import Weights
-from dlseg.networks.weights import find_weights, initialise_from
+from dlseg.networks.weights import SHIPPED, find_weights, initialise_from
 from dlseg.predict.evaluate import evaluate
 from dlseg.training import Callback, Recipe
 from dlseg.training import train as train_net
@@ -42,7 +42,7 @@ from dlseg.training.setup import resolve, seconds_needed, weights_of_classes
     "--init",
     default="shapes-classifier",
     show_default=True,
-    help="'shapes-classifier', 'imagenet', 'none', or a weights file: dlseg's, PyTorch's or Caffe's.",
+    help="'shapes-classifier', 'tools-classifier', 'imagenet', 'none', or a file: dlseg's, PyTorch's or Caffe's.",
 )
 @click.option(
     "--out",
@@ -377,6 +377,6 @@ def _given(init: str) -> tuple[str, Weights, dict[str, Any]]:
     """The weights that --init names: what they are called, their tensors, and what is known of them."""
     if init == "imagenet":
         return init, Weights(download()), {}
-    shipped = init in ("shapes-classifier", "shapes")
-    path, found, info = find_weights("shapes", "vgg16-20m") if shipped else find_weights(init)
+    name = init.removesuffix("-classifier")
+    path, found, info = find_weights(name, SHIPPED[name]) if name in SHIPPED else find_weights(init)
     return path.name, found, info

@@ -37,6 +37,7 @@ from dlseg.networks import Network, create, load_trunk, open_weights, save_weigh
 from dlseg.networks.architectures import VARIANTS, GeometryName
 from dlseg.networks.table2 import ROWS, table2
 from dlseg.networks.transfer import decimated_for
+from dlseg.networks.weights import SHIPPED
 from dlseg.predict import fitting_size
 from dlseg.predict.evaluate import evaluate
 from dlseg.predict.score_files import ScoredImages, save_score_maps
@@ -124,7 +125,7 @@ class Plan:
         recipe: how the plain variants learn; `branch_recipe` is for the multi-scale branches. Their crops are for
             VGG's networks of that geometry; AlexNet's, whose positions lie elsewhere, get the nearest that fits.
         init: "singles" trains classifiers first (VGG-16, AlexNet) by `pretraining`; else "shapes-classifier",
-            "none" or a weights file.
+            "tools-classifier", "none" or a weights file.
         copy: "conv" copies the classifier's convolutions only, so that every variant begins with a new fc6, fc7 and
             fc8; "all" copies whatever fits, fc6 and fc7 decimated.
         images: how many pictures of `val_split` to measure on; None for all.
@@ -308,6 +309,35 @@ def ablate(
     return [run.result(name, seed) for seed in plan.seeds for name in _names(plan)]
 
 
+def export(plan: Plan, results: Sequence[Result], folder: str | Path, out: str | Path) -> list[Path]:
+    """Copy an ablation's networks of the first seed, and their classifiers, to pass them on: in float16.
+
+    Args:
+        plan, results, folder: what `ablate` was given, and gave.
+        out: where VARIANT-DATA.safetensors go, each with a JSON file of what was measured.
+
+    Returns:
+        The files.
+    """
+    folder, name, first = Path(folder), Path(plan.data).name, plan.seeds[0]
+    by_variant: dict[str, dict[str, Any]] = {
+        result.variant: {
+            "mean_iou": result.net["mean_iou"],
+            "mean_iou_with_crf": None if result.crf is None else result.crf["mean_iou"],
+            "crf": result.params,
+        }
+        for result in results
+        if result.seed == first
+    }
+    by_variant |= {v: {} for v in ("vgg16", "alexnet") if (folder / f"{v}-seed{first}.json").exists()}
+    files = []
+    for variant, measured in by_variant.items():
+        net, info = open_weights(folder / f"{variant}-seed{first}.safetensors")
+        path = Path(out) / f"{variant}-{name}.safetensors"
+        files.append(save_weights(net, path, {"data": name} | info | measured, half=True))
+    return files
+
+
 def _claim(folder: Path, plan: Plan) -> None:
     """Note in the folder what is compared there. A plan from a version with fewer settings is the same plan."""
     path = folder / "plan.json"
@@ -412,8 +442,8 @@ class _Run:
             seed = seed if plan.pretraining.each_seed else plan.seeds[0]
             classifier = self._pretrained("alexnet" if "alexnet" in net.spec.variant else "vgg16", seed)
         else:
-            known = ("shapes", "vgg16-20m") if plan.init == "shapes-classifier" else (plan.init,)
-            classifier = open_weights(*known)[0]
+            name = plan.init.removesuffix("-classifier")
+            classifier = open_weights(*((name, SHIPPED[name]) if name in SHIPPED else (plan.init,)))[0]
         state = decimated_for(net, classifier.state_dict())
         return state if plan.copy == "all" else _convolutions(state)
 
