@@ -196,9 +196,7 @@ class Plan:
             changes: fields that are to be otherwise.
         """
         offset = VARIANTS["deeplab"].paper.offset
-        recipe = Recipe.shapes(
-            crop=fitting_size(side, 8, offset), batch=8, iterations=2000, lr=0.02, classifier_lr_factor=10.0
-        )
+        recipe = Recipe.tools(crop=fitting_size(side, 8, offset), iterations=2000)
         plan = cls(
             data=data,
             variants=("deeplab", "deeplab-7x7", "deeplab-4x4", "deeplab-largefov", "deeplab-alexnet"),
