@@ -312,17 +312,20 @@ def export(plan: Plan, results: Sequence[Result], folder: str | Path, out: str |
 
     Args:
         plan, results, folder: what `ablate` was given, and gave.
-        out: where VARIANT-DATA.safetensors go, each with a JSON file of what was measured.
+        out: where VARIANT-DATA.safetensors go, each with a JSON file of what was measured, and on which pictures.
 
     Returns:
         The files.
     """
     folder, name, first = Path(folder), Path(plan.data).name, plan.seeds[0]
+    val = load(plan.data, plan.val_split)
+    names = [val.names[i] for i in _divided(plan, val)[1]]
     by_variant: dict[str, dict[str, Any]] = {
         result.variant: {
             "mean_iou": result.net["mean_iou"],
             "mean_iou_with_crf": None if result.crf is None else result.crf["mean_iou"],
             "crf": result.params,
+            "measured_on": names,
         }
         for result in results
         if result.seed == first
@@ -352,6 +355,12 @@ def _names(plan: Plan) -> Iterator[str]:
             yield MULTISCALE[name]
 
 
+def _divided(plan: Plan, val: Dataset) -> tuple[list[int], list[int]]:
+    """Which pictures the CRF is searched on, and which others everything is measured on."""
+    searched = [] if plan.search is None else draw(len(val), plan.search_images, SEARCH_SEED)
+    return searched, [i for i in range(len(val)) if i not in set(searched)][: plan.images]
+
+
 def _kept(data: Dataset) -> LabelledImages:
     """The data, in memory where they are not too large for it."""
     height, width = data[0].image.shape[:2] if len(data) else (0, 0)
@@ -373,14 +382,13 @@ class _Run:
     ) -> None:
         self.plan, self.folder, self.data, self.val = plan, folder, data, val
         self.watch, self.device, self.jobs = watch, device, jobs
-        self.searched = [] if plan.search is None else draw(len(val), plan.search_images, SEARCH_SEED)
-        rest = [i for i in range(len(val)) if i not in set(self.searched)]
-        if not rest:
+        self.searched, measured = _divided(plan, val)
+        if not measured:
             few = f"fewer than the {len(val)} pictures of {plan.val_split}, so that some are left to measure on"
             raise ValueError(message("search_images", plan.search_images, few))
         if not val.labelled:
             raise ValueError(f"split {plan.val_split!r}: got pictures without labels, expected labelled ones")
-        self.measured = _Part(val, rest[: plan.images])
+        self.measured = _Part(val, measured)
 
     def result(self, name: str, seed: int) -> Result:
         """One network, trained and measured."""

@@ -220,6 +220,8 @@ def test_networks_are_passed_on(path: Plan, tmp_path: Path) -> None:
     torch.testing.assert_close(net.eval()(x), full.eval()(x), rtol=0.02, atol=0.02)
     measured = json.loads((tmp_path / "out" / "deeplab-largefov-seed3.scores.json").read_text())
     assert (info["data"], info["seed"], info["mean_iou"]) == (name, 3, measured["net"]["mean_iou"])
+    searched = {file.stem for file in (tmp_path / "out" / "score-maps" / "deeplab-largefov").iterdir()}
+    assert set(info["measured_on"]) == set(load(path.data, "val").names) - searched
     assert info["crf"] == measured["params"] and info["recipe"]["precision"] == "bfloat16"
     assert Pretraining(**open_weights(tmp_path / "to" / f"vgg16-{name}.safetensors")[1]["pretraining"]) == (
         replace(path.pretraining, precision="bfloat16")
