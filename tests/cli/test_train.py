@@ -22,12 +22,13 @@ def run(root: Path, out: Path, *arguments: object) -> Result:
 def test_recipes_by_name_and_from_a_file(tmp_path: Path) -> None:
     asked = {"seed": 3, "lr": None}
     assert recipe_for("shapes", "deeplab", asked) == Recipe.shapes(seed=3)
+    assert recipe_for("tools", "deeplab", asked) == Recipe.tools(seed=3)
     assert recipe_for("paper", "deeplab", asked) == Recipe.paper("deeplab", seed=3)
     assert recipe_for("release", "deeplab", asked) == Recipe.release("deeplab", seed=3)
     assert recipe_for("release-2", "deeplab", asked) == Recipe.release("deeplab", 2, seed=3)
     (tmp_path / "mine.json").write_text('{"crop": 98, "lr": 0.5}')
     assert recipe_for(str(tmp_path / "mine.json"), "deeplab", asked) == Recipe(crop=98, lr=0.5, seed=3)
-    with pytest.raises(FileNotFoundError, match="--recipe: got 'papper', expected 'shapes', 'laptop'"):
+    with pytest.raises(FileNotFoundError, match="--recipe: got 'papper', expected 'shapes', 'tools', 'laptop'"):
         recipe_for("papper", "deeplab", asked)
 
 
