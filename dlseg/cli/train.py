@@ -126,9 +126,11 @@ def train(
     checkpoint, best = out.with_suffix(".checkpoint"), out.with_name(f"{out.stem}-best.safetensors")
     if val_every is not None and not check:
         raise ValueError("--val-every: got it with --no-evaluate, expected one of the two")
+    Recipe(
+        **{name: value for name, value in asked.items() if value is not None}
+    )  # wrong ones, before data are made
     for path in (out, best) if val_every else (out,):
         options.check_out(path, overwrite, checkpoint)
-    init = init or f"{data if data in SHIPPED else 'shapes'}-classifier"
     pictures = load(data, split)
     recipe, chosen = default_recipe(data, source, variant, width, geometry, pictures, asked)
     recipe = with_class_weights(recipe, class_weights, pictures.classes)
@@ -136,7 +138,9 @@ def train(
     counts = trainable(dataset, split)
     val = measurable(data, dataset) if check else None
     torch.manual_seed(recipe.seed)
-    net, initialised = start_network(variant, dataset.classes, width, geometry, init)
+    net, initialised = start_network(
+        variant, dataset.classes, width, geometry, init or f"{data if data in SHIPPED else 'shapes'}-classifier"
+    )
     place, start = resolve(device), time.perf_counter()
     with ExitStack() as stack:
         group = stack.enter_context(joined(place))

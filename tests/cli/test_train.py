@@ -32,6 +32,11 @@ def test_recipes_by_name_and_from_a_file(tmp_path: Path) -> None:
         recipe_for("papper", "deeplab", asked)
 
 
+def test_a_wrong_setting_is_named_before_any_data_are_read(tmp_path: Path) -> None:
+    told = run(tmp_path / "nowhere", tmp_path / "net.safetensors", "--lr", -1)
+    assert told.exit_code == 1 and "lr: got -1" in told.output
+
+
 def test_a_recipe_of_ones_own_with_a_log(small_set: Callable[[int], Path], tmp_path: Path) -> None:
     root, out = small_set(3), tmp_path / "net.safetensors"
     (tmp_path / "mine.json").write_text(json.dumps({"crop": 66, "iterations": 4, "schedule": "poly"}))
