@@ -25,7 +25,7 @@ def bench(name: str | None, options: tuple[str, ...]) -> None:
             click.echo(f"{stem:12} {_first_line(file)}")
         return
     if name not in found:
-        raise click.BadParameter(f"{name!r}: expected one of {', '.join(found)}", param_hint="NAME")
+        raise click.BadParameter(f"got {name!r}, expected one of {', '.join(found)}", param_hint="NAME")
     raise SystemExit(subprocess.call([sys.executable, str(found[name]), *options]))
 
 

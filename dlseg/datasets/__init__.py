@@ -61,7 +61,9 @@ def _embedded_root(name: str, split: str) -> Path:
 
     generated = {"shapes": shapes, "tools": tools}[name]
     if split not in shapes.SPLITS:
-        raise FileNotFoundError(f"split {split!r} of {name}: expected train, val or (in a checkout) train_sample")
+        raise FileNotFoundError(
+            f"split: got {split!r} of {name}, expected train, val or (in a checkout) train_sample"
+        )
     root = cache_folder() / generated.folder_name()
     try:
         generated.make(root, replace=True)

@@ -56,7 +56,7 @@ def load_photo(name: str, folder: Path | None = None) -> Photo:
     folder = folder or EMBEDDED / "photos"
     labels = _labels(folder)
     if name not in labels:
-        raise KeyError(f"photo {name!r}: expected one of {', '.join(sorted(labels))}")
+        raise KeyError(f"photo: got {name!r}, expected one of {', '.join(sorted(labels))}")
     image, path = read_image(folder / f"{name}.jpg"), folder / f"{name}_scribbles.png"
     scribbles = read_indices(path)
     refuse_values(path, scribbles, len(labels[name]))

@@ -44,7 +44,7 @@ def schedule_figure(recipes: Mapping[str, Recipe]) -> Still:
         The figure.
     """
     if not recipes:
-        raise ValueError("recipes: expected at least one, got none")
+        raise ValueError("recipes: got none, expected at least one")
     figure = Still(5.6, 3.2)
     axes = figure.add_subplot()
     for colour, (name, recipe) in zip(itertools.cycle((BLUE, ORANGE, GREEN)), recipes.items(), strict=False):

@@ -192,7 +192,7 @@ def panels(pictures: Sequence[Panel | Chart], classes: Sequence[str] = (), colum
         The figure.
     """
     if not pictures:
-        raise ValueError("pictures: expected at least one panel, got none")
+        raise ValueError("pictures: got none, expected at least one panel")
     wide = min(columns or len(pictures), len(pictures))
     rows = -(-len(pictures) // wide)
     shown = [panel for panel in pictures if isinstance(panel, Panel)]

@@ -30,10 +30,10 @@ def confusion_figure(counts: Integer[np.ndarray, "C C"], classes: Sequence[str] 
         The figure.
     """
     if counts.shape[0] != counts.shape[1]:
-        raise ValueError(f"counts: expected (C, C), got {counts.shape}")
+        raise ValueError(f"counts: got {counts.shape}, expected (C, C)")
     there = np.flatnonzero(counts.sum(0) + counts.sum(1))
     if not len(there):
-        raise ValueError("counts: expected at least one counted pixel, got none")
+        raise ValueError("counts: got none, expected at least one counted pixel")
     shown = counts[np.ix_(there, there)].astype(np.float64)
     shares = 100 * shown / np.maximum(shown.sum(1, keepdims=True), 1)
     names, side = [class_name(int(v), classes) for v in there], len(there)
@@ -64,7 +64,7 @@ def draw_trimap(
 ) -> None:
     """Mean IoU near boundaries by the band's width: ours in full lines, the paper's in broken ones."""
     if unknown := [name for name in paper if name not in TRIMAP]:
-        raise ValueError(f"paper: expected some of {', '.join(TRIMAP)}, got {unknown}")
+        raise ValueError(f"paper: got {unknown}, expected some of {', '.join(TRIMAP)}")
     for number, (name, curve) in enumerate(curves.items()):
         widths = sorted(curve)
         axes.plot(

@@ -60,7 +60,7 @@ def table2_chart(rows: Sequence[Row], chosen: str | None = None) -> Still:
         The figure.
     """
     if not rows:
-        raise ValueError("rows: expected at least one row of table 2, got none")
+        raise ValueError("rows: got none, expected at least one row of table 2")
     figure = Still(10.4, 3.3)
     field, size, work, score, speed = figure.subplots(1, 5)
     draw_fields(field, rows)

@@ -34,6 +34,6 @@ def test_options_pass_through(folder: Path) -> None:
 
 
 def test_mistakes_are_named(folder: Path) -> None:
-    assert "'wrods': expected one of words" in run("wrods").output
+    assert "got 'wrods', expected one of words" in run("wrods").output
     (folder / "words.py").unlink()
     assert "clone it" in run("words").output

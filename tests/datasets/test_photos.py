@@ -34,7 +34,7 @@ def test_every_photo_has_an_origin_and_a_licence(repo: Path) -> None:
 
 
 def test_a_photo_that_is_not_there() -> None:
-    with pytest.raises(KeyError, match="photo 'dog': expected one of astronaut, cat, coffee, rocket"):
+    with pytest.raises(KeyError, match="photo: got 'dog', expected one of astronaut, cat, coffee, rocket"):
         load_photo("dog")
 
 

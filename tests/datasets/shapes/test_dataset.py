@@ -136,7 +136,7 @@ def test_train_is_made_in_the_cache_once(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_split_that_shapes_has_not() -> None:
-    with pytest.raises(FileNotFoundError, match="split 'test' of shapes: expected train, val"):
+    with pytest.raises(FileNotFoundError, match="split: got 'test' of shapes, expected train, val"):
         load("shapes", "test")
 
 

@@ -82,7 +82,7 @@ def test_it_is_made_in_the_cache_once(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(tools, "make", small)
     assert len(load("tools", "train")) == 2 and made == [tmp_path / tools.folder_name()]
-    with pytest.raises(FileNotFoundError, match="split 'test' of tools: expected train, val"):
+    with pytest.raises(FileNotFoundError, match="split: got 'test' of tools, expected train, val"):
         load("tools", "test")
 
 
