@@ -3,7 +3,8 @@
 In a source, a number in a text cell is marked `{{8.9 = table[1, 1] - table[0, 0]}}`: the expression is computed
 where the text stands, and rounded as the number is. `{{8.9}}` alone must be among the numbers that the cells of its
 section print. `{{72 ± 3 = …}}` allows a difference, for what another machine or a live training gives. Students'
-copies show the number only.
+copies show the number only. The reason that a question gives at the end may have such marks too; they are computed
+after the cell that answers it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ CLAIM = re.compile(
     re.DOTALL,
 )
 NUMBER = re.compile(r"[-−+]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?")
+GUESS = re.compile(r'guess\("([^"]+)"\)')  # a cell that asks a question
 PROBE = "claims"  # the tag of a cell that computes what a text claims
 
 
@@ -79,23 +81,40 @@ def plain(text: str) -> str:
     return CLAIM.sub(lambda match: match["text"], text)
 
 
-def probed(notebook: Any) -> Any:
-    """A copy of a notebook with marks: its texts plain, and a cell behind each that computes what it claims."""
-    import nbformat
+def probed(notebook: Any, reasons: Mapping[str, str] | None = None) -> Any:
+    """A copy of a notebook with marks: its texts plain, and a cell behind each that computes what it claims.
 
+    Args:
+        notebook: with its texts as their source has them.
+        reasons: a question's id → the reason that it gives, with marks.
+    """
     copy = deepcopy(notebook)
     copy.cells = []
+    asked: tuple[str, str] | None = None  # a question whose answering cell is still to come, and its reason
     for number_, cell in enumerate(notebook.cells):
         copy.cells.append(deepcopy(cell))
-        stated = claims(cell.source) if cell.cell_type == "markdown" else []
-        copy.cells[-1].source = plain(cell.source) if cell.cell_type == "markdown" else cell.source
-        if stated:
-            asked = [claim.expression for claim in stated]
-            probe = nbformat.v4.new_code_cell(_PROBE.format(asked=asked), id=f"claims-{number_}")
-            probe.metadata["tags"] = [PROBE]
-            probe.metadata["claims"] = [[claim.text, claim.within, claim.expression] for claim in stated]
-            copy.cells.append(probe)
+        if cell.cell_type == "markdown":
+            copy.cells[-1].source = plain(cell.source)
+            copy.cells += _probe(f"claims-{number_}", _opening(copy.cells[-1]), cell.source)
+        elif (question := GUESS.match(cell.source)) is not None:
+            asked = question[1], (reasons or {}).get(question[1], "")
+        elif asked is not None:
+            copy.cells += _probe(f"claims-{number_}", f"the question {asked[0]}", asked[1])
+            asked = None
     return copy
+
+
+def _probe(name: str, place: str, text: str) -> list[Any]:
+    """The cell that computes what a text claims; none where it claims nothing."""
+    import nbformat
+
+    if not (stated := claims(text)):
+        return []
+    probe = nbformat.v4.new_code_cell(_PROBE.format(asked=[claim.expression for claim in stated]), id=name)
+    probe.metadata["tags"] = [PROBE]
+    probe.metadata["place"] = place
+    probe.metadata["claims"] = [[claim.text, claim.within, claim.expression] for claim in stated]
+    return [probe]
 
 
 _PROBE = """\
@@ -119,12 +138,12 @@ def wrong_claims(ran: Any) -> Iterator[str]:
             continue
         values = json.loads(_printed([cell]) or "null")
         if values is None:
-            yield f"the cell that computes the claims of {_opening(ran.cells[place - 1])!r} did not run"
+            yield f"the cell that computes the claims of {cell.metadata['place']!r} did not run"
             continue
         section = _printed(_section(ran.cells, place))
         shown = [number(match) for match in NUMBER.findall(section)]
         for claim, value in zip((Claim(*parts) for parts in cell.metadata["claims"]), values, strict=True):
-            where = f"{_opening(ran.cells[place - 1])!r} claims {claim.text}"
+            where = f"{cell.metadata['place']!r} claims {claim.text}"
             if isinstance(value, str):
                 yield f"{where}; {claim.expression} ended with {value}"
             elif value is not None and not claim.holds(value):

@@ -1,7 +1,8 @@
 """`guess(id)`: a question before the cell that answers it. The first answer is kept, and not graded.
 
 The questions are in questions/TOPIC.txt. A block begins with `%% id`; then the question; then the choices, the
-right one marked `+` and the others `-`, or `= number ± difference unit`; then, after `>`, why. (`predict` would be
+right one marked `+` and the others `-`, or `= number ± difference unit`; then, after `>`, why. Numbers in the
+reason may be marked as in texts, `{{4.4 = effects(table)[2]}}`: see `dlseg.course.claims`. (`predict` would be
 the better name; `dlseg.predict.predict` has it.)
 """
 
@@ -17,6 +18,7 @@ from string import ascii_lowercase
 from typing import Any
 
 from dlseg.common.files import write_whole
+from dlseg.course.claims import plain
 from dlseg.course.parts import texts_in
 from dlseg.course.verdict import CARD, COLOURS, INK, SIGNS
 
@@ -37,6 +39,7 @@ class Question:
         within: how far from the number an answer may be and still count as a hit.
         unit: of the number.
         why: a sentence for the end.
+        reason: the same with the marks of `dlseg.course.claims`: numbers that cells compute.
     """
 
     id: str
@@ -46,6 +49,7 @@ class Question:
     within: float = 0.0
     unit: str = ""
     why: str = ""
+    reason: str = ""
 
     def hit(self, answer: str) -> bool:
         """Whether an answer is the right one, or near enough.
@@ -92,9 +96,9 @@ def read_questions(text: str) -> list[Question]:
         texts = tuple(line[2:] for line in choices)
         if numbers:
             value, within, unit = numbers[0].groups()
-            found.append(Question(name, asked, (), value, float(within), unit, why))
+            found.append(Question(name, asked, (), value, float(within), unit, plain(why), why))
         else:
-            found.append(Question(name, asked, texts, right[0], why=why))
+            found.append(Question(name, asked, texts, right[0], why=plain(why), reason=why))
     return found
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from dlseg.course.catalogue import EXERCISES, catalogue
 from dlseg.course.claims import plain, probed
+from dlseg.course.guessing import questions
 from dlseg.grading.exercise import Exercise, Points
 from dlseg.grading.rules import RULES
 from dlseg.grading.submission import text_id
@@ -60,7 +61,7 @@ def solved(source: Path, exercises: Path = EXERCISES) -> Any:
 
 def solved_with_claims(source: Path, exercises: Path = EXERCISES) -> Any:
     """The solved notebook, with cells that compute the numbers its texts state; see `dlseg.course.claims`."""
-    return probed(_solved(source, exercises, str))
+    return probed(_solved(source, exercises, str), {item.id: item.reason for item in questions().values()})
 
 
 def _solved(source: Path, exercises: Path, shown: Callable[[str], str]) -> Any:

@@ -63,7 +63,7 @@ def schedule_figure(recipes: Mapping[str, Recipe]) -> Still:
     axes.set_yscale("log")
     dress(axes, "learning rate (logarithmic)")
     axes.set_xlabel("iteration", color=INK)
-    axes.legend(frameon=False, fontsize=9)
+    axes.legend(frameon=False, fontsize=9, handlelength=3.2)  # long enough to tell a broken line from a full one
     return figure
 
 

@@ -217,7 +217,7 @@ def panels(pictures: Sequence[Panel | Chart], classes: Sequence[str] = (), colum
             axes.text(
                 0.5, -0.02, panel.note, transform=axes.transAxes, ha="center", va="top", fontsize=8, color=INK
             )
-    for bar in bars:
+    for bar in reversed(bars):  # each new bar is set right below the panels: the first panel's comes last
         scale = ListedColormap(faded_table(bar.scale) / 255) if bar.fades else bar.scale
         colours = ScalarMappable(Normalize(bar.low, bar.high), scale)
         figure.colorbar(

@@ -87,7 +87,9 @@ def draw_trimap(
         )
     dress(axes, "mean IoU in the band (%)")
     axes.set_xlabel("width of the band (px)", color=INK)
-    axes.legend(frameon=False, fontsize=9)
+    lines = sorted(axes.get_lines(), key=lambda line: -float(np.asarray(line.get_ydata())[-1]))
+    # from the highest curve to the lowest, beside the axes, where no curve runs below it
+    axes.legend(handles=lines, frameon=False, fontsize=9, handlelength=3.2, loc="upper left", bbox_to_anchor=(1, 1))
 
 
 def trimap_figure(
@@ -102,6 +104,6 @@ def trimap_figure(
     Returns:
         The figure.
     """
-    figure = Still(5.6, 3.8)
+    figure = Still(7.8, 3.8)
     draw_trimap(figure.add_subplot(), curves, paper)
     return figure

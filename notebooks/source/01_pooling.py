@@ -19,7 +19,7 @@ import torch
 from torch.nn import functional as F
 
 from dlseg.course import case, check, guess, guesses, hint, standing
-from dlseg.datasets import load
+from dlseg.datasets import Sample, load
 from dlseg.figures import Bar, Panel, heat_panel, label_panel, panels
 
 torch.manual_seed(0)
@@ -171,23 +171,6 @@ def output_size(size: int, kernel: int, stride: int, padding: int, ceil_mode: bo
     return count
     ### END SOLUTION
 
-# %% [markdown] exercise="pooling.map_sizes"
-# Follow a map down a whole network. `layers` lists `(kernel, stride, padding)` of each layer, convolution or
-# pooling alike; sizes are rounded down. Give back the size after each layer.
-#
-# > `map_sizes(224, [(3, 1, 1), (2, 2, 0)])` is `[224, 112]`.
-
-# %% exercise="pooling.map_sizes"
-def map_sizes(size: int, layers: list[tuple[int, int, int]]) -> list[int]:
-    """The map's size after each (kernel, stride, padding)."""
-    ### BEGIN SOLUTION
-    found = []
-    for kernel, stride, padding in layers:
-        size = (size + 2 * padding - kernel) // stride + 1
-        found.append(size)
-    return found
-    ### END SOLUTION
-
 # %% [markdown]
 # ## 1.5 · What a stride can and cannot show
 # How good is a network that answers every 8, 16 or 32 pixels, if every answer is *right*? We take the truth
@@ -240,6 +223,87 @@ for s in strides:
 # Its images are up to 500 pixels wide, ours {{128 = image.shape[1]}}: its objects are larger and lose less; the order
 # of the three strides is the same.
 #
+# “Thin things first”: how thin? To measure it, give every pixel of an object a **thickness**.
+#
+# **By hand.** A part of three rows. Each pixel's run along its row, then along its column, and the smaller of the two:
+#
+# | the part | along the row | along the column | thickness |
+# |---|---|---|---|
+# | ■ ■ ■ ■ | 4 4 4 4 | 3 1 1 1 | 3 1 1 1 |
+# | ■ · · · | 1 0 0 0 | 3 0 0 0 | 1 0 0 0 |
+# | ■ · ■ ■ | 1 0 2 2 | 3 0 1 1 | 1 0 1 1 |
+#
+# In the last row there are two runs: one of length 1, one of length 2.
+
+# %% [markdown] exercise="pooling.thickness"
+# Measure the thickness. `mask` is (H, W), True where the part is. A *run* is a row's (or a column's) unbroken piece
+# of True pixels. A pixel's thickness is the length of its run along the row or of its run along the column,
+# whichever is **smaller**. Where the mask is False, the thickness is 0.
+
+# %% exercise="pooling.thickness"
+def thickness(mask: np.ndarray) -> np.ndarray:
+    """(H, W) of True and False → (H, W) of whole numbers"""
+    ### BEGIN SOLUTION
+    def along_rows(cells: np.ndarray) -> np.ndarray:
+        lengths = np.zeros(cells.shape, dtype=int)
+        for row, own in zip(cells, lengths, strict=True):
+            edges = np.flatnonzero(np.diff(np.r_[False, row, False].astype(int)))
+            for begin, end in edges.reshape(-1, 2):
+                own[begin:end] = end - begin
+        return lengths
+
+    return np.minimum(along_rows(mask), along_rows(mask.T).T)
+    ### END SOLUTION
+
+# %% [markdown]
+# **Open experiment: how thin is too thin?** The cell below takes your function (it prints which one; where yours is not
+# right yet, it takes the library's). For each stride it asks what share of an object's pixels still has its
+# label, by thickness. Before you run it, write down what you expect for a part as thick as the stride. Then change
+# the strides or the bands of thickness, or let `labels_of` give the network's labels (the loop above computes them),
+# until you can say it with numbers.
+
+# %%
+guess("pooling.thin")
+
+# %%
+from dlseg.course import yours
+
+own_thickness = yours("pooling.thickness")
+bands = [(1, 3), (4, 6), (7, 10), (11, 16), (17, 24), (25, 128)]
+
+def labels_of(sample: Sample, stride: int) -> np.ndarray:
+    return every(stride, sample.label)  # right labels
+
+def shares(stride: int, count: int = 25) -> list[float]:
+    kept, of = np.zeros(len(bands)), np.zeros(len(bands))
+    for sample in (val[i] for i in range(count)):
+        right = labels_of(sample, stride) == sample.label
+        for label in set(np.unique(sample.label)) - {0, 255}:
+            thick = own_thickness(sample.label == label)
+            inside = [(thick >= least) & (thick <= most) for least, most in bands]
+            kept, of = kept + [(right & band).sum() for band in inside], of + [band.sum() for band in inside]
+    return list(100 * kept / np.maximum(of, 1))
+
+# %%
+found = {stride: shares(stride) for stride in strides}
+for (least, most), *row in zip(bands, *found.values(), strict=True):
+    print(f"{least:3} to {most:3} px thick: " + "   ".join(
+        f"stride {s:2}: {share:3.0f} %" for s, share in zip(strides, row, strict=True)))
+plt.figure(figsize=(5, 2.2))
+for stride, marker in zip(strides, "os^", strict=True):
+    plt.plot(found[stride], marker + "-", label=f"stride {stride}")
+plt.xticks(range(len(bands)), [f"{least}–{most}" for least, most in bands])
+plt.xlabel("thickness, pixels"), plt.ylabel("pixels kept, %"), plt.legend(loc="upper left", bbox_to_anchor=(1, 1));
+
+# %% [markdown]
+# **Report** (2 points beside the 100, read by a person). In 60 to 120 words: what you expected and what you measured,
+# in at least three numbers (1); a rule of thumb for how thick a part must be, and a case in which it does not hold
+# (1).
+
+# %% [markdown] manual={"id": "pooling-thin", "points": 2}
+# *Your report goes here.*
+
+# %% [markdown]
 # ## 1.6 · From coarse to fine: two answers
 # The scores of stride 8 still have to become labels for every pixel. DeepLab enlarges them by a fixed
 # **bilinear** ×8: the maps are smooth, the paper says, so that is enough (section 3.1). **FCN** (Long and others,

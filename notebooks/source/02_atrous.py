@@ -6,7 +6,8 @@
 # (section 3.1) is old and simple: **open the filters**. It is called the *hole algorithm*, in French *à trous*,
 # “with holes”.
 #
-# You will build it in one dimension, in two, and for a whole network, and see that it is **exact**.
+# You will build it in one dimension, in two, and for a whole network, and see that it is **exact**. From here on, cells
+# use the functions that you wrote. They print whose they take: where yours is not right yet, it is the library's.
 #
 # *All cells run in about 15 seconds (two cores). With the exercises, plan an hour and a half.
 # You should know notebook 1 and PyTorch's tensors. At the end you can
@@ -16,8 +17,9 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from torch.nn import functional as F
 
-from dlseg.course import case, check, guess, guesses, hint, standing
+from dlseg.course import case, check, guess, guesses, hint, standing, yours
 from dlseg.datasets import load
 from dlseg.figures import Bar, Panel, heat_panel, holes_1d, panels
 
@@ -72,6 +74,21 @@ def atrous_conv1d(x: np.ndarray, w: np.ndarray, rate: int) -> np.ndarray:
     ### END SOLUTION
 
 # %% [markdown]
+# **Your filter at work.** One row of the image, as grey values, and the filter (−1, 0, 1): it is large where the row
+# becomes brighter, and low where it becomes darker. With larger rates the same three taps compare places that lie
+# farther apart.
+
+# %%
+own_conv1d = yours("atrous.conv1d")
+row, edge = image[72].mean(axis=1), np.array([-1.0, 0, 1])
+plt.figure(figsize=(7, 2.6))
+plt.plot(row - row.mean(), color="#909090", label="the row, less its mean")
+for rate, colour in ((1, "#56b4e9"), (8, "#d55e00")):
+    found = own_conv1d(row, edge, rate)
+    plt.plot(np.arange(len(found)) + rate, found, color=colour, label=f"rate {rate}")  # at the middle tap's place
+plt.xlabel("place"), plt.legend(loc="upper left", bbox_to_anchor=(1, 1));
+
+# %% [markdown]
 # ## 2.2 · In two dimensions
 # A filter of 3×3 taps at rate 2 covers 5×5 cells, at rate 12 it covers 25×25, and still has nine weights. In
 # general $k$ taps cover $k + (k-1)(\mathrm{rate}-1)$ cells.
@@ -102,7 +119,7 @@ def insert_holes(weight: torch.Tensor, rate: int) -> torch.Tensor:
 
 # %% [markdown]
 # ## 2.3 · Three forms, one result
-# - **zeros**: put zeros into the filter. The definition; it multiplies by every zero.
+# - **zeros**: put zeros into the filter (here by *your* `insert_holes`). The definition; it multiplies by every zero.
 # - **sample**: leave the filter as it is and read the map every `rate` cells. This is what the authors did in
 #   Caffe, in the step that lays out a map's windows as a matrix (*im2col*).
 # - **native**: PyTorch's `dilation`, which does the same inside.
@@ -114,10 +131,16 @@ guess("atrous.methods")
 from timeit import repeat
 
 x, weight = torch.randn(1, 64, 41, 41), torch.randn(64, 64, 3, 3)
-results = {}
+open_filters, results = yours("atrous.insert_holes"), {}
+
+def filtered(method: str) -> torch.Tensor:
+    if method == "zeros":
+        return F.conv2d(x, open_filters(weight, 12), padding=12)
+    return atrous.atrous_conv2d(x, weight, rate=12, padding=12, method=method)
+
 for method in ("native", "sample", "zeros"):
     def run(method: str = method) -> None:
-        results[method] = atrous.atrous_conv2d(x, weight, rate=12, padding=12, method=method)
+        results[method] = filtered(method)
 
     least = min(repeat(run, number=1, repeat=4))  # the first run also warms up
     print(f"{method:7} {1000 * least:6.1f} ms   largest difference from native: "
@@ -144,6 +167,12 @@ def atrous_conv2d(x: torch.Tensor, weight: torch.Tensor, rate: int) -> torch.Ten
                            for u in range(taps) for v in range(taps)], dim=1)  # (I, kk, h, w)
     return torch.einsum("oik,ikhw->ohw", weight.flatten(2), columns)
     ### END SOLUTION
+
+# %%
+own_conv2d = yours("atrous.conv2d")
+ours = own_conv2d(F.pad(x[0], [12] * 4), weight, 12)
+print(f"largest difference from native: {float((ours - results['native'][0]).abs().max()):.0e},"
+      f" largest result {float(ours.abs().max()):.0f}")
 
 # %% [markdown]
 # **See it.** Slide a filter over a real feature map. Rate and stride are yours; the three forms stand side by
@@ -208,11 +237,29 @@ def rates(strides: list[int], output_stride: int) -> list[tuple[int, int]]:
     ### END SOLUTION
 
 # %% [markdown]
+# **Your plan, carried out.** The cell below takes the classifier's layers, asks *your* function for their strides and
+# rates, and changes nothing else: no weight. (A layer whose taps were apart already, like this fc6, has its own rate
+# multiplied, and its padding grows as its rate does.)
+
+# %%
+from copy import deepcopy
+
+own_rates, own_dense = yours("atrous.rates"), deepcopy(strided)
+windows = [layer for layer in own_dense if isinstance(layer, (torch.nn.Conv2d, torch.nn.MaxPool2d))]
+plan = own_rates([int(np.max(layer.stride)) for layer in windows], 8)
+for layer, (stride, rate) in zip(windows, plan, strict=True):
+    layer.stride = (stride, stride)
+    layer.dilation, layer.padding = (2 * (rate * int(np.max(n)),) for n in (layer.dilation, layer.padding))
+names = [name for name, layer in own_dense.named_children() if layer in windows]
+print("by your plan:", ", ".join(f"{n} rate {r}" for n, (_, r) in zip(names, plan, strict=True)
+                                if r > 1 and n not in ("fc7", "fc8")))  # those have one tap: no holes
+
+# %% [markdown]
 # ## 2.5 · Is it true? Shift-and-stitch
 # There is a slow way to dense scores that is certainly right: run the *original* network on the image, and on the
 # image shifted by 8, 16 and 24 pixels in both directions; then put the sixteen coarse maps together, place by place.
-# It is called *shift-and-stitch*. The paper claims that its holes compute the same *“without introducing any approximations”*.
-# Here are both:
+# It is called *shift-and-stitch*. The paper claims that its holes compute the same *“without introducing any
+# approximations”*. Here are both, the dense network by *your* plan:
 
 # %%
 guess("atrous.exact")
@@ -222,7 +269,7 @@ from dlseg.datasets.transforms import to_input
 
 pixels = to_input(image)[None]
 with torch.inference_mode():
-    stitched, holey = atrous.shift_and_stitch(strided, pixels, 8), dense(pixels)
+    stitched, holey = atrous.shift_and_stitch(strided, pixels, 8), own_dense(pixels)
 print(f"scores {tuple(holey.shape)}, largest difference {float((stitched - holey).abs().max()):.0e},"
       f" largest score {float(holey.abs().max()):.1f}")
 
@@ -245,13 +292,73 @@ guess("atrous.released")
 released = atrous.densify(strided, output_stride=8, pools="released")
 with torch.inference_mode():
     off = released(pixels)[..., 1:-1, 1:-1]  # its pool5 pads: one place more at each side
+enlarge = yours("pooling.upsample")  # of notebook 1
 fish = val.classes.index("fish") - 1  # the classifier knows no background
-bar = Bar.over("score", holey[0, fish].numpy())
-wrong = (off - holey)[0, fish].numpy()
-most = float(np.abs(wrong).max())
-panels([Panel("the image", image), heat_panel("exact", holey[0, fish].numpy(), bar),
-        heat_panel("released pool5", off[0, fish].numpy(), bar),
-        heat_panel("difference", wrong, Bar("difference", -most, most, "RdBu_r"))])
+true, other = (enlarge(scores[0, fish].numpy(), 8) for scores in (holey, off))
+bar, most = Bar.over("score for “fish”", true), float(np.abs(other - true).max())
+panels([Panel("the image", image), heat_panel("exact", true, bar), heat_panel("released pool5", other, bar),
+        heat_panel("the error", other - true, Bar("released less exact", -most, most, "RdBu_r"))])
+
+# %% [markdown]
+# (No network has learned labels of pixels yet: this classifier knows pictures of one object each, so its score for
+# “fish” is not high on the fish alone.)
+#
+# How wrong is the released pool5 in all? Two numbers say it: at what share of the places does another class win? And how large is the
+# error, compared with how much the scores vary anyway? That is the **relative error**: the *root mean square* of the
+# error (square it, take the mean, take the root), divided by the root mean square of the exact scores less their mean.
+#
+# **By hand.** Two classes and two places. Exact: 4 and 2 in the first class, 1 and 3 in the second. Released: 3 and 3,
+# 1 and 2. At the first place the first class wins in both; at the second, another one wins: a share of **0.5**. The
+# errors are −1, 1, 0 and −1: their squares' mean is 3/4. The exact scores' mean is 2.5; less it, they are 1.5, −0.5, −1.5
+# and 0.5, and their squares' mean is 5/4. The relative error is √(0.75 / 1.25) = {{0.77 = (0.75 / 1.25) ** 0.5}}.
+
+# %% [markdown] exercise="atrous.pool_error"
+# Measure the error. `exact` is (C, h, w), one score for each class and place. `released` is (C, h + 2, w + 2): its pool5
+# pads, so it has one place more at each side. Cut those off first. Give back
+#
+# > (the share of places where another class wins, the relative error over all scores)
+
+# %% exercise="atrous.pool_error"
+def pool_error(exact: np.ndarray, released: np.ndarray) -> tuple[float, float]:
+    """(C, h, w), (C, h + 2, w + 2) → two numbers from 0"""
+    ### BEGIN SOLUTION
+    cut = released[:, 1:-1, 1:-1]
+    other = cut.argmax(axis=0) != exact.argmax(axis=0)
+    squares, spread = ((cut - exact) ** 2).mean(), ((exact - exact.mean()) ** 2).mean()
+    return float(other.mean()), float(np.sqrt(squares / spread))
+    ### END SOLUTION
+
+# %% [markdown]
+# **Open experiment: what does the released pool5 cost?** It differs from the exact one in three ways: its windows have
+# 3×3 cells and not 2×2, they have no holes, and it pads. The cell measures all three together, on ten images. Before
+# you go on, write down which of them you expect to cost most. Then give the loop other pairs: `(2, 2)` is the exact
+# pooling with the padding, `(3, 2)` has 3×3 cells with holes, `(2, 1)` has 2×2 without. Or measure more images, or
+# only places far from the image's edge.
+
+# %%
+own_error = yours("atrous.pool_error")
+
+def pool5_of(cells: int, rate: int) -> torch.nn.Sequential:
+    network, reach = deepcopy(own_dense), (cells - 1) * rate
+    sides = (reach // 2, reach - reach // 2)  # so many cells of padding that one place more is at each side
+    network.pool5 = torch.nn.Sequential(torch.nn.ZeroPad2d(2 * sides), torch.nn.MaxPool2d(cells, 1, 0, rate))
+    return network
+
+tested = [to_input(val[i].image)[None] for i in range(10)]
+for cells, rate in [(3, 1)]:
+    changed = pool5_of(cells, rate)
+    with torch.inference_mode():
+        pairs = [(own_dense(x)[0].numpy(), changed(x)[0].numpy()) for x in tested]
+    share, error = np.mean([own_error(*pair) for pair in pairs], axis=0)
+    print(f"{cells}×{cells} cells at rate {rate}: another class wins at {100 * share:.1f} % of the places,"
+          f" relative error {error:.2f}")
+
+# %% [markdown]
+# **Report** (2 points beside the 100, read by a person). In 60 to 120 words: what you expected, and what each way costs,
+# in at least three numbers (1); why a network with the released pool5 can still be good after it is trained further (1).
+
+# %% [markdown] manual={"id": "atrous-pool5", "points": 2}
+# *Your report goes here.*
 
 # %% [markdown]
 # ## Remember

@@ -16,7 +16,7 @@
 import numpy as np
 import torch
 
-from dlseg.course import case, check, guess, guesses, hint, standing
+from dlseg.course import case, check, guess, guesses, hint, standing, yours
 from dlseg.datasets import photos
 from dlseg.datasets.transforms import to_input
 from dlseg.figures import Bar, Panel, heat_panel, panels
@@ -84,6 +84,23 @@ def size_and_stride(layers: list[tuple[int, int, int]]) -> tuple[int, int]:
     ### END SOLUTION
 
 # %% [markdown]
+# Does your rule give the library's numbers for the whole network? (As in notebook 2, cells use your function where it
+# is right.)
+
+# %%
+own_field = yours("receptive_field.size_and_stride")
+windows = [(name, layer) for name, layer in net.main.named_children() if hasattr(layer, "kernel_size")]
+
+def numbers(layer: torch.nn.Module) -> tuple[int, int, int]:
+    return tuple(int(np.max(value)) for value in (layer.kernel_size, layer.stride, layer.dilation))
+
+layers = [numbers(layer) for _, layer in windows]
+theirs = {field.name: field for field in receptive_field(net)}
+for number, (name, _) in enumerate(windows, 1):
+    if name.startswith(("pool", "fc")):
+        print(f"{name:8} yours: {own_field(layers[:number])}   the library's: {theirs[name].size[0]}")
+
+# %% [markdown]
 # ## 3.2 · What it really looks at
 # *Can* see is not *does* look. The **effective field** is the answer of calculus: how much would the score change
 # if this pixel changed a little? That is the size of its derivative, $|\partial\,\mathrm{score} /
@@ -114,12 +131,57 @@ for side in (25, 51, 101, 201, 305):
 # average one. What else counts lies near the nine places that fc6's taps look at, 96 pixels apart; the explorer
 # below shows them, smoothed.
 #
+# **By hand.** A map of 5 × 5, with 4 in the middle, 1 in each of the 8 cells around it, and 0.5 in the 16 cells at the
+# edge: 4 + 8 + 8 = 20 in all. Which square around the middle holds half of it, 10? The cell alone has 4; 3 × 3 cells
+# have 12. So the side is **3**.
+
+# %% [markdown] exercise="receptive_field.side_for"
+# Compute it. `field` is (H, W), with numbers from 0; `row` and `column` say around which cell the square lies. Give back
+# the side (1, 3, 5, …) of the smallest square whose sum is at least `share` times the sum of the whole map. What reaches
+# over the edge is cut off.
+
+# %% exercise="receptive_field.side_for"
+def side_for(field: np.ndarray, row: int, column: int, share: float) -> int:
+    """(H, W), a cell, a share from 0 to 1 → an odd whole number"""
+    ### BEGIN SOLUTION
+    wanted, reach = share * field.sum(), 0
+    while field[max(0, row - reach):row + reach + 1, max(0, column - reach):column + reach + 1].sum() < wanted:
+        reach += 1
+    return 2 * reach + 1
+    ### END SOLUTION
+
+# %% [markdown]
 # **Look for yourself.** Click a unit of any layer; choose other networks.
 
 # %%
 from dlseg.widgets import field_explorer
 
 fields = field_explorer("deeplab-largefov", cat)
+
+# %% [markdown]
+# **Open experiment: how far does a network look?** The cell measures, with your function, the square that holds half of
+# what counts, for the trained network and for one with random weights. Before you run it, write down what you expect. Then
+# compare other networks (`"deeplab-4x4"`, `"deeplab-7x7"`: they have no trained weights here), other units, other images,
+# other shares.
+
+# %%
+own_side = yours("receptive_field.side_for")
+
+def half_of(network: torch.nn.Module, image: np.ndarray, row: int = 19, column: int = 19) -> int:
+    looked = effective_field(network, to_input(image), (row, column)).numpy()
+    return own_side(looked, 8 * row + 1, 8 * column + 1, 0.5)  # the paper's grid begins at pixel 1
+
+untrained = create("deeplab-largefov", num_classes=13, width=1 / 8).eval()
+for name, network in [("trained", net), ("random weights", untrained)]:
+    print(f"{name:15} the square with half of what counts: {half_of(network, cat)} px; the field: 404 px")
+
+# %% [markdown]
+# **Report** (2 points beside the 100, read by a person). In 60 to 120 words: what you expected and what you measured, in
+# at least three numbers (1); what the two numbers of a network, its field and the square that you measured, each say
+# about it (1).
+
+# %% [markdown] manual={"id": "receptive-field-half", "points": 2}
+# *Your report goes here.*
 
 # %% [markdown]
 # ## 3.3 · A fully connected layer is a convolution
@@ -140,21 +202,10 @@ with torch.inference_mode():
     print("one image of 224, difference:", float((classifier(x) - everywhere(x)[..., 0, 0]).abs().max()))
     print("an image of 320 gives", tuple(everywhere(50 * torch.randn(1, 3, 320, 320)).shape))
 
-# %% [markdown] exercise="receptive_field.fc_to_conv"
-# Turn the weights. `weight` is (O, C·k·k), of a layer fed with a map (C, k, k) that was flattened as PyTorch does
-# it: channel after channel, each row after row. Give back the filters (O, C, k, k).
-
-# %% exercise="receptive_field.fc_to_conv"
-def fc_to_conv(weight: torch.Tensor, channels: int) -> torch.Tensor:
-    """(O, C k k) → (O, C, k, k)"""
-    ### BEGIN SOLUTION
-    kernel = int((weight.shape[1] // channels) ** 0.5 + 0.5)
-    return weight.reshape(weight.shape[0], channels, kernel, kernel)
-    ### END SOLUTION
-
 # %% [markdown]
 # ## 3.4 · Throwing taps away
-# 4096 filters of 7×7×512 are 103 million weights, and at 39×39 places 156 billion multiplications: three
+# 4096 filters of 7×7×512 are {{103 = 4096 * 7 * 7 * 512 / 1e6}} million weights, and at 39×39 places
+# {{156 = 4096 * 7 * 7 * 512 * 39 * 39 / 1e9}} billion multiplications: three
 # quarters of all the network's work. The paper shrinks fc6 by **simple decimation**: keep every second tap along
 # both axes (7×7 → 4×4) or every third (→ 3×3), and every fourth of the 4096 filters; then train on. Dropping taps
 # alone pulls the rest together, so the field shrinks to 308 (4×4). **LargeFOV** opens the three that are left to
@@ -169,19 +220,42 @@ for kernel, rate in [(7, 1), (4, 1), (4, 2), (3, 3)]:
     print(f"{kernel}×{kernel} taps, rate {rate} at stride 32: field {seen.size[0]} px,"
           f" {smaller.fc6.weight.numel():9,} weights")
 
-# %% [markdown] exercise="receptive_field.decimate"
-# Decimate a bank of filters: of the k×k taps keep `taps` × `taps`, every `step`-th from the first, with
-# `step = (k − 1) // (taps − 1)`; of the O filters keep `outputs`, every `O // outputs`-th from the first. Input
-# channels stay.
+# %% [markdown]
+# **By hand.** One filter, one channel, 3×3 weights, laid out as the classifier has them: 0 1 2 3 4 5 6 7 8. As a filter:
+# 0 1 2 over 3 4 5 over 6 7 8. To keep 2×2 taps, the step is (3 − 1) / (2 − 1) = 2: rows 0 and 2, columns 0 and 2. What
+# is left is **0 2** over **6 8**.
 
-# %% exercise="receptive_field.decimate"
-def decimate(weight: torch.Tensor, taps: int, outputs: int) -> torch.Tensor:
-    """(O, I, k, k) → (outputs, I, taps, taps)"""
+# %% [markdown] exercise="receptive_field.smaller_fc6"
+# Make a small fc6 of the classifier's. `weight` is (O, C·k·k), of a layer that was fed with a map (C, k, k), flattened as
+# PyTorch does it: channel after channel, each row after row. Give back filters (outputs, C, taps, taps): of the k×k
+# taps every `step`-th from the first, with `step = (k − 1) // (taps − 1)`, along both axes; of the O filters every
+# `O // outputs`-th from the first. Channels stay.
+
+# %% exercise="receptive_field.smaller_fc6"
+def smaller_fc6(weight: torch.Tensor, channels: int, taps: int, outputs: int) -> torch.Tensor:
+    """(O, C k k) → (outputs, C, taps, taps)"""
     ### BEGIN SOLUTION
-    kept = torch.arange(taps) * ((weight.shape[2] - 1) // (taps - 1))
-    filters = torch.arange(outputs) * (weight.shape[0] // outputs)
-    return weight[filters][:, :, kept][:, :, :, kept]
+    kernel = int((weight.shape[1] // channels) ** 0.5 + 0.5)
+    filters = weight.reshape(weight.shape[0], channels, kernel, kernel)
+    kept = torch.arange(taps) * ((kernel - 1) // (taps - 1))
+    return filters[torch.arange(outputs) * (len(filters) // outputs)][:, :, kept][:, :, :, kept]
     ### END SOLUTION
+
+# %% [markdown]
+# **LargeFOV's fc6, from your parts.** Your `smaller_fc6` makes its filters of the classifier's; your plan of notebook 2 says
+# how far apart its taps lie at stride 8, and your rule what it sees.
+
+# %%
+own_small, own_rates = yours("receptive_field.smaller_fc6"), yours("atrous.rates")
+filters = own_small(classifier.fc6.weight.detach(), channels=64, taps=3, outputs=128)
+theirs = networks.decimate(everywhere, 3, channels=128).fc6.weight.detach()
+print("filters", tuple(filters.shape), "  difference from the library:", float((filters - theirs).abs().max()))
+chain = [layer for layer in everywhere if hasattr(layer, "kernel_size")][:-2]  # up to fc6
+plan = own_rates([numbers(layer)[1] for layer in chain], 8)
+step = (7 - 1) // (3 - 1)
+dense = [(numbers(layer)[0], *found) for layer, found in zip(chain, plan, strict=True)]
+dense[-1] = (3, 1, step * plan[-1][1])
+print(f"fc6 at stride 8: rate {step} · {plan[-1][1]} = {dense[-1][2]}, and it sees {own_field(dense)[0]} px")
 
 # %% [markdown]
 # ## 3.5 · Table 2, live
@@ -207,19 +281,6 @@ Markdown(show(rows))
 #
 # Accuracy is the surprise: {{67.64}} for both. A view of 224 pixels (fc6's own span, as Table 2 counts) is what
 # counts, not how many taps fill it; with a view of 128, at the same cost as 4x4, it is {{63.74}}.
-
-# %% [markdown] exercise="receptive_field.fc6_cost"
-# What does fc6 cost? It has `kernel` × `kernel` taps for each of `inputs` channels, `outputs` filters, one bias
-# for each filter, and runs at `positions` places. Give back `(parameters, multiplications)`; biases are added,
-# not multiplied.
-
-# %% exercise="receptive_field.fc6_cost"
-def fc6_cost(kernel: int, inputs: int, outputs: int, positions: int) -> tuple[int, int]:
-    """(weights and biases, multiplications of one image)"""
-    ### BEGIN SOLUTION
-    taps = kernel * kernel * inputs * outputs
-    return taps + outputs, taps * positions
-    ### END SOLUTION
 
 # %% [markdown]
 # ## 3.6 · A smaller network still

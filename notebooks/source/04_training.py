@@ -226,7 +226,7 @@ print(f"largest difference between the two losses: {apart[:10].max():.0e} in the
 plt.figure(figsize=(5, 2.2))
 plt.plot(losses, label="your loop"), plt.plot(theirs, "--", label="the library's")
 plt.axhline(np.log(val.num_classes), ls=":", color="grey", label="all classes alike")
-plt.xlabel("step"), plt.ylabel("loss"), plt.legend(fontsize=8);
+plt.xlabel("step"), plt.ylabel("loss"), plt.legend(loc="upper left", bbox_to_anchor=(1, 1), handlelength=3.2);
 
 # %%
 from dlseg.evaluation import ConfusionMatrix
@@ -273,7 +273,8 @@ for rate in tried:
           callbacks=[lambda s, curve=curve: curve.append(s.loss)])
     print(f"rate {rate:5}: mean loss of the last ten steps {np.mean(curve[-10:]):.2f}")
     plt.plot(curve, label=f"rate {rate}")
-plt.xlabel("step"), plt.ylabel("loss"), plt.yscale("log"), plt.legend(fontsize=8);
+plt.xlabel("step"), plt.ylabel("loss"), plt.yscale("log"), plt.legend(loc="upper left", bbox_to_anchor=(1, 1))
+plt.yticks([0.25, 0.5, 1, 2, 4], ["¼", "½", "1", "2", "4"]), plt.minorticks_off();
 
 # %% [markdown]
 # **Report** (3 points beside the 100, read by a person). In 80 to 150 words: what you expected (1); what you

@@ -58,6 +58,14 @@ print("largest difference between adding scores and joining features:", float((a
 # > blocks $[W_1\ W_2]$ times a column of blocks $F_1$ over $F_2$ is $W_1 F_1 + W_2 F_2$.
 
 # %% [markdown]
+# **Beside it: skips and ASPP.** Two later ways to combine maps are often taken for MSc. *Skips* (FCN, U-Net) also take
+# earlier maps, and for the same reason: place. FCN adds scores of two earlier maps, without the two small layers
+# between; U-Net joins features, step by step while it enlarges. *ASPP* (atrous spatial pyramid pooling, DeepLab v2)
+# takes no earlier map at all: it looks at the *last* map with several rates side by side (6, 12, 18 and 24), so that
+# small and large things each find a view that fits. MSc adds places, ASPP adds views. (In the papers after the
+# first, MSC means another thing: the whole image, given to the network in several sizes.)
+
+# %% [markdown]
 # ## 6.2 · Eight rows, live
 # Table 1 has eight methods: fc6 4×4 or LargeFOV, without or with the branches, without or with the CRF. Here are four
 # networks that were trained on the **tools**: scenes of 321 × 321 pixels, as large as the paper's crops. Nine
@@ -192,7 +200,7 @@ print(f"better on {sum(row[0] > 0 for row in rows)} of {len(rows)} images,"
 
 # %%
 _, number, before, after, map = rows[0]
-worst, bar = val[number], Bar("broken −1, mended 1", -1, 1)
+worst, bar = val[number], Bar("broken −1, mended 1", -1, 1, "PuOr")
 panels([Panel("the image", worst.image), label_panel("network", worst.image, before),
         label_panel("with the CRF", worst.image, after), label_panel("truth", worst.image, worst.label),
         heat_panel("what changed", map.astype(float), bar)], val.classes)
@@ -265,6 +273,16 @@ print(f"mean IoU, absent classes counting as 0: {100 * iou(everywhere):.1f} %, w
 # Put a picture beside this notebook and write its name below. The trained network knows only the shapes, so here
 # *you* take its place: a few scribbles say roughly what is where, and the CRF finds the edges. If you have no
 # picture, take the cat that comes with the course.
+#
+# **Scribbles of your own**, in two ways. With the mouse: `crf_studio(photo, scribbles=np.full(photo.shape[:2], 255),
+# classes=["background", "mine"])` has brushes, and its `.scribbles` are the labels. In a paint program: paint strokes in
+# pure red on the thing and in pure blue on the background, with a hard brush, and save the picture under another name
+# as a PNG (a JPEG would change the colours). Then
+#
+#     strokes = dlseg.images.read_image("mine_painted.png")
+#     scribbles = np.full(strokes.shape[:2], 255, np.uint8)            # 255: unknown
+#     scribbles[(strokes == (255, 0, 0)).all(axis=-1)] = 1             # the thing
+#     scribbles[(strokes == (0, 0, 255)).all(axis=-1)] = 0             # the background
 
 # %%
 from dlseg.datasets import photos

@@ -45,7 +45,7 @@ def test_the_first_answer_is_kept_and_counts() -> None:
     found = guesses("pooling")
     assert (found.hits, found.given) == (1, 2)
     text = repr(found)
-    assert "✗ Of the chair" in text and "✓ How many places" in text and "1 of 2 guesses right; 4 questions" in text
+    assert "✗ Of the chair" in text and "✓ How many places" in text and "1 of 2 guesses right; 5 questions" in text
     page = found._repr_html_()
     assert "the legs" in page and "Never graded" in page and "FCN" not in page
 

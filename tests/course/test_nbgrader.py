@@ -62,13 +62,13 @@ def nbgrader(root: Path, *words: str) -> str:
 def test_the_released_notebook_holds_no_answers(course: Path) -> None:
     notebook = nbformat.read(course / "release" / "atrous" / f"{NAME}.ipynb", as_version=4)
     text = "".join(cell.source for cell in notebook.cells)
-    assert "BEGIN" not in text and "hidden=True" not in text and text.count("raise NotImplementedError") == 4
+    assert "BEGIN" not in text and "hidden=True" not in text and text.count("raise NotImplementedError") == 5
     marked = [cell.metadata.nbgrader for cell in notebook.cells if "nbgrader" in cell.metadata]
-    assert sum(cell.get("points", 0) for cell in marked) == 20
+    assert sum(cell.get("points", 0) for cell in marked) == 24, "22, and 2 for the report"
 
 
 def test_full_marks_and_none(course: Path) -> None:
     said = subprocess.run([sys.executable, "-c", SCORES], cwd=course, capture_output=True, text=True, check=True)
     scores = json.loads(said.stdout)
     print(scores)
-    assert scores == {"solves": [20.0, 20.0, False], "leaves": [0.0, 20.0, False]}
+    assert scores == {"solves": [22.0, 24.0, True], "leaves": [0.0, 24.0, True]}, "a person reads the report"

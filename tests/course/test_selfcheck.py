@@ -37,10 +37,10 @@ def broken(weight: torch.Tensor, rate: int) -> torch.Tensor:
 
 
 CASES: dict[str, tuple[Callable[..., Any], str, float, str]] = {
-    "right": (catalogue()[NAME].reference, "passed", 3, "all open tests right: 3 of 5 points; 2 more for hidden"),
+    "right": (catalogue()[NAME].reference, "passed", 2, "all open tests right: 2 of 4 points; 2 more for hidden"),
     "wrong": (unchanged, "failed", 0, "the result has shape (3, 1, 3, 3), expected (3, 1, 5, 5)"),
     "raised": (broken, "raised", 0, "your code raised IndexError: index 99 is out of bounds"),
-    "not attempted": (stub, "missing", 0, "not attempted yet (5 points)"),
+    "not attempted": (stub, "missing", 0, "not attempted yet (4 points)"),
 }
 
 
@@ -64,10 +64,10 @@ def test_the_notebooks_own_function_is_found(monkeypatch: pytest.MonkeyPatch) ->
 def test_as_text_a_verdict_is_its_points() -> None:
     """nbgrader reads the plain text of a cell's result; more than a number would be full marks."""
     bundle = check(NAME, lambda weight, rate: catalogue()[NAME].reference(weight, 2))._repr_mimebundle_()
-    assert float(bundle["text/plain"]) == 2 and "<img" in bundle["text/html"]
+    assert float(bundle["text/plain"]) == 1 and "<img" in bundle["text/html"]
     assert check(NAME, stub)._repr_mimebundle_()["text/plain"] == "0"
     whole = check(NAME, catalogue()[NAME].reference, hidden=True)
-    assert whole._repr_mimebundle_()["text/plain"] == "5" and "all open tests right: 5 of 5" in str(whole)
+    assert whole._repr_mimebundle_()["text/plain"] == "4" and "all open tests right: 4 of 4" in str(whole)
 
 
 def test_what_is_shown_of_a_wrong_answer() -> None:
@@ -123,9 +123,9 @@ def test_a_rung_that_is_not_reached_is_refused() -> None:
 def test_hints_cost_nothing_unless_the_teacher_says_so(own_folder: Path) -> None:
     right = catalogue()[NAME].reference
     hint(NAME), hint(NAME)
-    assert check(NAME, right, hidden=True).points == 5
+    assert check(NAME, right, hidden=True).points == 4
     (own_folder / "course.json").write_text('{"hint_prices": [0, 0.5, 1, 2]}')
-    assert check(NAME, right, hidden=True).points == 4.5
+    assert check(NAME, right, hidden=True).points == 3.5
     assert "(after 0.5 for hints)" in str(check(NAME, right, hidden=True))
     assert "costs 1 points" in str(hint(NAME))
     assert check(NAME, stub).points == 0, "never less than nothing"
@@ -155,11 +155,11 @@ def test_every_ladder_leads_up_and_gives_nothing_away_early(name: str) -> None:
 
 
 def test_standing() -> None:
-    assert "not checked yet" in str(standing("atrous")) and "0 of 20 points" in str(standing("atrous"))
+    assert "not checked yet" in str(standing("atrous")) and "0 of 22 points" in str(standing("atrous"))
     check(NAME, catalogue()[NAME].reference, hidden=True)
     hint("atrous.conv1d")
     text = str(standing("atrous"))
-    assert "right            5 of 5, hints 0 of 4" in text and "hints 1 of 4" in text and "5 of 20 points" in text
-    assert "5 of 20" in standing("atrous")._repr_html_()
+    assert "right            4 of 4, hints 0 of 4" in text and "hints 1 of 4" in text and "4 of 22 points" in text
+    assert "4 of 22" in standing("atrous")._repr_html_()
     with pytest.raises(ValueError, match="topic: no exercise's id begins with 'holes'"):
         standing("holes")

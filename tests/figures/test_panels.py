@@ -9,7 +9,7 @@ import pytest
 from matplotlib.axes import Axes
 from PIL import Image
 
-from dlseg.figures import Chart, Panel, Still, colour_labels, label_panel, overlay, panels
+from dlseg.figures import Bar, Chart, Panel, Still, colour_labels, heat_panel, label_panel, overlay, panels
 
 CLASSES = ("background", "stool", "cup")
 IMAGE = np.random.default_rng(3).integers(0, 256, (24, 32, 3), dtype=np.uint8)
@@ -60,6 +60,14 @@ def test_panels_do_not_overlap_and_nothing_is_cut_off() -> None:
         assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.width and box.y1 <= figure.bbox.height
         for other in boxes[number + 1 :]:
             assert box.x1 <= other.x0 or other.x1 <= box.x0 or box.y1 <= other.y0 or other.y1 <= box.y0
+
+
+def test_the_scales_stand_in_the_order_of_the_panels() -> None:
+    values = np.zeros((24, 32))
+    figure = panels([heat_panel(name, values, Bar(name, 0.0, 1.0)) for name in ("first", "second", "third")])
+    figure.pixels()
+    bars = sorted(figure.axes[3:], key=lambda axes: -axes.get_window_extent().y0)  # from the top down
+    assert [axes.get_xlabel() for axes in bars] == ["first", "second", "third"]
 
 
 def test_a_notebook_gets_a_png_twice_as_sharp_as_it_is_shown() -> None:

@@ -86,5 +86,10 @@ def test_the_trimap_curve_beside_the_papers(readable: Readable) -> None:
     assert ours.get_xydata().tolist() == [[1, 25], [5, 50]]
     assert paper.get_xydata().tolist() == [list(point) for point in TRIMAP["DeepLab"].items()]
     readable(figure)
+    figure = trimap_figure({"low": {1: 0.1}, "high": {1: 0.99, 2: 0.9}}, paper=["DeepLab"])
+    legend = figure.axes[0].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["high", "paper, VOC: DeepLab", "low"], "as they lie"
+    figure.pixels()
+    assert legend.get_window_extent().x0 >= figure.axes[0].get_window_extent().x1, "it covers no curve"
     with pytest.raises(ValueError, match=r"paper: got \['FCN'\], expected some of DeepLab"):
         trimap_figure({}, paper=["FCN"])

@@ -11,6 +11,7 @@ from dlseg.grading.tolerance import exact, numeric
 COPIES = "values are copied or zero, never computed"
 SUMS = "the same few products, added in any order, in single or double precision"
 WHOLE = "rates and strides are whole numbers"
+MEANS = "a share, and a root of means in single or double precision"
 
 
 def insert_holes(weight: torch.Tensor, rate: int) -> torch.Tensor:
@@ -53,6 +54,21 @@ def rates(strides: list[int], output_stride: int) -> list[tuple[int, int]]:
     return plan
 
 
+def pool_error(exact: np.ndarray, released: np.ndarray) -> tuple[float, float]:
+    """Cut the released map's border; the share of places with another best class, and the relative RMS error."""
+    classes, height, width = exact.shape
+    other, squares, total = 0, 0.0, 0.0
+    mean = exact.mean()
+    for r in range(height):
+        for c in range(width):
+            theirs = released[:, r + 1, c + 1]
+            other += int(np.argmax(theirs) != np.argmax(exact[:, r, c]))
+            for n in range(classes):
+                squares += (theirs[n] - exact[n, r, c]) ** 2
+                total += (exact[n, r, c] - mean) ** 2
+    return other / (height * width), float((squares / total) ** 0.5)
+
+
 def _filters(size: int, *options: int) -> Inputs:
     def draw(rng: np.random.Generator) -> tuple[torch.Tensor, int]:
         shape = (int(rng.integers(1, 5)), int(rng.integers(1, 4)), size, size)
@@ -92,6 +108,16 @@ def _strides(*kinds: int) -> Inputs:
     return draw
 
 
+def _score_maps(noise: float) -> Inputs:
+    def draw(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        classes, height, width = (int(n) for n in rng.integers((3, 5, 5), (8, 10, 10)))
+        shape = (classes, height + 2, width + 2)
+        whole = 3 * rng.standard_normal(shape) + rng.uniform(-4, 4)
+        return whole[:, 1:-1, 1:-1].copy(), whole + noise * rng.standard_normal(shape) + noise
+
+    return draw
+
+
 EXERCISES = [
     Exercise(
         id="atrous.conv1d",
@@ -101,7 +127,7 @@ EXERCISES = [
         difficulty="easy",
         tests=(
             Test("rate 1 is ordinary correlation", 1, _signal(3, 1), numeric(SUMS)),
-            Test("rate 2", 2, _signal(3, 2), numeric(SUMS)),
+            Test("rate 2", 1, _signal(3, 2), numeric(SUMS)),
             Test("five taps, larger rates", 2, _signal(5, 3, 4), numeric(SUMS), hidden=True),
         ),
         hints=(
@@ -120,7 +146,7 @@ EXERCISES = [
         difficulty="easy",
         tests=(
             Test("rates 1 and 2", 1, _filters(3, 1, 2), exact(COPIES)),
-            Test("3×3 at rate 2", 2, _filters(3, 2), exact(COPIES)),
+            Test("3×3 at rate 2", 1, _filters(3, 2), exact(COPIES)),
             Test("other sizes and rates", 2, _filters(5, 3, 4, 5), exact(COPIES), hidden=True),
         ),
         hints=(
@@ -164,7 +190,7 @@ EXERCISES = [
         tests=(
             Test("VGG-16's eleven stages", 2, _vgg, exact(WHOLE)),
             Test("any chain", 1, _strides(1, 1, 2), exact(WHOLE), runs=4),
-            Test("larger strides: a later one may fit again", 1, _strides(1, 2, 3, 4), exact(WHOLE), runs=6),
+            Test("larger strides: a later one may fit again", 2, _strides(1, 2, 3, 4), exact(WHOLE), runs=6),
         ),
         hints=(
             "Keep two numbers while you go down the layers: the jump (pixels from cell to cell) that the old "
@@ -178,6 +204,26 @@ EXERCISES = [
             "    rate = old // new\n"
             "    keep the stride if new × stride is still ≤ output_stride, else it is 1\n"
             "    note (kept, rate);  old ×= stride;  new ×= kept",
+        ),
+    ),
+    Exercise(
+        id="atrous.pool_error",
+        function="pool_error",
+        reference=pool_error,
+        title="How wrong is the released pool5?",
+        difficulty="medium",
+        tests=(
+            Test("a small error", 1, _score_maps(1.0), numeric(MEANS)),
+            Test("a large error", 2, _score_maps(4.0), numeric(MEANS)),
+        ),
+        hints=(
+            "Two questions: at how many places does another class win? And how large is the error, compared with "
+            "how much the scores vary anyway?",
+            "exact (C, h, w), released (C, h + 2, w + 2) → two numbers. Cut one row and one column from each side "
+            "first. The class that wins is the argmax along axis 0: an (h, w) map.",
+            "cut = released without its border\n"
+            "share = mean of (argmax of cut along the classes is not the argmax of exact)\n"
+            "error = square root of (mean of (cut - exact)²  /  mean of (exact - mean of exact)²)",
         ),
     ),
 ]

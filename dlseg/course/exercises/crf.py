@@ -11,6 +11,7 @@ STEP = "sums over 60 pixels in single or double precision, then a softmax"
 GAUSS = "two exponentials and a sum, in single or double precision"
 PAIRS = "a sum over a few hundred pairs in any order"
 YES_NO = "a pixel is in the band or not"
+MEANS = "means of a few numbers"
 
 
 def kernel(positions: np.ndarray, colours: np.ndarray, params: tuple[float, ...]) -> np.ndarray:
@@ -57,6 +58,15 @@ def mean_field_step(q: np.ndarray, unary: np.ndarray, kernel: np.ndarray) -> np.
         weight = np.exp(-(energy - energy.min()))
         new[:, i] = weight / weight.sum()
     return new
+
+
+def choose(train: np.ndarray, val: np.ndarray) -> tuple[int, float, float]:
+    """The setting with the best mean on the training images; its gain over setting 0 on them, and on the others."""
+    best = 0
+    for setting in range(len(train)):
+        if np.mean(train[setting]) > np.mean(train[best]):
+            best = setting
+    return best, float(np.mean(train[best] - train[0])), float(np.mean(val[best] - val[0]))
 
 
 def _pixels(labels: int, scale: float, self_tie: float = 0.0) -> Inputs:
@@ -106,6 +116,24 @@ def _at_the_edge(rng: np.random.Generator) -> tuple[np.ndarray, int]:
     truth, width = _ringed(rng)
     truth[0, :6] = truth[-1, -1] = 255
     return truth, width
+
+
+def _measured(images: int) -> Inputs:
+    def draw(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Scores of settings (rows) on images; what is best on the training images is not best on the others."""
+        settings, others = int(rng.integers(5, 9)), int(rng.integers(6, 12))
+        good = np.r_[0.0, rng.uniform(2, 9, settings - 1)]
+        train, val = (60 + good[:, None] + 6 * rng.standard_normal((settings, n)) for n in (images, others))
+        if images > 1:  # the best single image belongs to another setting, whose mean stays as it is
+            other = int(train.mean(1).argsort()[-2])
+            lift = float(train.max() - train[other, 0]) + 1
+            train[other] += lift * np.r_[1.0, np.full(images - 1, -1 / (images - 1))]
+        order = val.mean(1).argsort()
+        if train.mean(1).argmax() == order[-1]:
+            val[order[-2:]] = val[order[:-3:-1]]
+        return train, val
+
+    return draw
 
 
 EXERCISES = [
@@ -169,6 +197,26 @@ EXERCISES = [
             "cost = unary + (message summed over labels) - message\n"
             "new = exp(-(cost - least cost of each column))     (or exp underflows)\n"
             "divide every column by its sum",
+        ),
+    ),
+    Exercise(
+        id="crf.choose",
+        function="choose",
+        reference=choose,
+        title="Tune on train, report on val",
+        difficulty="medium",
+        tests=(
+            Test("four training images", 2, _measured(4), numeric(MEANS), runs=3),
+            Test("one training image", 1, _measured(1), numeric(MEANS), runs=3),
+        ),
+        hints=(
+            "Two tables, two tasks: one chooses, the other reports. Why would the number on the training images "
+            "promise too much?",
+            "train (S, T) and val (S, V) → (a whole number, a number, a number). Row 0 is without the CRF; a gain "
+            "is the mean of a row minus the mean of row 0 of the same table.",
+            "best = the row of train with the greatest mean\n"
+            "gain on train = mean of train[best] - mean of train[0]\n"
+            "gain on val   = mean of val[best]   - mean of val[0]",
         ),
     ),
     Exercise(

@@ -22,13 +22,20 @@ def output_size(size: int, kernel: int, stride: int, padding: int, ceil_mode: bo
     return count + (ceil_mode and not covered and start < size)
 
 
-def map_sizes(size: int, layers: list[tuple[int, int, int]]) -> list[int]:
-    """The map's size after each (kernel, stride, padding), counted window by window."""
-    sizes = []
-    for kernel, stride, padding in layers:
-        size = len(range(-padding, size + padding - kernel + 1, stride))
-        sizes.append(size)
-    return sizes
+def thickness(mask: np.ndarray) -> np.ndarray:
+    """For each True pixel: its run of True pixels along the row and along the column; the shorter of the two."""
+
+    def runs(rows: np.ndarray) -> np.ndarray:
+        lengths = np.zeros(rows.shape, dtype=np.int64)
+        for y, row in enumerate(rows):
+            start = 0
+            for x in range(len(row) + 1):
+                if x == len(row) or not row[x]:
+                    lengths[y, start:x] = x - start
+                    start = x + 1
+        return lengths
+
+    return np.minimum(runs(mask), runs(mask.T).T)
 
 
 def max_pool2d(x: np.ndarray, kernel: int, stride: int) -> np.ndarray:
@@ -55,22 +62,38 @@ def upsample(scores: np.ndarray, factor: int) -> np.ndarray:
     return large
 
 
-def _windows(ceil_mode: bool, *, padded: bool) -> Inputs:
+def _windows(ceil_mode: bool, *, padded: bool, dropped: float = 0.0) -> Inputs:
     def draw(rng: np.random.Generator) -> tuple[int, int, int, int, bool]:
-        kernel = int(rng.integers(2, 5))
-        padding = int(rng.integers(1, kernel // 2 + 1)) if padded else 0
-        return int(rng.integers(20, 330)), kernel, int(rng.integers(2, kernel + 1)), padding, ceil_mode
+        wanted = rng.random() < dropped  # that a last window is dropped, since it would start too late
+        while True:
+            kernel = int(rng.integers(2, 5))
+            padding = int(rng.integers(1, kernel // 2 + 1)) if padded else 0
+            size, stride = int(rng.integers(20, 330)), int(rng.integers(2, kernel + 1))
+            steps = -(-(size + 2 * padding - kernel) // stride)
+            if not wanted or steps * stride >= size + padding:
+                return size, kernel, stride, padding, ceil_mode
 
     return draw
 
 
-def _halvings(rng: np.random.Generator) -> tuple[int, list[tuple[int, int, int]]]:
-    return int(rng.integers(33, 600)), [(2, 2, 0)] * int(rng.integers(2, 6))
+def _bars(rng: np.random.Generator) -> tuple[np.ndarray]:
+    """A wide bar and a thin one in the same rows, and a square below: a row may hold two runs."""
+    mask = np.zeros((int(rng.integers(18, 26)), int(rng.integers(22, 30))), dtype=bool)
+    top, height = int(rng.integers(1, 3)), int(rng.integers(7, 10))
+    mask[top : top + height, 1 : 1 + int(rng.integers(3, 6))] = True
+    mask[top : top + height, 9 : 9 + int(rng.integers(1, 3))] = True
+    mask[top + height + 2 : top + height + 5, 12 : 12 + int(rng.integers(6, 9))] = True
+    return (mask,)
 
 
-def _layers(rng: np.random.Generator) -> tuple[int, list[tuple[int, int, int]]]:
-    kinds = [(3, 1, 1), (3, 1, 0), (2, 2, 1), (3, 2, 1), (2, 2, 0), (2, 1, 0), (5, 1, 2)]
-    return int(rng.integers(90, 400)), [kinds[i] for i in rng.integers(len(kinds), size=6)]
+def _blots(rng: np.random.Generator) -> tuple[np.ndarray]:
+    """Rectangles that overlap, some of them at the image's edge."""
+    mask = np.zeros(rng.integers(16, 24, 2), dtype=bool)
+    for _ in range(6):
+        top, left = (int(rng.integers(-3, n)) for n in mask.shape)
+        height, width = rng.integers(1, 9, 2)
+        mask[max(0, top) : max(0, top + height), max(0, left) : max(0, left + width)] = True
+    return (mask,)
 
 
 def _map(kernel: int, stride: int, low: float = -1.0, over: int = 0) -> Inputs:
@@ -96,7 +119,7 @@ EXERCISES = [
         title="Max pooling by hand",
         rules=("no torch",),
         tests=(
-            Test("2×2, stride 2", 2, _map(2, 2), exact(PICKED)),
+            Test("2×2, stride 2", 1, _map(2, 2), exact(PICKED)),
             Test("3×3, stride 2: windows overlap", 1, _map(3, 2, over=1), exact(PICKED)),
             Test("stride 1, all negative", 2, _map(2, 1, -3.0), exact(PICKED), hidden=True),
         ),
@@ -115,13 +138,18 @@ EXERCISES = [
         function="output_size",
         reference=output_size,
         title="How many windows fit",
-        difficulty="easy",
+        difficulty="medium",
         tests=(
             Test("no padding", 2, _windows(False, padded=False), exact(WHOLE), runs=6),
             Test("with padding", 1, _windows(False, padded=True), exact(WHOLE), runs=6),
-            Test("Caffe rounds up", 1, _windows(True, padded=False), exact(WHOLE), runs=8),
+            Test("Caffe rounds up", 1, _windows(True, padded=True, dropped=0.5), exact(WHOLE), runs=8),
             Test(
-                "Caffe rounds up, with padding", 1, _windows(True, padded=True), exact(WHOLE), runs=8, hidden=True
+                "Caffe rounds up, without padding",
+                1,
+                _windows(True, padded=False),
+                exact(WHOLE),
+                runs=8,
+                hidden=True,
             ),
         ),
         hints=(
@@ -136,22 +164,23 @@ EXERCISES = [
         ),
     ),
     Exercise(
-        id="pooling.map_sizes",
-        function="map_sizes",
-        reference=map_sizes,
-        title="Down a whole network",
-        difficulty="easy",
+        id="pooling.thickness",
+        function="thickness",
+        reference=thickness,
+        title="How thick is a part?",
+        difficulty="medium",
         tests=(
-            Test("halve and halve again", 2, _halvings, exact(WHOLE), runs=4),
-            Test("convolutions and pools", 2, _layers, exact(WHOLE), runs=4),
+            Test("two bars and a square", 2, _bars, exact(WHOLE)),
+            Test("any shapes, also at the edge", 1, _blots, exact(WHOLE), runs=3),
         ),
         hints=(
-            "The size after one layer is the size before the next. Which formula gives one layer's size?",
-            "A list of whole numbers, as long as `layers`; the first is the size after the first layer, and the "
-            "image's own size is not in it.",
-            "for each (kernel, stride, padding):\n"
-            "    size = (size + 2 padding - kernel) // stride + 1\n"
-            "    note it",
+            "Stand on a pixel of the part and walk along its row, to the left and to the right, until it ends. "
+            "How many pixels is that? Do the same along its column.",
+            "(H, W) of True and False → (H, W) of whole numbers, 0 where the mask is False. All pixels of one run "
+            "have the same length. Columns are the rows of mask.T.",
+            "runs(rows): for each row, go from left to right and remember where the run began;\n"
+            "            where it ends (also at the end of the row), write its length over all of it\n"
+            "the smaller of runs(mask) and runs(mask.T).T",
         ),
     ),
     Exercise(
@@ -163,7 +192,7 @@ EXERCISES = [
         difficulty="hard",
         tests=(
             Test("eight times, as the paper", 2, _scores(8), numeric(MIXED)),
-            Test("other factors", 2, _scores(2, 3, 5), numeric(MIXED)),
+            Test("other factors", 3, _scores(2, 3, 5), numeric(MIXED)),
         ),
         hints=(
             "Bilinear is linear twice: stretch every row by straight lines between its scores, then every column "

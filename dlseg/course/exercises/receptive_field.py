@@ -21,33 +21,27 @@ def size_and_stride(layers: list[tuple[int, int, int]]) -> tuple[int, int]:
     return last[0] - first[0] + 1, first[1] - first[0]
 
 
-def fc_to_conv(weight: torch.Tensor, channels: int) -> torch.Tensor:
-    """Flattening goes channel by channel, row by row: so the weights are laid back."""
-    side = round((weight.shape[1] / channels) ** 0.5)
-    conv = torch.empty(weight.shape[0], channels, side, side)
-    for c in range(channels):
-        for y in range(side):
-            for x in range(side):
-                conv[:, c, y, x] = weight[:, (c * side + y) * side + x]
-    return conv
-
-
-def decimate(weight: torch.Tensor, taps: int, outputs: int) -> torch.Tensor:
-    """Keep every step-th tap along both axes from the first on, and every step-th output."""
-    kernel = weight.shape[2]
+def smaller_fc6(weight: torch.Tensor, channels: int, taps: int, outputs: int) -> torch.Tensor:
+    """Flattening went channel by channel, row by row; of the filters, and of their taps, keep every so-many-th."""
+    kernel = round((weight.shape[1] / channels) ** 0.5)
     step, every = (kernel - 1) // (taps - 1), weight.shape[0] // outputs
-    kept = torch.empty(outputs, weight.shape[1], taps, taps)
+    kept = torch.empty(outputs, channels, taps, taps)
     for o in range(outputs):
-        for y in range(taps):
-            for x in range(taps):
-                kept[o, :, y, x] = weight[o * every, :, y * step, x * step]
+        for c in range(channels):
+            for y in range(taps):
+                for x in range(taps):
+                    kept[o, c, y, x] = weight[o * every, (c * kernel + y * step) * kernel + x * step]
     return kept
 
 
-def fc6_cost(kernel: int, inputs: int, outputs: int, positions: int) -> tuple[int, int]:
-    """(parameters, multiplications): a weight per tap, input and output, one bias per output."""
-    weights = sum(inputs * outputs for _ in range(kernel) for _ in range(kernel))
-    return weights + outputs, weights * positions
+def side_for(field: np.ndarray, row: int, column: int, share: float) -> int:
+    """The side of the smallest square around a pixel that holds a share of the map's sum: 1, 3, 5, …"""
+    reach = 0
+    while True:
+        inside = field[max(0, row - reach) : row + reach + 1, max(0, column - reach) : column + reach + 1]
+        if inside.sum() >= share * field.sum():
+            return 2 * reach + 1
+        reach += 1
 
 
 def _chain(*, rates: bool) -> Inputs:
@@ -68,22 +62,27 @@ def _vgg(rng: np.random.Generator) -> tuple[list[tuple[int, int, int]]]:
     return ([*stages, (int(rng.choice([3, 4, 7])), 1, 1)],)
 
 
-def _matrix(rng: np.random.Generator) -> tuple[torch.Tensor, int]:
-    channels, side = int(rng.integers(2, 6)), int(rng.choice([2, 3, 7]))
-    shape = (int(rng.integers(2, 7)), channels * side * side)
-    return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)), channels
-
-
-def _filters(kernel: int, *taps: int, fewer: int) -> Inputs:
-    def draw(rng: np.random.Generator) -> tuple[torch.Tensor, int, int]:
-        shape = (8, int(rng.integers(2, 5)), kernel, kernel)
-        return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)), int(rng.choice(taps)), 8 // fewer
+def _fc6(kernel: int, *taps: int, fewer: int) -> Inputs:
+    def draw(rng: np.random.Generator) -> tuple[torch.Tensor, int, int, int]:
+        channels = int(rng.integers(2, 5))
+        weight = rng.standard_normal((8, channels * kernel * kernel), dtype=np.float32)
+        return torch.from_numpy(weight), channels, int(rng.choice(taps)), 8 // fewer
 
     return draw
 
 
-def _fc6(rng: np.random.Generator) -> tuple[int, int, int, int]:
-    return int(rng.choice([3, 4, 7])), 512, int(rng.choice([1024, 4096])), int(rng.choice([1, 39, 41])) ** 2
+def _field(*, middle: bool) -> Inputs:
+    def draw(rng: np.random.Generator) -> tuple[np.ndarray, int, int, float]:
+        height, width = (2 * int(rng.integers(low, low + 4)) + 1 for low in (8, 13))
+        row, column = (
+            (height // 2, width // 2) if middle else (int(rng.integers(1, 5)), int(rng.integers(2, width)))
+        )
+        down, right = np.indices((height, width))
+        distance = (down - row) ** 2 + (right - column) ** 2
+        peak = np.exp(-distance / (2 * float(rng.uniform(2, 4)) ** 2))
+        return peak + 0.1 * rng.random((height, width)), row, column, float(rng.choice([0.3, 0.5, 0.7]))
+
+    return draw
 
 
 EXERCISES = [
@@ -110,60 +109,47 @@ EXERCISES = [
         ),
     ),
     Exercise(
-        id="receptive_field.fc_to_conv",
-        function="fc_to_conv",
-        reference=fc_to_conv,
-        title="A fully connected layer is a convolution",
-        difficulty="easy",
-        tests=(
-            Test("small maps", 2, _matrix, exact(COPIES), runs=3),
-            Test("other sizes", 2, _matrix, exact(COPIES), runs=3, hidden=True),
-        ),
-        hints=(
-            "No number changes. The layer was fed a map (C, k, k) that had been flattened: which of its weights "
-            "met "
-            "channel c, row y, column x?",
-            "(O, C·k·k) becomes (O, C, k, k); k is the square root of what is left after dividing by the channels.",
-            "k = square root of (number of columns / channels)\n"
-            "give the same numbers the shape (O, channels, k, k): flattening ran along rows last, so does reshape",
-        ),
-    ),
-    Exercise(
-        id="receptive_field.decimate",
-        function="decimate",
-        reference=decimate,
-        title="Throw taps away",
+        id="receptive_field.side_for",
+        function="side_for",
+        reference=side_for,
+        title="How large is the part that counts?",
         difficulty="medium",
         tests=(
-            Test("7×7 to 4×4", 2, _filters(7, 4, fewer=1), exact(COPIES)),
-            Test("7×7 to 3×3, fewer outputs", 2, _filters(7, 3, fewer=4), exact(COPIES)),
-            Test("other kernels", 1, _filters(9, 3, 5, fewer=2), exact(COPIES), hidden=True),
+            Test("around the middle", 1, _field(middle=True), exact(WHOLE), runs=8),
+            Test("near the edge", 2, _field(middle=False), exact(WHOLE), runs=8),
         ),
         hints=(
-            "Simple decimation: keep every second (or third) tap along each axis, beginning with the first, and "
-            "drop "
-            "the rest. Nothing is averaged.",
-            "(O, I, k, k) becomes (outputs, I, taps, taps). From 7 to 4 the step is 2 and taps 0, 2, 4, 6 stay; "
-            "from 7 "
-            "to 3 it is 3 and 0, 3, 6 stay. Of the O filters every (O // outputs)-th stays.",
-            "step = (k - 1) // (taps - 1)\nevery = O // outputs\nslices with these steps along axes 0, 2 and 3",
+            "Let a square around the pixel grow by one row and one column on each side. What do you measure after "
+            "each step, and when do you stop?",
+            "field (H, W) and a pixel → one odd whole number. What reaches over the edge is cut off: "
+            "a slice may end after the map, but it may not begin before 0.",
+            "reach = 0\n"
+            "while the sum of field[row - reach : row + reach + 1, the same for columns] < share × sum of field:\n"
+            "    reach += 1                     (begin slices at max(0, …))\n"
+            "the side is 2 reach + 1",
         ),
     ),
     Exercise(
-        id="receptive_field.fc6_cost",
-        function="fc6_cost",
-        reference=fc6_cost,
-        title="What fc6 costs",
-        difficulty="easy",
-        tests=(Test("the paper's variants", 2, _fc6, exact(WHOLE), runs=4),),
+        id="receptive_field.smaller_fc6",
+        function="smaller_fc6",
+        reference=smaller_fc6,
+        title="From the classifier's fc6 to a small one",
+        difficulty="medium",
+        tests=(
+            Test("7×7 to 4×4", 1, _fc6(7, 4, fewer=1), exact(COPIES)),
+            Test("7×7 to 3×3, fewer filters", 2, _fc6(7, 3, fewer=4), exact(COPIES)),
+            Test("other kernels", 1, _fc6(9, 3, 5, fewer=2), exact(COPIES), hidden=True),
+        ),
         hints=(
-            "How many weights does one output channel have? It looks at a square of taps in every input channel, "
-            "and adds one bias.",
-            "Two whole numbers: parameters (weights and biases), and multiplications (the weights once for every "
-            "position of the map).",
-            "weights = kernel² × inputs × outputs\n"
-            "parameters = weights + outputs\n"
-            "multiplications = weights × positions",
+            "No number is computed, only chosen. First give each filter back its shape (which of its weights met "
+            "channel c, row y, column x?), then keep every so-many-th tap and filter.",
+            "(O, C·k·k) becomes (O, C, k, k), and that (outputs, C, taps, taps). From 7 to 4 taps the step is 2, "
+            "and 0, 2, 4, 6 stay; from 7 to 3 it is 3, and 0, 3, 6 stay. Every (O // outputs)-th filter stays.",
+            "k = square root of (number of columns / channels)\n"
+            "filters = the same numbers in the shape (O, channels, k, k): flattening ran along rows last, so does "
+            "reshape\n"
+            "step = (k - 1) // (taps - 1);  every = O // outputs\n"
+            "slices with these steps along axes 0, 2 and 3",
         ),
     ),
 ]
