@@ -71,7 +71,7 @@ def test_nothing_given_is_changed() -> None:
     ("call", "message"),
     [
         (lambda: colour_labels(np.array([[256]])), r"labels: got 256…256, expected values 0…255"),
-        (lambda: colour_labels(np.array([[-1]])), r"labels: got -1, expected values 0…255"),
+        (lambda: colour_labels(np.array([[-1]])), r"labels: got -1…-1, expected values 0…255"),
         (lambda: check_image(np.zeros((4, 4, 3), np.uint8), (4, 5)), r"image: got .*, expected .*\(4, 5, 3\)"),
         (
             lambda: overlay(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8), 1.5),
