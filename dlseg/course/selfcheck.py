@@ -16,7 +16,7 @@ import numpy as np
 
 from dlseg.common.seeds import seed_all
 from dlseg.course import parts
-from dlseg.course.catalogue import find, of_notebook
+from dlseg.course.catalogue import catalogue, find, of_notebook
 from dlseg.course.hints import price_paid, record
 from dlseg.course.verdict import Outcome, Standing, Verdict
 from dlseg.course.wrong_answers import wrong_answers
@@ -161,11 +161,11 @@ def yours(exercise: str) -> Callable[..., Any]:
     return parts.chosen(exercise, vars(sys.modules["__main__"]), right)
 
 
-def standing(topic: str) -> Standing:
+def standing(topic: str = "") -> Standing:
     """Where you stand in one notebook: each exercise, how its last check in this kernel ended, hints.
 
     Args:
-        topic: the part of the ids before the dot, such as "atrous".
+        topic: the part of the ids before the dot, such as "atrous"; "" is the whole course.
 
     Returns:
         The table; a notebook shows it.
@@ -173,7 +173,7 @@ def standing(topic: str) -> Standing:
     Raises:
         ValueError: a topic without exercises.
     """
-    exercises = of_notebook(topic)
+    exercises = of_notebook(topic) if topic else list(catalogue().values())
     if not exercises:
         raise ValueError(f"topic: no exercise's id begins with {topic!r}")
     return Standing(tuple((e, DONE.get(e.id), record().get(e.id, 0)) for e in exercises))

@@ -1,17 +1,20 @@
 # %% [markdown]
-# # The tour: from a coarse score map to a sharp cut
+# # The tour: from a coarse score map to sharp edges
 #
 # A network trained to say **what** is in a picture is poor at saying **where** it is. DeepLab (Chen and
 # others, ICLR 2015) turns such a network into one that labels every pixel, coarsely, and then sharpens the
-# labels with a *fully connected CRF*. You will see both steps on one picture, and drag the slider that makes
-# the cut sharp.
+# labels with a *fully connected CRF* (conditional random field). You will see both steps on one picture, and drag the
+# slider that makes the edges sharp.
+#
+# *All cells run in about 20 seconds (two cores); reading takes ten minutes. You should know what a picture is to a
+# computer: rows of pixels. At the end you can say what each of the two steps is for.*
 #
 # **Start here:** click the first grey cell, press Shift+Enter, and go on to the end: five cells.
 
 # %% [markdown]
 # ## 1 · The image
-# On the right is the *truth*: each pixel's class, painted over the photo. The striped ring is *void*: so
-# close to an edge, even people disagree, so nothing is counted there.
+# On the right is the *truth*: each pixel's class, painted over the photo. The striped ring is *void*: near an edge
+# even people disagree, and these pixels are not counted.
 
 # %%
 from dlseg.datasets import load
@@ -26,8 +29,9 @@ panels([Panel("the image", image), label_panel("the truth", image, truth)],
 # %% [markdown]
 # ## 2 · The coarse score map
 # The network is VGG-16, a classifier, made to give a score for each class at many places instead of one
-# answer for the whole picture (paper, section 3). Still, one score stands for 8 × 8 pixels: its *stride* is
-# 8. Here is one class's *score map*, as it comes and enlarged eightfold by bilinear interpolation.
+# answer for the whole picture (paper, section 3). (Here it is a narrow copy, trained on drawn pictures.) Scores lie
+# 8 pixels apart: the *stride* is 8. Below is one class's *score map*, as it comes and enlarged eightfold by *bilinear
+# interpolation*: straight lines between the scores.
 
 # %%
 from dlseg.networks import create
@@ -39,13 +43,14 @@ found = predict(net, image)
 chair = val.classes.index("chair")
 small, large = found.coarse[chair], found.scores[chair]
 bar = Bar.over("score for “chair”: more is more likely", small)
-panels([Panel("the image", image), heat_panel("one score for 8 × 8 pixels", small, bar),
+panels([Panel("the image", image), heat_panel("a score every 8 pixels", small, bar),
         heat_panel("enlarged eightfold", large, bar)])
 
 # %% [markdown]
-# ## 3 · What it takes these scores to mean
+# ## 3 · From scores to labels
 # Each pixel takes the class with the highest score. The network found both things and named them, but two of the
-# chair's legs are lost and edges are guesses: on the way to its answer, pooling threw the exact place away.
+# chair's legs are lost and edges are guesses: on the way to its answer, *pooling* (notebook 1) threw the exact place
+# away.
 
 # %%
 panels([label_panel("the truth", image, truth),
@@ -53,10 +58,10 @@ panels([label_panel("the truth", image, truth),
 
 # %% [markdown]
 # ## 4 · The fully connected CRF
-# Now every pixel hears every other pixel (section 4): two pixels of **like colour**, near or far, pull each
-# other towards one label. The weight $w_1$ says how strongly. **Drag the slider to 0 and back**, or click it
-# and use the arrow keys. At 0 colours count for nothing; from 2 on edges find their place; at 5 the legs are
-# back and the cut is sharp.
+# Now every pixel is connected to every other pixel (section 4): two pixels of **similar colour**, near or far, pull
+# each other towards one label. The weight $w_1$ says how strongly. **Drag the slider to 0 and back**, or click it
+# and use the arrow keys. At 0 colours count for nothing (a second, weaker term still smooths a little). At 1 most
+# edges find their place; from 4 on the legs are back and the edges are sharp.
 
 # %%
 from dlseg.widgets import crf_studio
@@ -83,11 +88,14 @@ for name, labels in [("network alone", found.labels),
 # ## Words
 # | word | what it means here |
 # |---|---|
-# | stride | pixels from one score to the next; of a layer: cells that its window moves at a time |
+# | stride | of a score map: the distance between neighbouring scores, in pixels; of a layer: how many cells its window moves at a time |
 # | jump | pixels between neighbouring cells of a map, deep in a network |
 # | rate | cells from one tap (weight) of a filter to the next; 1 is an ordinary filter |
-# | receptive field | the pixels that can change a score; *view*: fc6's own span, as the paper's Table 2 counts |
-# | score map | one number per class and place, before the softmax |
+# | receptive field | the pixels that can change a score |
+# | view | the pixels that the window of the layer fc6 covers (notebook 3; the paper's Table 2) |
+# | score map | one number per class and place |
+# | softmax | turns scores into probabilities: positive numbers that add up to 1 |
+# | CRF | conditional random field: gives every labelling of the picture an energy; a good labelling has a low one |
 # | void | pixels that are not counted, close to an edge |
 # | MAC | a multiplication with the addition that goes with it |
 # | trimap | the band near edges in which the CRF's gain is measured |

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 1 · Pooling buys invariance and sells position
 #
-# *Semantic segmentation* gives every pixel of an image a class: chair, fish, background. DeepLab makes a network
-# that was trained for something easier, one class for the whole image, do it. This notebook shows what stands in
-# the way: **pooling**, which lets the network not care where a thing is.
+# *Semantic segmentation* gives every pixel of an image a class: chair, fish, background. DeepLab takes a network that
+# was trained for an easier task, one class for the whole image, and makes it do this harder one. This notebook shows
+# what stands in the way: **pooling**, which makes the network's answer the same wherever a thing is.
 #
 # You will shift an image and watch scores stay, compute the size of every map of VGG-16, and measure what is lost
 # when a network answers only every 8, 16 or 32 pixels.
@@ -34,7 +34,7 @@ image, truth = val[32].image, val[32].label
 #
 # Applied to a whole image, it gives a **score map**: one number per class and place, higher for “more likely”.
 # How far apart these places are, in pixels, is the **stride**. Below is the map of one class at three strides.
-# The maps at stride 16 and 32 are every second and every fourth score of the one at 8.
+# The maps at stride 16 and 32 keep every second and every fourth score of the map at stride 8.
 
 # %%
 guess("pooling.legs")
@@ -51,9 +51,9 @@ panels([Panel("the image", image), heat_panel("stride 8", chair, bar),
         heat_panel("stride 16", chair[::2, ::2], bar), heat_panel("stride 32", chair[::4, ::4], bar)])
 
 # %% [markdown]
-# A classifier's own stride is 32: of this image it sees
-# 16 to {{25 = chair[::4, ::4].size}} places. Where are the chair's legs in the last
-# picture? Nothing that comes later can find them there.
+# A classifier's own stride is 32. Along a side of {{128 = image.shape[1]}} pixels there are then 4 or 5 places:
+# {{25 = chair[::4, ::4].size}} in all in the last picture. Where are the chair's legs in it? Nothing that comes later
+# can find them there.
 #
 # ## 1.2 · What a pooling does
 # *Max pooling* slides a window over the map and keeps the greatest number in it. VGG-16's windows are 2×2 cells
@@ -70,7 +70,7 @@ x = torch.tensor([[1., 3, 0, 0, 2, 1],
 F.max_pool2d(x[None], kernel_size=2, stride=2)[0]
 
 # %% [markdown]
-# The 5 says: *somewhere in this 2×2 block there is a 5*. In which of the four cells is forgotten. That is the
+# The 5 says: *somewhere in this 2×2 block there is a 5*. Which of the four cells held it is forgotten. That is the
 # point of it, and the price.
 
 # %% [markdown] exercise="pooling.max_pool2d"
@@ -138,10 +138,11 @@ for name in ("conv1_2", "pool1", "pool2", "pool3", "pool4", "pool5"):
 
 # %% [markdown]
 # > **Paper says / release does.** The text (section 3.2) takes crops of 306×306 and speaks of a score map of
-# > {{39}}×39; the released LargeFOV files take 321×321 and give {{41}}×41. The reason is the rounding: Caffe, their
-# > library, rounds sizes of pooled maps *up*, the first file pads its 2×2 pools by 1, and the later one uses 3×3
-# > pools. In PyTorch `MaxPool2d(3, 2, 1)` gives Caffe's size only if the image is 8k + 1 pixels wide; for others
-# > it takes `ceil_mode=True`.
+# > {{39}}×39; the released LargeFOV files take 321×321 and give {{41}}×41. One reason is the rounding: Caffe, their
+# > library, rounds the sizes of pooled maps *up*. Another is the pools: the text's are 2×2 (306 → 153 → 77 → 39),
+# > LargeFOV's files have 3×3 with padding 1 (321 → 161 → 81 → 41, and 500 → 251 → 126 → 64). In PyTorch
+# > `MaxPool2d(3, 2, 1)` gives Caffe's size if the image is 8k + 1 pixels wide, for a whole number k; other sizes need
+# > `ceil_mode=True`.
 
 # %%
 for name, n in [("paper", 306), ("release", 321), ("release", 500)]:
@@ -173,9 +174,10 @@ def output_size(size: int, kernel: int, stride: int, padding: int, ceil_mode: bo
 
 # %% [markdown]
 # ## 1.5 · What a stride can and cannot show
-# How good is a network that answers every 8, 16 or 32 pixels, if every answer is *right*? We take the truth
-# itself, keep one label every `stride` pixels, and enlarge again: each class's yes-or-no map by straight lines
-# (*bilinear interpolation*), then the highest class of each pixel.
+# How good is a network that answers every 8, 16 or 32 pixels, if every answer is *right*? We take the truth itself and
+# keep one label every `stride` pixels. To enlarge these labels, we make one yes-or-no map for each class, enlarge each
+# map (*bilinear interpolation*: straight lines between the values), and give every pixel the class with the highest
+# value.
 #
 # The measure is the paper's: for each class, the pixels that truth and prediction share over those that at least
 # one of them has (*intersection over union*, IoU), and the mean of that over the classes (*mean IoU*). Both leave
@@ -216,10 +218,11 @@ for s in strides:
           f" this network {100 * real[s].mean_iou('nan'):.0f} % (classes in truth or labels)")
 
 # %% [markdown]
-# At stride 32, even a network that is never wrong would lose most of the picture, and thin things first. (Our
-# network loses a little less there than the right labels do. Its scores also say *how sure* it is, so the border
-# between two places can be drawn where the edge is.) At stride 8, right labels would be nearly enough; most of what
-# is lost there are the network's own errors. So the paper goes to stride 8: the next notebook shows how.
+# At stride 32, even labels that are all right lose more than half of the mean IoU, and thin things first. (Our network
+# loses a little less there: its scores also say *how sure* it is, so the border between two places can be drawn where
+# the edge is.) At stride 16 both lose about as much. At stride 8, right labels lose {{12 = 100 - 100 * right[8].mean_iou("nan")}}
+# of 100 points, and the network's own errors cost {{13 = 100 * (right[8].mean_iou("nan") - real[8].mean_iou("nan"))}} more. So
+# the paper goes to stride 8: the next notebook shows how.
 # Its images are up to 500 pixels wide, ours {{128 = image.shape[1]}}: its objects are larger and lose less; the order
 # of the three strides is the same.
 #
@@ -296,7 +299,7 @@ plt.xticks(range(len(bands)), [f"{least}–{most}" for least, most in bands])
 plt.xlabel("thickness, pixels"), plt.ylabel("pixels kept, %"), plt.legend(loc="upper left", bbox_to_anchor=(1, 1));
 
 # %% [markdown]
-# **Report** (2 points beside the 100, read by a person). In 60 to 120 words: what you expected and what you measured,
+# **Report** (2 extra points, on top of the 100, read by a person). In 60 to 120 words: what you expected and what you measured,
 # in at least three numbers (1); a rule of thumb for how thick a part must be, and a case in which it does not hold
 # (1).
 
@@ -307,9 +310,9 @@ plt.xlabel("thickness, pixels"), plt.ylabel("pixels kept, %"), plt.legend(loc="u
 # ## 1.6 · From coarse to fine: two answers
 # The scores of stride 8 still have to become labels for every pixel. DeepLab enlarges them by a fixed
 # **bilinear** ×8: the maps are smooth, the paper says, so that is enough (section 3.1). **FCN** (Long and others,
-# 2015), which came a little earlier, stays at stride 32, enlarges in three steps, and adds finer scores from
-# earlier layers on the way. Its first two enlargements are *learned*: transposed convolutions that begin as
-# bilinear and may change.
+# 2015), which came a little earlier, stays at stride 32. FCN-32s enlarges its scores at once, by 32. FCN-8s enlarges in
+# three steps (2, 2 and 8) and adds finer scores from earlier layers on the way. The first two enlargements are
+# *learned*: transposed convolutions that begin as bilinear and may change.
 
 # %%
 from dlseg.networks.fcn import bilinear_kernel
@@ -329,12 +332,15 @@ for name in ("fcn-32s", "fcn-8s", "deeplab-largefov"):
           f" {spent.parameters / 1e6:5.1f} million parameters")
 
 # %% [markdown]
+# DeepLab gives sixteen scores where FCN-32s gives one, and needs fewer multiplications: its fc6 is smaller (notebook 3).
+#
 # > **Paper says / release does.** DeepLab's text says that FCN is *forced to use learned upsampling* (section
 # > 3.1). FCN's own text is milder: its **last** enlargement is fixed bilinear and only those between are learned,
 # > so FCN-32s has none.
 
 # %% [markdown]
-# **By hand.** Two by two scores, factor 2: three by three pixels. First stretch each row, then each column.
+# **By hand.** Two by two scores, 0 4 over 8 4, factor 2: three by three pixels. First stretch each row, then each
+# column.
 #
 # | | | |
 # |---|---|---|
@@ -346,10 +352,12 @@ for name in ("fcn-32s", "fcn-8s", "deeplab-largefov"):
 
 # %% [markdown] exercise="pooling.upsample"
 # Enlarge one score map bilinearly with its **corners aligned**, as the release does: score *k* lies exactly at
-# pixel `k · factor`, so *h* scores become `(h − 1) · factor + 1` pixels. Between two scores values lie on a
+# pixel `k · factor`, so *h* scores become `(h − 1) · factor + 1` pixels. Between two scores, the values lie on a
 # straight line, first along rows, then along columns:
 #
 # > pixel *x* between scores *k* and *k + 1*: $(1-t)\,s_k + t\,s_{k+1}$ with $t = x/\mathrm{factor} - k$.
+#
+# The last pixel of a row or column is the last score itself: no score *k + 1* is needed there.
 
 # %% exercise="pooling.upsample"
 def upsample(scores: np.ndarray, factor: int) -> np.ndarray:
@@ -365,7 +373,7 @@ def upsample(scores: np.ndarray, factor: int) -> np.ndarray:
 # %% [markdown]
 # ## Remember
 # - Pooling keeps *that* something is there and forgets *where*; five of them leave one place for 32×32 pixels.
-# - A coarse stride costs thin parts first: here even right answers lose most of the picture at 32.
+# - A coarse stride costs thin parts first: here even right labels lose more than half of the mean IoU at 32.
 # - Sizes follow from kernel, stride, padding and the rounding; libraries round differently.
 # - Bilinear enlargement adds no knowledge. Finer scores must come from the network.
 

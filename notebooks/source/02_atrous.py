@@ -1,10 +1,10 @@
 # %% [markdown]
 # # 2 · Holes: dense scores from the same filters
 #
-# VGG-16 answers every 32 pixels (notebook 1). Leave out two of its poolings' steps and it answers every 8; but
-# then every later filter sees too small a piece, and the trained weights no longer fit. The paper's way out
-# (section 3.1) is old and simple: **open the filters**. It is called the *hole algorithm*, in French *à trous*,
-# “with holes”.
+# VGG-16 answers every 32 pixels (notebook 1). Let two of its poolings move one cell at a time (stride 1 instead of 2),
+# and it answers every 8 pixels. But then every later filter sees too small a piece, and the trained weights no longer
+# fit. The paper's way out (section 3.1) is old and simple: **open the filters**. It is called the *hole algorithm*, in
+# French *à trous*, “with holes”.
 #
 # You will build it in one dimension, in two, and for a whole network, and see that it is **exact**. From here on, cells
 # use the functions that you wrote. They print whose they take: where yours is not right yet, it is the library's.
@@ -30,8 +30,8 @@ image = val[32].image
 
 # %% [markdown]
 # ## 2.1 · In one dimension: the paper's Figure 1
-# A signal, halved by keeping every second number, then filtered with three taps (*taps* are a filter's weights):
-# this is what a network does after a pooling with stride 2. It gives a number for every second place only.
+# Take a signal, keep every second number, and filter what is left with three taps (*taps* are a filter's weights). A
+# network does this after a pooling with stride 2. It gives a number for every second place only.
 #
 # The same filter can run on the *whole* signal if its taps read every second number: $y_i = \sum_k x_{i +
 # 2k}\,w_k$. The step between taps is the **rate**; the paper also says *input stride*.
@@ -149,7 +149,7 @@ for method in ("native", "sample", "zeros"):
 # %% [markdown]
 # The differences are rounding; the times of a few runs vary from one to the next. Measured properly
 # (`benchmarks/results/atrous.md`, one processor): for LargeFOV's fc6, 3×3 at rate 12, `sample` takes 1.5 times as
-# long as `native`, and `zeros` 182 times, for 69 times the multiplications.
+# long as `native`, and `zeros` 182 times, for 69 times the multiplications (25 × 25 cells in place of 3 × 3 taps).
 
 # %% [markdown] exercise="atrous.conv2d"
 # Now 2-D, for all channels, by reading with steps: no dilation, no zeros. `x` is one map (I, H, W), `weight` is
@@ -175,8 +175,7 @@ print(f"largest difference from native: {float((ours - results['native'][0]).abs
       f" largest result {float(ours.abs().max()):.0f}")
 
 # %% [markdown]
-# **See it.** Slide a filter over a real feature map. Rate and stride are yours; the three forms stand side by
-# side.
+# **See it.** Slide a filter over a real feature map. Choose rate and stride; the three forms stand side by side.
 
 # %%
 from dlseg.widgets import atrous_explorer
@@ -185,9 +184,9 @@ holes = atrous_explorer(image)
 
 # %% [markdown]
 # ## 2.4 · A whole network
-# Take a chain of layers with stride 32 and ask for stride 8. Go down the layers and remember two numbers: how
-# many pixels lay between neighbouring cells *before* (the old jump), and how many do *now*. A layer's taps must
-# move apart by old jump / new jump. For VGG-16: the last two poolings lose their stride; conv5 gets rate {{2}}, fc6
+# Take a chain of layers with stride 32 and ask for stride 8. Go down the layers and remember two numbers: how many
+# pixels lie between neighbouring cells in the *original* network (the old jump), and how many in the *dense* one (the
+# new jump). A layer's taps must move apart by old jump / new jump. For VGG-16: the last two poolings lose their stride; conv5 gets rate {{2}}, fc6
 # rate 4, as the paper says of its 7×7 fc6. (The classifier here has a 3×3 fc6 whose taps lie 3 cells apart already:
 # notebook 3 says why. For it, {{3}} becomes {{12}}.) And pool5, between them, gets rate 2: a pooling has taps too.
 
@@ -202,12 +201,13 @@ strided = convolutionalize(classifier)
 dense = atrous.densify(strided, output_stride=8)
 for name in ("pool4", "conv5_1", "pool5", "fc6"):
     before, after = strided.get_submodule(name), dense.get_submodule(name)
-    print(f"{name:8} stride {before.stride} → {after.stride}   rate {before.dilation} → {after.dilation}")
+    one = [int(np.max(n)) for n in (before.stride, after.stride, before.dilation, after.dilation)]
+    print("{:8} stride {} → {}   rate {} → {}".format(name, *one))
 
 # %% [markdown]
 # **By hand.** Five layers of strides 2, 1, 2, 1, 2, and an output stride of 2.
 #
-# | layer | stride was | old jump before it | new jump before it | rate | stride now |
+# | layer | stride was | old jump of its input | new jump of its input | rate | stride now |
 # |---|---|---|---|---|---|
 # | 1 | 2 | 1 | 1 | 1 | 2 |
 # | 2 | 1 | 2 | 2 | 1 | 1 |
@@ -274,7 +274,8 @@ print(f"scores {tuple(holey.shape)}, largest difference {float((stitched - holey
       f" largest score {float(holey.abs().max()):.1f}")
 
 # %% [markdown]
-# Equal at every place, up to rounding. And cheaper: measured on VGG-16 at 306×306
+# Equal at every place, up to rounding. (There are 13 × 13 scores, where notebook 1's map had 17 × 17: the classifier's
+# fc6 puts no zeros round its map, so it stops earlier.) And cheaper: measured on VGG-16 at 306×306
 # (`benchmarks/results/atrous.md`), one dense run takes 0.52 s, the sixteen runs 6.06 s: **11.7 times** as long,
 # where counting multiplications says 10.8.
 #
@@ -354,7 +355,7 @@ for cells, rate in [(3, 1)]:
           f" relative error {error:.2f}")
 
 # %% [markdown]
-# **Report** (2 points beside the 100, read by a person). In 60 to 120 words: what you expected, and what each way costs,
+# **Report** (2 extra points, on top of the 100, read by a person). In 60 to 120 words: what you expected, and what each way costs,
 # in at least three numbers (1); why a network with the released pool5 can still be good after it is trained further (1).
 
 # %% [markdown] manual={"id": "atrous-pool5", "points": 2}

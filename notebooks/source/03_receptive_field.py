@@ -3,7 +3,7 @@
 #
 # The dense network of notebook 2 is right and slow: its first large layer, **fc6**, looks at 7×7 cells with 4096
 # filters, at every place. Section 3.2 of the paper makes it smaller, and then finds that a *small* fc6 with
-# *large holes* sees as far, costs a twentieth, and labels as well.
+# *large holes* sees as far, costs a twentieth, and is just as accurate.
 #
 # You will compute how far a score sees, watch how far it *really* looks, turn a fully connected layer into a
 # convolution, throw taps away, and rebuild the paper's Table 2 from the networks themselves.
@@ -29,9 +29,9 @@ net = create("deeplab-largefov", num_classes=13, width=1 / 8, weights="shapes").
 # %% [markdown]
 # ## 3.1 · What one score can see
 # A score at one place of the map depends on some of the image's pixels and not on the others. The smallest square
-# that holds all pixels that can matter is its **receptive field**. It grows with every layer: a layer
-# whose $k$ taps lie `rate` cells apart, on a map whose cells lie $j$ pixels apart (its *jump*), adds
-# $(k-1)\cdot\mathrm{rate}\cdot j$ pixels, and a stride $s$ makes the jump $s$ times larger for all that follow.
+# that holds all pixels that can matter is its **receptive field**. It grows with every layer. Let a layer have $k$ taps,
+# `rate` cells apart, on a map whose cells lie $j$ pixels apart (its *jump*): it adds $(k-1)\cdot\mathrm{rate}\cdot j$
+# pixels. A stride $s$ makes the jump $s$ times larger for all later layers.
 
 # %%
 guess("receptive_field.fc6")
@@ -47,11 +47,15 @@ for field in receptive_field(net):
 # After pool5 a score sees {{212}} pixels; fc6 adds 2 · 12 · 8 = {{192 = 404 - 212}}. Its field is **{{404}}**,
 # larger than a paper-sized image of 306: what lies outside is *padding*, zeros that convolutions put round their maps.
 #
-# > **Paper says / release does.** The text gives VGG-16's field as 224×224 *with zero-padding* and 404×404
-# > *convolutionally*, and 128 and 308 for a 4×4 fc6. The larger numbers are the receptive field as computed here.
-# > The smaller are another thing: fc6's own span, each cell of pool5 counted as 32 pixels,
-# > $(k-1)\cdot\mathrm{rate}\cdot 8 + 32$. Table 2's column “receptive field” holds those. The released LargeFOV,
-# > with its 3×3 pools, sees
+# > **Paper says / release does.** The text gives two numbers for each fc6, and calls both receptive field:
+# >
+# > | fc6 | the receptive field, as computed here | fc6's own *view* |
+# > |---|---|---|
+# > | 7×7 | 404 | 224 |
+# > | 4×4 | 308 | 128 |
+# >
+# > The view is what fc6's window covers if each cell of pool5 counts as 32 pixels: $(k-1)\cdot\mathrm{rate}\cdot 8 + 32$.
+# > Table 2's column “receptive field” holds the view. The released LargeFOV, with its 3×3 pools, has a receptive field of
 # > {{435 = receptive_field(create("deeplab-largefov", geometry="release", width=1 / 8))[-1].size[0]}}.
 
 # %% [markdown]
@@ -102,9 +106,10 @@ for number, (name, _) in enumerate(windows, 1):
 
 # %% [markdown]
 # ## 3.2 · What it really looks at
-# *Can* see is not *does* look. The **effective field** is the answer of calculus: how much would the score change
-# if this pixel changed a little? That is the size of its derivative, $|\partial\,\mathrm{score} /
-# \partial\,\mathrm{pixel}|$, which one backward pass gives for all pixels at once.
+# A pixel that *can* change the score need not change it much. The **effective field** is the answer of calculus: how
+# much would the score change if this pixel changed a little? That is the size of its derivative,
+# $|\partial\,\mathrm{score} / \partial\,\mathrm{pixel}|$, which one backward pass gives for all pixels at once. Below,
+# *what counts* is the sum of these sizes over all pixels.
 
 # %%
 from dlseg.receptive_field import effective_field
@@ -128,8 +133,8 @@ for side in (25, 51, 101, 201, 305):
 # %% [markdown]
 # Not all pixels that a score can see count alike. From a pixel near the middle many paths lead through the network
 # to the score, from one at the edge only few. A pixel of the middle 101 px counts about twice as much as the
-# average one. What else counts lies near the nine places that fc6's taps look at, 96 pixels apart; the explorer
-# below shows them, smoothed.
+# average one. Much of the rest lies near the nine places that fc6's taps look at, 96 pixels apart: look for a grid of
+# 3×3 bright spots in the picture above. (The explorer below shows them smoothed.)
 #
 # **By hand.** A map of 5 × 5, with 4 in the middle, 1 in each of the 8 cells around it, and 0.5 in the 16 cells at the
 # edge: 4 + 8 + 8 = 20 in all. Which square around the middle holds half of it, 10? The cell alone has 4; 3 × 3 cells
@@ -176,7 +181,7 @@ for name, network in [("trained", net), ("random weights", untrained)]:
     print(f"{name:15} the square with half of what counts: {half_of(network, cat)} px; the field: 404 px")
 
 # %% [markdown]
-# **Report** (2 points beside the 100, read by a person). In 60 to 120 words: what you expected and what you measured, in
+# **Report** (2 extra points, on top of the 100, read by a person). In 60 to 120 words: what you expected and what you measured, in
 # at least three numbers (1); what the two numbers of a network, its field and the square that you measured, each say
 # about it (1).
 
@@ -199,7 +204,9 @@ classifier = create("vgg16", num_classes=12, width=1 / 8).eval()
 everywhere = convolutionalize(classifier)
 x = 50 * torch.randn(1, 3, 224, 224)
 with torch.inference_mode():
-    print("one image of 224, difference:", float((classifier(x) - everywhere(x)[..., 0, 0]).abs().max()))
+    answer = classifier(x)
+    print(f"one image of 224: largest difference {float((answer - everywhere(x)[..., 0, 0]).abs().max()):.0e},"
+          f" largest score {float(answer.abs().max()):.0f}")
     print("an image of 320 gives", tuple(everywhere(50 * torch.randn(1, 3, 320, 320)).shape))
 
 # %% [markdown]
@@ -208,8 +215,9 @@ with torch.inference_mode():
 # {{156 = 4096 * 7 * 7 * 512 * 39 * 39 / 1e9}} billion multiplications: three
 # quarters of all the network's work. The paper shrinks fc6 by **simple decimation**: keep every second tap along
 # both axes (7×7 → 4×4) or every third (→ 3×3), and every fourth of the 4096 filters; then train on. Dropping taps
-# alone pulls the rest together, so the field shrinks to 308 (4×4). **LargeFOV** opens the three that are left to
-# where they came from: rate 3 at stride 32, which is 12 at stride 8.
+# alone pulls the rest together, so the field shrinks to 308 (4×4). **LargeFOV** moves the three taps that are left
+# along an axis back to their old places: rate 3 at stride 32, which is 12 at stride 8. (The cell prints the weights of
+# our network: it has an eighth of the width, so 1/64 of the paper's weights; and it keeps all filters.)
 
 # %%
 from dlseg import networks
@@ -260,8 +268,9 @@ print(f"fc6 at stride 8: rate {step} · {plan[-1][1]} = {dense[-1][2]}, and it s
 # %% [markdown]
 # ## 3.5 · Table 2, live
 # The four networks are built here at full size, without memory for their weights, and measured. Every pair is
-# ours / the paper's. MACs are multiplications (with the addition that goes with each); the last two columns are
-# the paper's own accuracy after the CRF, and training speed on its graphics card.
+# ours / the paper's. *Input stride* is fc6's rate; *maps* is the memory of all layers' maps for one image. MACs are
+# multiplications (with the addition that goes with each); the last two columns are the paper's own accuracy after the
+# CRF, and training speed on its graphics card.
 
 # %%
 guess("receptive_field.table2")
@@ -279,15 +288,17 @@ Markdown(show(rows))
 # (`benchmarks/results/table2-306-two-threads.md`): a training step of LargeFOV is **5.0 times** as fast as one of
 # 7x7, where the paper's graphics card had 3.4; fc6 alone is 26 times as fast.
 #
-# Accuracy is the surprise: {{67.64}} for both. A view of 224 pixels (fc6's own span, as Table 2 counts) is what
-# counts, not how many taps fill it; with a view of 128, at the same cost as 4x4, it is {{63.74}}.
+# Accuracy is the surprise: {{67.64}} for `deeplab-7x7` and for `deeplab-largefov`. Both have a view of 224 pixels, and
+# that is what counts, not how many taps fill it. `deeplab` costs the same as `deeplab-4x4` but has a view of 128, and
+# gets {{63.74}}.
 
 # %% [markdown]
 # ## 3.6 · A smaller network still
-# The paper ends section 3.2 with a wish: networks of Krizhevsky's size (AlexNet, 2012) could label video as it
-# comes. The authors' files name such a network with {{7 ± 0.5}} million parameters, but its layers were
+# The paper ends section 3.2 with a wish: networks of Krizhevsky's size (AlexNet, 2012) could label video in real
+# time. The authors' files name such a network with {{7 ± 0.5}} million parameters, but its layers were
 # never published.
-# Ours follows LargeFOV's recipe: one stride kept fewer, holes in what follows, fc6 3×3 with 1024 filters.
+# Ours follows LargeFOV's recipe: one stride fewer is kept, the layers after it have holes, and fc6 is 3×3 with 1024
+# filters.
 
 # %%
 guess("receptive_field.alexnet")

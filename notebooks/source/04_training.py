@@ -42,9 +42,10 @@ net = create("deeplab-largefov", val.num_classes, width=1 / 8)
 print(load_trunk(net, classifier))
 
 # %% [markdown]
-# The new fc8 is random, so its labels mean nothing. But our classes, unlike the paper's, are the classifier's own:
-# fc8 can begin with the classifier's weights for them (weakened, since the classifier is too sure of itself), and
-# with a constant score for the background.
+# The new fc8 is random, so its labels mean nothing. The paper's classes are not those of its classifier; ours are. So
+# our fc8 can begin with the classifier's weights, made smaller, because the classifier is too sure of itself. The
+# background begins with a constant score. The result is still poor, but most of the background is right, and something is
+# found where the chair is.
 
 # %%
 random = predict(net, image).labels
@@ -72,13 +73,14 @@ panels([label_panel("labels", image, truth),
 # %% [markdown]
 # > **Paper says / release does.** The paper *sums* the loss over all places, “equally weighted”; the released
 # > code takes the *mean* over those that are not void, and its learning rate is meant for that. The paper's crops
-# > of 306 keep labels `[1::8]`, 39 along an axis; the release's of 321 keep `[::8]`, 41. Shrink the labels the
-# > other way by one pixel, and every edge is off by one.
+# > of 306 keep labels `[1::8]`, 39 along an axis; the release's of 321 keep `[::8]`, 41. Whoever begins at the wrong
+# > pixel shifts every edge by one pixel.
 
 # %% [markdown] exercise="training.stride_loss"
 # Write it, on the release's grid: the score at *(y, x)* stands for the pixel *(stride·y, stride·x)*, so the first
-# label kept is at pixel 0. `scores` is (C, h, w), raw; `labels` is (H, W), with 255 for void. Give back one
-# number, as a tensor that PyTorch can differentiate (no `float(…)`: section 4.4 trains with it): the **mean** of
+# label kept is at pixel 0. `scores` is (C, h, w), raw; `labels` is (H, W), whole numbers, with 255 for void. Give back
+# one number, as a tensor that PyTorch can differentiate: section 4.4 trains with it. (`float(…)` would be right as a
+# number, but cannot be differentiated: then 4.4 takes the library's.) It is the **mean** of
 #
 # > $-\log\,\mathrm{softmax}(\mathrm{scores}_{:,y,x})_{\mathrm{label}}$ over all places whose label is not void.
 
@@ -95,7 +97,7 @@ def stride_loss(scores: torch.Tensor, labels: torch.Tensor, stride: int) -> torc
 # %% [markdown]
 # ## 4.3 · The schedule
 # The paper trains by *stochastic gradient descent*: 20 images at a time, a learning rate of 0.001 (0.01 for the
-# new fc8), a tenth of it after every 2000 steps, momentum 0.9, weight decay 0.0005. DeepLab's second version
+# new fc8), divided by 10 after every 2000 steps, momentum 0.9, weight decay 0.0005. DeepLab's second version
 # found that a smooth fall does better, $(1 - \frac{\mathrm{step}}{\mathrm{steps}})^{0.9}$, called *poly*; ours
 # uses that.
 
@@ -110,9 +112,8 @@ poly = Recipe(schedule="poly")
 schedule_figure({"the paper's steps": steps, "poly": poly})
 
 # %% [markdown]
-# > **Paper says / release does.** The text gives no number of steps; the released solver runs 6000, lets biases
-# > learn twice as fast and spares them the weight decay, and adds a second stage (12,000 steps from 0.01) on more
-# > data.
+# > **Paper says / release does.** The text gives no number of steps; the released solver runs 6000, trains biases twice
+# > as fast and without weight decay, and adds a second stage (12,000 steps from 0.01) on more data.
 
 # %% [markdown] exercise="training.poly_rate"
 # Write the poly schedule: the learning rate at `step` of `steps`, beginning with `base`.
@@ -146,7 +147,7 @@ print(f"without momentum: {plain:.2f}")
 # Train the smallest network: one layer without bias, like fc8 at one place. `features` is (N, F), `labels` (N,),
 # `weight` (C, F). The scores are `features @ weight.T`, and the loss is the mean cross-entropy of the N rows.
 # Begin with a velocity of 0, take `steps` steps with momentum 0.9 and the poly schedule (power 0.9, first rate
-# `base`), and give back the weights. Do not change the `weight` that you are given.
+# `base`), and give back the weights. Work on a copy: the next call begins with the same `weight` again.
 
 # %% exercise="training.descend"
 def descend(features: torch.Tensor, labels: torch.Tensor, weight: torch.Tensor, base: float,
@@ -168,7 +169,8 @@ def descend(features: torch.Tensor, labels: torch.Tensor, weight: torch.Tensor, 
 # training set that comes with the course. The loop is the paper's, with two additions: *batch normalisation* is put
 # in for the training and folded into the weights at its end (without it, a narrow network learns slowly); and the
 # crops of a batch are laid side by side, because your loss takes one map. (This network has the paper's grid, which
-# begins at pixel 1; so the first row and column of the labels are cut off.) The library's own training, stopped
+# begins at pixel 1; so the first row and column of the labels are cut off. A crop has 129 pixels along a side, where
+# scores lie at pixels 1, 9, … 129: 17 of them. Section 4.2 showed the 16 that lie inside an image of 128.) The library's own training, stopped
 # after 60 of the 300 steps, must give the same losses.
 
 # %%
@@ -256,8 +258,8 @@ panels([label_panel("300 steps: the best of 30 images", best.image, predict(net,
 
 # %% [markdown]
 # Most of an image is background, and that is what a network learns first. Then parts of the objects come. After 300
-# steps, it finds objects on some images; on the chair with the fish, only a part of the fish and nothing of the
-# chair. The shipped network saw more images, in 1600 steps of 16: `dlseg train --data shapes`.
+# steps, it finds objects on some images; on the chair with the fish, only a part of the fish, nothing of the chair, and
+# a little that is not there. The shipped network saw more images, in 1600 steps of 16: `dlseg train --data shapes`.
 #
 # **Open experiment: learning rates.** Which rate is best, and what happens at a rate that is too high or too low?
 # Before you run the cell, write down what you expect. Then change `tried`, `count` or the schedule until you can
@@ -277,7 +279,7 @@ plt.xlabel("step"), plt.ylabel("loss"), plt.yscale("log"), plt.legend(loc="upper
 plt.yticks([0.25, 0.5, 1, 2, 4], ["¼", "½", "1", "2", "4"]), plt.minorticks_off();
 
 # %% [markdown]
-# **Report** (3 points beside the 100, read by a person). In 80 to 150 words: what you expected (1); what you
+# **Report** (3 extra points, on top of the 100, read by a person). In 80 to 150 words: what you expected (1); what you
 # measured, in at least three numbers (1); why a rate can be too high, and why the paper lets it fall (1).
 
 # %% [markdown] manual={"id": "training-rates", "points": 3}
@@ -321,7 +323,8 @@ def confusion(prediction: np.ndarray, truth: np.ndarray, classes: int) -> np.nda
 # %% [markdown]
 # ## 4.6 · One table, three results
 # A class's IoU is its diagonal cell over everything in its row or column. If a class occurs in neither, that is
-# 0/0. On VOC's 1449 images it never happens; on a few it does, and then conventions differ by points:
+# 0/0. On VOC's 1449 images this never happens. On a handful of images it does, and then the three conventions differ by
+# many points:
 
 # %%
 guess("training.conventions")
@@ -350,8 +353,8 @@ def mean_iou(confusion: np.ndarray) -> float:
 
 # %% [markdown]
 # ## 4.7 · The real thing
-# The same cell works on PASCAL VOC 2012 with ImageNet's weights, where they are on this machine (the teacher's
-# guide says how to get them). The paper reports 62.25 % for LargeFOV after training on 10,582 images, before the
+# The next cell shows an image of PASCAL VOC 2012, if the data set is on this machine (the teacher's guide says how to
+# get it, and ImageNet's weights). The paper reports 62.25 % for LargeFOV after training on 10,582 images, before the
 # CRF.
 
 # %%

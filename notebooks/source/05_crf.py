@@ -108,8 +108,8 @@ panels([Panel("the pixel", marked), heat_panel("appearance", ties.appearance, ba
         heat_panel("smoothness", ties.smoothness, bars[1])])
 
 # %% [markdown]
-# Appearance ties the pixel to the chair's upright and seat, and weakly to specks on its far side: the farther, the
-# weaker. Smoothness reaches one or two pixels.
+# Appearance ties the pixel strongly to the chair's left upright, seat and legs, and weakly to its right side: the
+# farther, the weaker. Smoothness reaches one or two pixels; its scale is about thirty times as large.
 #
 # ## 5.3 · Mean field: one round by hand
 # The labelling of least energy cannot be found by trying: $N$ pixels and $L$ labels make $L^N$ labellings. The way out
@@ -275,7 +275,7 @@ for how, w1, w2 in [("after", 12, 3), ("symmetric", 12, 3), ("none", 1, 0.5)]:
 # %% [markdown]
 # > **Paper says / release does.** The text does not mention normalisation. The released code computes `"after"`,
 # > and a pixel's tie to itself is included. The Python package *pydensecrf*, which many use, has `"symmetric"` as
-# > its default: DeepLab's published weights do not belong to it.
+# > its default: DeepLab's published $w_1$ and $w_2$ are not meant for it.
 #
 # ## 5.6 · How can every pair be quick?
 # 500×375 pixels make {{17.6 = (500 * 375) ** 2 / 2e9}} billion pairs. The **permutohedral lattice** (Adams and others, 2010) does not go
@@ -339,7 +339,8 @@ print(result.table(top=5))
 
 # %% [markdown]
 # (These few images lack many classes, and absent classes count as 0, as in notebook 4. So compare the rows with one
-# another; the numbers themselves are too low.)
+# another; the numbers themselves are too low. The trimap's number, section 5.9, leaves absent classes out. The rows with a
+# 1 in front are moves beyond the box, from its best setting: larger weights change nothing here.)
 #
 # **Who chooses may not report.** The settings above were chosen on these images, so their numbers on these images say
 # too much. The paper chooses on 100 images and reports on others. So do you now:
@@ -397,7 +398,7 @@ print("mean IoU of each image over the classes in its truth; the best setting on
       f" {on_val.mean(1).max() - on_val[0].mean():+.1f}")
 
 # %% [markdown]
-# **Report** (2 points beside the 100, read by a person). In 60 to 120 words: what you expected and what you measured, in
+# **Report** (2 extra points, on top of the 100, read by a person). In 60 to 120 words: what you expected and what you measured, in
 # at least three numbers (1); how many training images you would take, and what the gain on them says too much (1).
 
 # %% [markdown] manual={"id": "crf-tuning", "points": 2}
@@ -455,7 +456,7 @@ def trimap_band(truth: np.ndarray, width: int) -> np.ndarray:
 #   pixels, also far apart.
 # - A round of mean field: add up all messages, count those of other labels as a cost, take a softmax. Ten rounds.
 # - With ties to neighbours only, thin parts shrink; with all ties they come back.
-# - Weights belong to a normalisation; the release uses `"after"`.
+# - $w_1$ and $w_2$ are meant for one normalisation; the release uses `"after"`.
 # - The gain is near the edges: measure it there too.
 
 # %%

@@ -161,5 +161,6 @@ def test_standing() -> None:
     text = str(standing("atrous"))
     assert "right            4 of 4, hints 0 of 4" in text and "hints 1 of 4" in text and "4 of 22 points" in text
     assert "4 of 22" in standing("atrous")._repr_html_()
+    assert "4 of 100 points" in str(standing()) and len(standing().rows) == len(catalogue())
     with pytest.raises(ValueError, match="topic: no exercise's id begins with 'holes'"):
         standing("holes")

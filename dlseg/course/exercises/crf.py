@@ -185,7 +185,7 @@ EXERCISES = [
         tests=(
             Test("two labels", 2, _pixels(2, 1.0), numeric(STEP)),
             Test("many labels, a pixel tied to itself", 2, _pixels(8, 1.0, 3.0), numeric(STEP)),
-            Test("large energies", 1, _pixels(4, 300.0), numeric(STEP), hidden=True),
+            Test("large energies", 1, _pixels(4, 300.0), numeric(STEP)),
         ),
         hints=(
             "Every pixel asks all others: how sure are you of each label, and how strongly are we tied? What the "

@@ -65,8 +65,10 @@ def _vgg(rng: np.random.Generator) -> tuple[list[tuple[int, int, int]]]:
 def _fc6(kernel: int, *taps: int, fewer: int) -> Inputs:
     def draw(rng: np.random.Generator) -> tuple[torch.Tensor, int, int, int]:
         channels = int(rng.integers(2, 5))
-        weight = rng.standard_normal((8, channels * kernel * kernel), dtype=np.float32)
-        return torch.from_numpy(weight), channels, int(rng.choice(taps)), 8 // fewer
+        outputs = int(rng.integers(2, 5))
+        filters = outputs * fewer + (fewer > 1)  # one is left over: a slice with a step alone would keep it too
+        weight = rng.standard_normal((filters, channels * kernel * kernel), dtype=np.float32)
+        return torch.from_numpy(weight), channels, int(rng.choice(taps)), outputs
 
     return draw
 
@@ -149,7 +151,7 @@ EXERCISES = [
             "filters = the same numbers in the shape (O, channels, k, k): flattening ran along rows last, so does "
             "reshape\n"
             "step = (k - 1) // (taps - 1);  every = O // outputs\n"
-            "slices with these steps along axes 0, 2 and 3",
+            "slices with these steps along axes 0, 2 and 3; of the filters no more than `outputs`",
         ),
     ),
 ]

@@ -121,7 +121,7 @@ EXERCISES = [
         function="stride_loss",
         reference=stride_loss,
         title="The loss at stride 8",
-        difficulty="hard",
+        difficulty="medium",
         tests=(
             Test("no void", 2, _scored(4, 8, void=0.0), numeric(LOSS)),
             Test("void is left out", 1, _scored(8, void=0.3), numeric(LOSS)),
@@ -166,7 +166,7 @@ EXERCISES = [
         tests=(
             Test("one step", 1, _problem(1, 1), numeric(STEPS, 1e-3, 1e-4)),
             Test("a few steps", 2, _problem(4, 9), numeric(STEPS, 1e-3, 1e-4)),
-            Test("many steps", 1, _problem(30, 50), numeric(STEPS, 1e-3, 1e-4), hidden=True),
+            Test("many steps", 2, _problem(30, 50), numeric(STEPS, 1e-3, 1e-4), hidden=True),
         ),
         hints=(
             "Each step: scores, loss, the loss's gradient, velocity, weights. What is kept from step to step?",
@@ -207,7 +207,7 @@ EXERCISES = [
         title="Mean intersection over union",
         difficulty="medium",
         tests=(
-            Test("all classes present", 2, _confusion(absent=0), numeric(FEW, 1e-6, 1e-9)),
+            Test("all classes present", 1, _confusion(absent=0), numeric(FEW, 1e-6, 1e-9)),
             Test("a class is absent", 1, _confusion(absent=1), numeric(FEW, 1e-6, 1e-9)),
             Test("two classes are absent", 2, _confusion(absent=2), numeric(FEW, 1e-6, 1e-9), hidden=True),
         ),
