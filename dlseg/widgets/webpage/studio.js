@@ -51,7 +51,7 @@ async function startStudio(root, data) {
   button("undo", "Take back the last stroke.", () => { if (state.undo.length) { state.scribbles = state.undo.pop(); scribbled(); } }, tools);
   const message = make("p", controls, {class: "note", role: "status"});
 
-  const table = make("table", make("div", pictures, {class: "wide"}));
+  const table = make("table", make("div", pictures, {class: "wide scroll"}));
   const canvases = {};
   for (const [name, words] of [["image", "the image: click a pixel"], ["network", "the network"], ["crf", "with the CRF"], ["pinned", "pinned"], ["truth", "the truth"], ["ties", "ties of a pixel"]]) {
     const pick = name === "image" ? picked : undefined;
