@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 import shutil
@@ -12,12 +13,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from dlseg.course.live import LiveExplorers, studio_of_the_course
 from dlseg.course.notebook_source import sources, student, text_of
 from dlseg.grading.result import write
 from dlseg.widgets.display import VIEW
 
 SECONDS = 600  # for one cell
+# of MathJax: what pages load, what formulas may yet ask for, and what its menu offers (speech in English, SVG)
+MATHJAX = (
+    *("tex-chtml.js", "extensions/*.js", "woff-v2/*.woff", "output/svg.js", "svg/fonts/tex.js"),
+    *("a11y/*.js", "mathmaps/base.json", "mathmaps/en.json"),
+)
 STILL = re.compile(r'(?<=<div class="dlseg-still">)<img [^>]*>')
 
 
@@ -59,15 +67,46 @@ def build_book(
         write(page, live.of_comment(text))
     tell("writing pages")
     run = subprocess.run(
-        [sys.executable, "-m", "sphinx", "-q", "-b", "html", str(pages), str(out / "html")],
+        [
+            *(sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going"),
+            *("-b", "html", "-d", str(out / "doctrees"), str(pages), str(out / "html")),
+        ],
         capture_output=True,
         text=True,
         check=False,
     )
     if run.returncode:
         raise RuntimeError(f"Sphinx failed:\n{run.stdout[-2000:]}{run.stderr[-2000:]}")
+    trim(out / "html")
     write(out / "html" / "studio.html", studio_of_the_course())
     return out / "html" / "index.html"
+
+
+def trim(site: Path) -> None:
+    """Make the site smaller: without what no page loads; figures as WebP, without loss, where that is less.
+
+    Args:
+        site: the folder of the pages, which refer to the figures in `_images`.
+    """
+    mathjax = site / "_static" / "mathjax"
+    for path in [*(site / "_static").rglob("*.map"), *mathjax.rglob("*")]:
+        if path.is_file() and not any(path.match(pattern) for pattern in MATHJAX):
+            path.unlink()
+    for folder in sorted(mathjax.rglob("*"), reverse=True):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+    smaller = dict[str, str]()
+    for path in (site / "_images").glob("*.png"):
+        stream = io.BytesIO()
+        Image.open(path).save(stream, "WEBP", lossless=True)
+        if len(stream.getvalue()) < path.stat().st_size:
+            path.with_suffix(".webp").write_bytes(stream.getvalue())
+            path.unlink()
+            smaller[path.name] = path.with_suffix(".webp").name
+    names = re.compile("|".join(map(re.escape, smaller)) or "(?!)")
+    for page in site.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        write(page, names.sub(lambda found: smaller[found[0]], text))
 
 
 def _linked(text: str) -> str:

@@ -164,27 +164,45 @@ function render({ model, el }) {
   }
 
   async function arrive() {
-    if (!model.get("layer").byteLength) return;
+    if (!model.get("layer").byteLength || !newest.takes(model.get("settings"))) return;
     const mine = ++asked, bar = model.get("bar");
     const fresh = { frame: mine, size: model.get("layer_size"), table: bytes(model.get("table")).slice(),
       names: model.get("names"), kind: model.get("kind"), bar: "label" in bar ? bar : null };
     fresh.values = await inflate(model.get("layer"));
     if (shown && mine < shown.frame) return; // a newer one was quicker
-    shown = fresh;
     hovered = -1;
+    present(fresh);
+  }
+
+  // a preview that the page made by itself, of the same kind as what is shown
+  function preview({ values, size, settings }) {
+    if (shown && newest.previews(settings)) present({ ...shown, frame: ++asked, values, size });
+  }
+
+  function present(fresh) {
+    shown = fresh;
     draw();
     explain();
     words();
     read();
   }
 
+  const newest = makeNewest(() => words());
+  const expect = (question) => {
+    if (question) newest.ask(question);
+    else newest.clear();
+    words();
+  };
+
   function words() {
     const error = model.get("error");
+    if (error) newest.clear();
     title.textContent = model.get("title");
-    status.textContent = error || model.get("status");
+    status.textContent = error || newest.words() || model.get("status");
     status.classList.toggle("dlseg-error", error !== "");
     busy.hidden = !model.get("busy");
-    canvas.dataset.settled = model.get("settled");
+    canvas.dataset.settled = model.get("settled") && !newest.waits();
+    if (model.get("settings").length) root.classList.toggle("dlseg-waits", newest.late());
     keep(title);
     keep(status);
   }
@@ -210,7 +228,7 @@ function render({ model, el }) {
   }
 
   function likely(place) {
-    if (!probe || model.get("probe_frame") !== model.get("frame")) return "";
+    if (!probe || newest.waits() || model.get("probe_frame") !== model.get("frame")) return "";
     const [planes, height, width] = model.get("probe_size"), classes = model.get("classes");
     const [r, c] = cell(place, [height, width]), count = planes / 2;
     const at = (plane) => probe[(plane * height + r) * width + c];
@@ -294,7 +312,7 @@ function render({ model, el }) {
   const listeners = {
     "change:photo": load, "change:frame": arrive, "change:pickable change:mark change:brush change:paints": pickable,
     "change:drawn change:brush change:paints": () => brush.restart().then(draw),
-    "change:probe": unpack, "change:probe_frame": read,
+    "change:probe": unpack, "change:probe_frame": read, "dlseg:asked": expect, "dlseg:preview": preview,
     "change:opacity change:highlighted change:photo_only": () => { pressed(); draw(); },
     "change:title change:status change:error change:busy change:settled": words,
   };
@@ -305,6 +323,7 @@ function render({ model, el }) {
   load().then(arrive);
   unpack();
   return () => {
+    newest.clear();
     cancelAnimationFrame(waiting);
     root.removeEventListener("dlseg-cursor", pointed);
     for (const [events, listener] of Object.entries(listeners)) model.off(events, listener);

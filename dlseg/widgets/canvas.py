@@ -55,10 +55,10 @@ class LabelCanvas(anywidget.AnyWidget):  # type: ignore[misc]
 
     The page itself names what lies under the cursor: the label, or the number. While the page says that somebody
     reads (`probed`), it also gets the LIKELIEST classes of each pixel and their probabilities (`probe`) with each
-    settled picture.
+    settled picture. Where it previews by itself (`studio/preview.js`), `settings` tell it what a picture is of.
     """
 
-    _esm = (HERE / "canvas.js").read_text(encoding="utf-8") + (HERE / "brush.js").read_text(encoding="utf-8")
+    _esm = "".join((HERE / name).read_text(encoding="utf-8") for name in ("canvas.js", "brush.js", "newest.js"))
     _css = HERE / "canvas.css"
 
     photo = traitlets.Bytes().tag(sync=True)
@@ -92,6 +92,7 @@ class LabelCanvas(anywidget.AnyWidget):  # type: ignore[misc]
     error = traitlets.Unicode().tag(sync=True)
     busy = traitlets.Bool(False).tag(sync=True)
     settled = traitlets.Bool(True).tag(sync=True)
+    settings = traitlets.List(traitlets.Float()).tag(sync=True)
 
     def __init__(self, picture: Picture, **traits: Any) -> None:
         self._lock = threading.RLock()
@@ -117,7 +118,7 @@ class LabelCanvas(anywidget.AnyWidget):  # type: ignore[misc]
             self.names, self.kind = list(layer.names), layer.kind
             self.bar = asdict(layer.bar) if layer.bar else {}
             self.title, self.status = picture.title, picture.status
-            self.settled, self.error = picture.settled, ""
+            self.settled, self.error, self.settings = picture.settled, "", list(picture.settings)
             self.pickable = picture.steps is not None
             if picture.steps is not None:
                 self.steps = picture.steps

@@ -30,6 +30,7 @@ from dlseg.widgets.studio.engine import (
     blank,
     make_subject,
 )
+from dlseg.widgets.studio.preview import PagePreview
 
 
 class CRFStudio(Explorer[StudioState, Answer]):
@@ -91,6 +92,8 @@ class CRFStudio(Explorer[StudioState, Answer]):
 
     def _beside(self, answer: Answer) -> None:
         state, trace = answer.state, answer.trace
+        if answer.refined.full:
+            self.preview.offer(answer, self._engine)
         self.tools.copied(state.params)
         self.tools.scores.value = view.scores(answer)
         self.charts_row.layout.display = None if state.curves else "none"
@@ -110,9 +113,11 @@ class CRFStudio(Explorer[StudioState, Answer]):
     def _rows(self) -> list[Any]:
         self.charts_row = ipywidgets.HBox(self.charts, layout={**ROW, "display": "none"})
         pictures = ipywidgets.HBox(self.pictures, layout=ROW)
+        self.charts_row.add_class("dlseg-kernel")
+        self.preview = PagePreview(self.pictures[1], self.tools.sliders)
         if self._has_tools:
-            return [*self.tools.above, pictures, *self.tools.below, self.charts_row]
-        return [slider_grid(self.tools.sliders), pictures]
+            return [*self.tools.above, pictures, *self.tools.below, self.charts_row, self.preview]
+        return [slider_grid(self.tools.sliders), pictures, self.preview]
 
     @property
     def params(self) -> CRFParams:

@@ -17,7 +17,8 @@ from dlseg.figures import Still
 VIEW = "application/vnd.jupyter.widget-view+json"
 REST = 1.5  # seconds without a change after which the still is drawn anew
 STILL_WORDS = "This is a still picture: run this cell to move it."
-LIVE = ".dlseg-explorer:not(.jupyter-widgets-disconnected)"
+# an explorer is alive with its kernel, and without where its page answers by itself (studio/preview.js)
+LIVE = ".dlseg-explorer:is(:not(.jupyter-widgets-disconnected), .dlseg-answers)"
 STILL_STYLE = (
     f".jp-OutputArea-child:has({LIVE}) + .jp-OutputArea-child:has(.dlseg-still),"
     f".jp-OutputArea-child:not(:has({LIVE})):has(+ .jp-OutputArea-child .dlseg-still) {{ display: none; }}"

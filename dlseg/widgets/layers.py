@@ -84,6 +84,7 @@ class Picture:
         probs, classes: probabilities (C, h, w) to be read under the cursor, and what the classes are called.
         settled: whether nothing better follows: False for a preview.
         hidden: whether there is nothing to show now.
+        settings: what it was computed with, where the page previews other settings by itself.
     """
 
     title: str
@@ -97,6 +98,7 @@ class Picture:
     classes: tuple[str, ...] = ()
     settled: bool = True
     hidden: bool = False
+    settings: tuple[float, ...] = ()
 
     def panel(self) -> Panel:
         """The same for a still figure."""

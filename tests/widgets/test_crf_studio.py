@@ -314,7 +314,9 @@ def test_what_is_copied_gives_the_settings_back(studio: CRFStudio) -> None:
 
 def test_without_tools_there_is_one_slider_and_two_pictures() -> None:
     studio = crf_studio(IMAGE, probs=PROBS, sliders=["w1"], tools=False, kernel="exact")
-    assert list(studio.controls) == ["params.w1"] and len(studio.box.children) == 3
+    sliders, pictures, *unseen = studio.box.children
+    assert list(studio.controls) == ["params.w1"] and len(sliders.children) == 1 and len(pictures.children) == 3
+    assert [type(part).__name__ for part in unseen] == ["PagePreview", "Accessibility"]
     studio.close()
 
 

@@ -1,1 +1,1 @@
-"""The CRF studio in three files: `engine` computes, `view` draws, `controls` are what a user moves."""
+"""The CRF studio: `engine` computes, `view` draws, `controls` are moved, `preview` is the page's own answer."""

@@ -182,6 +182,8 @@ class StudioControls:
             _row(self.brush, self.width, self.clear),
         ]
         self.below = [_row(self.source, self.photo, self.code, self.json)]
+        for part in (self.scores, *self.above[2:], *self.below):
+            part.add_class("dlseg-kernel")  # not to be seen where no kernel answers
         self.offer(state)
 
     def offer(self, state: StudioState) -> None:

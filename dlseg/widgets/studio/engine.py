@@ -14,6 +14,7 @@ from jaxtyping import Float, UInt8
 from dlseg.common.checks import message, rgb_image
 from dlseg.common.constants import VOID
 from dlseg.crf import Affinity, Cancelled, CRFParams, DenseCRF
+from dlseg.crf.dense import averaged
 from dlseg.crf.labels import label_probabilities
 from dlseg.crf.validation import checked_scores
 
@@ -23,6 +24,7 @@ EXACT_PIXELS = 3_000  # the same for the exact kernel, whose work grows with the
 SCRIBBLE_NAMES = ("background", "thing 1", "thing 2", "thing 3")
 CONFIDENCE = 0.9  # that a scribble is right: a hand says more than a network
 Size = tuple[int, int]
+SETTINGS = ("w1", "sigma_alpha", "sigma_beta", "w2", "sigma_gamma", "iterations")
 
 LABELS, TRUTH, DIFFERENCE, PROBABILITY, ENTROPY, STEPS, AFFINITY = VIEWS = (
     "labels",
@@ -199,6 +201,29 @@ class Engine:
         row, column = (min(int(share * n), n - 1) for share, n in zip(place, self.working, strict=True))
         return self._crf.affinity(self._fitted(params), row, column)
 
+    @property
+    def plain(self) -> bool:
+        """Whether the CRF is that of `CRFParams` alone, without options that change what it computes."""
+        return set(self._options) <= {"threads"}
+
+    def smaller(self, pixels: int) -> tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, "C h w"], int]:
+        """The image and the unary's probabilities at no more than about so many pixels.
+
+        Args:
+            pixels: at most, but for what rounding up adds.
+
+        Returns:
+            Image (h, w, 3), probabilities (C, h, w), and how many times smaller than the subject both are.
+        """
+        assert self._taken is not None
+        factor = _factor(self.working, pixels) * self._scale
+        image = self._taken[0].image
+        if factor == 1:
+            return image, self.coarse.marginals, 1
+        colours = averaged(np.moveaxis(image, 2, 0).astype(np.float32), factor)
+        probs = averaged(self.coarse.marginals, factor // self._scale)
+        return np.moveaxis(colours + 0.5, 0, 2).astype(np.uint8), probs / probs.sum(axis=0), factor
+
     def _refined(self, params: CRFParams, overtaken: Callable[[], bool]) -> Iterator[Refined]:
         if self._latest is None or self._latest.params != params:
             fitted, begun = self._fitted(params), time.perf_counter()
@@ -215,6 +240,12 @@ class Engine:
 
     def _fitted(self, params: CRFParams) -> CRFParams:
         return params if self._scale == 1 else params.scaled(1 / self._scale)
+
+
+def settings_of(params: CRFParams) -> tuple[float, ...]:
+    """The settings that have sliders, in their order; () where a length is a pair, which no slider sets."""
+    values = [getattr(params, name) for name in SETTINGS]
+    return () if any(isinstance(value, tuple) for value in values) else tuple(map(float, values))
 
 
 def winners(probs: np.ndarray) -> UInt8[np.ndarray, "h w"]:

@@ -40,6 +40,7 @@ from dlseg.widgets.studio.engine import (
     Refined,
     Subject,
     Trace,
+    settings_of,
 )
 
 BEFORE, SCRIBBLES, PINNED = "Before: the net's coarse scores", "Before: your scribbles", "A: pinned"
@@ -77,7 +78,9 @@ def pictures(answer: Answer) -> tuple[Picture, Picture, Picture]:
     probs = (None, None) if view.name == STEPS else (answer.before.marginals, answer.refined.marginals)
     return (
         Picture(left[0], layer=left[1], status=words[0], paints=paints, probs=probs[0], **both),
-        Picture(right[0], layer=right[1], status=words[1], probs=probs[1], **both),
+        Picture(
+            right[0], layer=right[1], status=words[1], probs=probs[1], settings=settings_of(state.params), **both
+        ),
         _compared(answer, both),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import zlib
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
@@ -77,9 +78,9 @@ def studio_parts(
     data = {
         "width": size[1],
         "height": size[0],
-        "image": base64_of(image),
-        "probs": base64_of(np.clip(probs, 0, 1).astype("<f2")),
-        "truth": None if truth is None else base64_of(truth.astype(np.uint8)),
+        "image": packed(image),
+        "probs": packed(np.clip(probs, 0, 1).astype("<f2")),
+        "truth": None if truth is None else packed(truth.astype(np.uint8)),
         "classes": list(classes),
         "colours": palette()[: max(len(classes), 4)].tolist(),
         "params": values,
@@ -88,7 +89,7 @@ def studio_parts(
     worker = "\n".join(
         f'<script type="text/plain" id="dlseg-{Path(file).stem}">\n{text}</script>' for file, text in read.items()
     )
-    return worker + part("startStudio", data, ("studio.js",), still=still, name=name)
+    return worker + part("startStudio", data, ("ask.js", "studio.js"), still=still, name=name)
 
 
 def part(start: str, data: dict[str, Any], scripts: tuple[str, ...], *, still: str, name: str) -> str:
@@ -148,5 +149,11 @@ def page(title: str, parts: str) -> str:
     return PAGE.format(title=escape(title), parts=parts)
 
 
+def packed(array: np.ndarray) -> str:
+    """An array's bytes, compressed by zlib, in base64."""
+    return base64.b64encode(zlib.compress(np.ascontiguousarray(array).tobytes(), 9)).decode("ascii")
+
+
 def base64_of(array: np.ndarray) -> str:
+    """An array's bytes in base64."""
     return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")

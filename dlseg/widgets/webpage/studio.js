@@ -1,7 +1,7 @@
 // The CRF studio in a page: no kernel, no network. `startStudio(root, data)` fills the element `root`.
 //
 // data: {width, height, image, probs, truth, classes, colours, params, name}; image, probs (float16) and truth are
-// base64 of their bytes, truth may be null, 255 in it is void. The engine and the worker are in the page as text.
+// base64 of their bytes, compressed by zlib, truth may be null, 255 in it is void. The engine and the worker are in the page as text.
 
 const SLIDERS = [
   ["w1", "w1: weight of appearance", 0, 30, 0.5, "How much pixels of like colour pull each other. 0 switches the appearance kernel off."],
@@ -14,18 +14,11 @@ const SLIDERS = [
 const VIEWS = {labels: "labels", belief: "one label's belief", entropy: "entropy (doubt)", change: "what the CRF changed"};
 const VOID = 255, SURE = 0.7, LARGEST = 321;
 
-function startStudio(root, data) {
+async function startStudio(root, data) {
   const state = {params: {...data.params}, view: "labels", shown: 1, pin: null, scribbles: null, brush: 4, ink: 1, undo: []};
-  let problem = decoded(data), answer = null, moving = false, waiting = null, busy = false, number = 0;
-  const answers = new Map();
+  let problem = await decoded(data), answer = null, moving = false;
   const source = ["engine", "worker"].map((name) => document.getElementById(`dlseg-${name}`).textContent);
-  // one classic script: the engine's `export`s mean nothing there
-  const worker = new Worker(URL.createObjectURL(new Blob([source.join("\n").replace(/^export /gm, "")], {type: "text/javascript"})));
-  worker.onmessage = ({data: got}) => { answers.get(got.id)?.(got); answers.delete(got.id); };
-  const ask = (question) => new Promise((resolve) => {
-    answers.set(++number, resolve);
-    worker.postMessage({id: number, ...question});
-  });
+  const {ask} = startEngine(source.join("\n"));
 
   // ---- the page's parts
   const {make, slider, picture} = dlsegPage, {controls, pictures, say} = dlsegPage.frame(root);
@@ -58,7 +51,7 @@ function startStudio(root, data) {
   button("undo", "Take back the last stroke.", () => { if (state.undo.length) { state.scribbles = state.undo.pop(); scribbled(); } }, tools);
   const message = make("p", controls, {class: "note", role: "status"});
 
-  const table = make("table", make("div", pictures, {class: "wide"}));
+  const table = make("table", make("div", pictures, {class: "wide scroll"}));
   const canvases = {};
   for (const [name, words] of [["image", "the image: click a pixel"], ["network", "the network"], ["crf", "with the CRF"], ["pinned", "pinned"], ["truth", "the truth"], ["ties", "ties of a pixel"]]) {
     const pick = name === "image" ? picked : undefined;
@@ -100,26 +93,18 @@ function startStudio(root, data) {
   function changed() {
     for (const [name, set] of Object.entries(inputs)) set(state.params[name]);
     normalization.value = state.params.normalization;
-    waiting = {params: {...state.params}, preview: moving};
-    if (!busy) next();
+    queue.ask({params: {...state.params}, preview: moving});
   }
 
-  /** Answers the newest question; the ones between are never asked. */
-  async function next() {
-    busy = true;
-    while (waiting) {
-      const question = waiting, asked = problem, first = !answer;
-      waiting = null;
-      const got = await ask({kind: "infer", ...question});
-      if (asked !== problem) continue;
-      message.className = got.error ? "note wrong" : "note";
-      if (got.error) { message.textContent = got.error; continue; }
-      answer = got;
-      if (first) paint(); else paintResult();
-      root.dispatchEvent(new CustomEvent("answered", {detail: {milliseconds: got.milliseconds, preview: question.preview}}));
-    }
-    busy = false;
-  }
+  const queue = newestWins(async (question) => {
+    const asked = problem, first = !answer, got = await ask({kind: "infer", ...question});
+    if (asked !== problem) return;
+    message.className = got.error ? "note wrong" : "note";
+    if (got.error) { message.textContent = got.error; return; }
+    answer = got;
+    if (first) paint(); else paintResult();
+    root.dispatchEvent(new CustomEvent("answered", {detail: {milliseconds: got.milliseconds, preview: question.preview}}));
+  });
 
   async function affinity(row, col) {
     const got = await ask({kind: "affinity", params: {...state.params}, row, col});
@@ -323,15 +308,12 @@ function startStudio(root, data) {
   say("");
   setProblem(problem);
   // for scripts around the page, and for tests
-  return window.dlsegStudio = root.dlseg = {state, set(params) { Object.assign(state.params, params); changed(); }, result: () => answer, idle: () => !busy};
+  return window.dlsegStudio = root.dlseg = {state, set(params) { Object.assign(state.params, params); changed(); }, result: () => answer, idle: queue.idle};
 }
 
 /** The data's arrays from their text. */
-function decoded({width, height, image, probs, truth, classes}) {
-  const {bytes} = dlsegPage, half = new Uint16Array(bytes(probs).buffer), single = new Float32Array(half.length);
-  for (let i = 0; i < half.length; i++) {   // float16 to float32; probabilities are never negative nor infinite
-    const exponent = half[i] >> 10, fraction = half[i] & 1023;
-    single[i] = exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24;
-  }
-  return {width, height, image: bytes(image), probs: single, truth: truth && bytes(truth), classes};
+async function decoded({width, height, classes, ...texts}) {
+  const unpacked = async (text) => text && new Uint8Array(await inflated(dlsegPage.bytes(text)));
+  const [image, probs, truth] = await Promise.all([texts.image, texts.probs, texts.truth].map(unpacked));
+  return {width, height, image, probs: singles(new Uint16Array(probs.buffer)), truth, classes};
 }
