@@ -18,7 +18,7 @@ from dlseg.grading.result import write
 from dlseg.widgets.display import VIEW
 
 SECONDS = 600  # for one cell
-STILL = re.compile(r'(?<=<div class="dlseg-still">)<img [^>]*>')
+STILL = re.compile(r'(?<=<div class="dlseg-still">)<div class="dlseg-figure">.*?</div>', re.DOTALL)
 
 
 def build_book(

@@ -2,12 +2,10 @@
 
 import threading
 from collections.abc import Callable
-from io import BytesIO
 
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from PIL import Image
 
 from dlseg.figures import Chart, Panel, Still, colour_labels, label_panel, overlay, panels
 
@@ -60,12 +58,6 @@ def test_panels_do_not_overlap_and_nothing_is_cut_off() -> None:
         assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.width and box.y1 <= figure.bbox.height
         for other in boxes[number + 1 :]:
             assert box.x1 <= other.x0 or other.x1 <= box.x0 or box.y1 <= other.y0 or other.y1 <= box.y0
-
-
-def test_a_notebook_gets_a_png_twice_as_sharp_as_it_is_shown() -> None:
-    data, shown = panels([Panel("", IMAGE)])._repr_png_()
-    size = Image.open(BytesIO(data)).size
-    assert abs(size[0] - 2 * shown["width"]) <= 2 and abs(size[1] - 2 * shown["height"]) <= 2
 
 
 def test_threads_may_draw_side_by_side() -> None:
