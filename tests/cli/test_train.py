@@ -22,13 +22,19 @@ def run(root: Path, out: Path, *arguments: object) -> Result:
 def test_recipes_by_name_and_from_a_file(tmp_path: Path) -> None:
     asked = {"seed": 3, "lr": None}
     assert recipe_for("shapes", "deeplab", asked) == Recipe.shapes(seed=3)
+    assert recipe_for("tools", "deeplab", asked) == Recipe.tools(seed=3)
     assert recipe_for("paper", "deeplab", asked) == Recipe.paper("deeplab", seed=3)
     assert recipe_for("release", "deeplab", asked) == Recipe.release("deeplab", seed=3)
     assert recipe_for("release-2", "deeplab", asked) == Recipe.release("deeplab", 2, seed=3)
     (tmp_path / "mine.json").write_text('{"crop": 98, "lr": 0.5}')
     assert recipe_for(str(tmp_path / "mine.json"), "deeplab", asked) == Recipe(crop=98, lr=0.5, seed=3)
-    with pytest.raises(FileNotFoundError, match="--recipe: got 'papper', expected 'shapes', 'laptop'"):
+    with pytest.raises(FileNotFoundError, match="--recipe: got 'papper', expected 'shapes', 'tools', 'laptop'"):
         recipe_for("papper", "deeplab", asked)
+
+
+def test_a_wrong_setting_is_named_before_any_data_are_read(tmp_path: Path) -> None:
+    told = run(tmp_path / "nowhere", tmp_path / "net.safetensors", "--lr", -1)
+    assert told.exit_code == 1 and "lr: got -1" in told.output
 
 
 def test_a_recipe_of_ones_own_with_a_log(small_set: Callable[[int], Path], tmp_path: Path) -> None:
