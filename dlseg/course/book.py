@@ -26,7 +26,7 @@ MATHJAX = (
     *("tex-chtml.js", "extensions/*.js", "woff-v2/*.woff", "output/svg.js", "svg/fonts/tex.js"),
     *("a11y/*.js", "mathmaps/base.json", "mathmaps/en.json"),
 )
-STILL = re.compile(r'(?<=<div class="dlseg-still">)<img [^>]*>')
+STILL = re.compile(r'(?<=<div class="dlseg-still">)<div class="dlseg-figure">.*?</div>', re.DOTALL)
 
 
 def build_book(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dlseg.course.catalogue import RUNGS, find, reference_text
+from dlseg.figures import figure_html
 from dlseg.grading.exercise import Exercise, Points
 from dlseg.grading.frames import FrameError
 from dlseg.grading.reports.pictures import single
@@ -42,14 +43,13 @@ class Hint:
             if self.rung > 2
             else f"<p style='margin:.3em 0'>{escape(self.text)}</p>"
         )
-        picture = f"<img alt='what a right result looks like' src='{self.picture}'>" if self.picture else ""
         price = f", costs {self.price:g} points" if self.price else ""
         call = f'hint("{self.exercise.id}")'
-        more = f"<small>one more: <code>{call}</code></small>" if self.rung < len(RUNGS) else ""
+        more = f"<div><small>one more: <code>{call}</code></small></div>" if self.rung < len(RUNGS) else ""
         title = f"Hint {self.rung} of {len(RUNGS)}: {RUNGS[self.rung - 1]}"
         return (
             f"<div style='border-left:.4em solid #8a5a00;padding:.2em .8em'><b>{title}</b>{price}"
-            f"{body}{picture}{more}</div>"
+            f"{body}{self.picture}{more}</div>"
         )
 
 
@@ -89,12 +89,13 @@ def rung_of(found: Exercise, number: int) -> Hint:
 
 
 def _example(found: Exercise) -> str:
-    """A picture of the right result of the first open test; '' where it has none."""
+    """A picture of the right result of the first open test, as HTML; '' where it has none."""
     test = next((t for t in found.tests if not t.hidden), found.tests[0])
     try:
-        return single(found.answer(test, test.draw(0, found.id, 0)))
+        figure = single(found.answer(test, test.draw(0, found.id, 0)))
     except FrameError:
         return ""
+    return "" if figure is None else figure_html(figure, "what a right result looks like")
 
 
 def record() -> dict[str, int]:

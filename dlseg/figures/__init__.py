@@ -10,6 +10,7 @@ from dlseg.figures.overlays import Mark, dots, enlarged, grid_lines, outline, pa
 from dlseg.figures.panels import Bar, Chart, Panel, Still, heat_panel, label_panel, panels
 from dlseg.figures.results import confusion_figure, trimap_figure
 from dlseg.figures.tables import table2_chart
+from dlseg.figures.themes import figure_html, show_in_notebooks
 
 __all__ = [
     "Bar",
@@ -23,6 +24,7 @@ __all__ = [
     "enlarged",
     "entropy",
     "field_marks",
+    "figure_html",
     "grid_lines",
     "heat",
     "heat_panel",
@@ -36,6 +38,7 @@ __all__ = [
     "present",
     "scale_table",
     "schedule_figure",
+    "show_in_notebooks",
     "table2_chart",
     "trimap_figure",
 ]

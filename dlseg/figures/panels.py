@@ -15,17 +15,16 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from PIL import Image
 
 from dlseg.datasets.voc import palette
 from dlseg.figures.colormaps import faded_table, heat
 from dlseg.figures.labels import RGB, VOID, Labels, overlay, present
 from dlseg.figures.overlays import Colour
+from dlseg.figures.themes import SCREEN_DPI, figure_html, publish
 
 PANEL_INCHES = 3.2
 ENTRIES = 2  # of the legend that fit below one panel: names are up to a dozen letters long
 STILL_BYTES = 150_000  # what a still may add to a saved notebook
-SCREEN_DPI = 80  # a figure's size on the page; the picture holds twice as many pixels, for sharp screens
 INK, PALE = "#202020", "#d8d8d8"
 
 
@@ -65,23 +64,21 @@ class Still(Figure):
         self.savefig(stream, format="png", dpi=2 * SCREEN_DPI)
         return stream.getvalue()
 
-    def webp(self) -> bytes:
-        """The figure as a WebP file, half as sharp again as the page shows it.
+    def html(self, words: str = "") -> str:
+        """The figure as a part of a page, light or dark; half as sharp again as the page shows it.
+
+        Args:
+            words: for those who cannot see it; default: its titles.
 
         Returns:
-            The file's bytes, at most `STILL_BYTES` where a lower quality can do it.
+            HTML; its pictures have at most `STILL_BYTES` where a lower quality can do it.
         """
-        picture = Image.fromarray(self.pixels(round(1.5 * SCREEN_DPI)))
-        for quality in (85, 60, 35):
-            stream = io.BytesIO()
-            picture.save(stream, "WEBP", quality=quality, method=2)
-            if stream.tell() <= STILL_BYTES:
-                break
-        return stream.getvalue()
+        return figure_html(self, words, STILL_BYTES, 1.5)
 
-    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
-        width, height = self.get_size_inches() * SCREEN_DPI
-        return self.png(), {"width": round(width), "height": round(height)}
+    def _ipython_display_(self) -> None:
+        publish(
+            self
+        )  # not by a `_repr_`: pyplot's own printer of figures would come before it, or after it as well
 
 
 @dataclass(frozen=True)

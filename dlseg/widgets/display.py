@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import threading
 import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
-from html import escape
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from dlseg.figures import Still
@@ -165,13 +163,8 @@ def still_html(figure: Still) -> str:
     All by style sheet: scripts are not run in a notebook that was saved by somebody else.
     """
     titles = ", ".join(title for axes in figure.axes if (title := axes.get_title(loc="left") or axes.get_title()))
-    data = base64.b64encode(figure.webp()).decode()
-    words = escape(f"Still picture: {titles}" if titles else "Still picture", quote=True)
-    return (
-        f"<style>{STILL_STYLE}</style>"
-        f'<div class="dlseg-still"><img alt="{words}" style="max-width: 100%" src="data:image/webp;base64,{data}">'
-        f"<p>{STILL_WORDS}</p></div>"
-    )
+    picture = figure.html(f"Still picture: {titles}" if titles else "Still picture")
+    return f'<style>{STILL_STYLE}</style><div class="dlseg-still">{picture}<p>{STILL_WORDS}</p></div>'
 
 
 Made = TypeVar("Made", bound=Shown)

@@ -115,7 +115,7 @@ def test_no_dead_link_and_no_missing_image(page: "Page", site: str) -> None:
 def test_stills_formulas_and_answers(page: "Page", site: str) -> None:
     page.goto(f"{site}notebooks/02_atrous.html")
     expect(page.locator("mjx-container").first).to_be_attached()
-    assert page.locator(".cell_output img").count() == 4
+    assert page.locator(".cell_output .dlseg-figure").count() == 4
     page.get_by_label("rate (cells)").press("End")
     expect(page.locator(".dlseg table").last).to_contain_text("the map read every 6 cells")
     text = page.locator("article").inner_text()

@@ -112,7 +112,7 @@ def test_the_ladder(own_folder: Path) -> None:
     assert found.hints[0] in texts[0] and "def insert_holes" in texts[3] and "One more" not in texts[3]
     assert json.loads((own_folder / "hints.json").read_text()) == {NAME: 4}
     assert hint(NAME).rung == 4 and hint(NAME, 1).text == found.hints[0]
-    assert "data:image/png" in hint(NAME, 2)._repr_html_() and "<pre" in hint(NAME, 3)._repr_html_()
+    assert "data:image/webp" in hint(NAME, 2)._repr_html_() and "<pre" in hint(NAME, 3)._repr_html_()
 
 
 def test_a_rung_that_is_not_reached_is_refused() -> None:

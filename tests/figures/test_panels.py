@@ -2,12 +2,10 @@
 
 import threading
 from collections.abc import Callable
-from io import BytesIO
 
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from PIL import Image
 
 from dlseg.figures import Bar, Chart, Panel, Still, colour_labels, heat_panel, label_panel, overlay, panels
 
@@ -68,12 +66,6 @@ def test_the_scales_stand_in_the_order_of_the_panels() -> None:
     figure.pixels()
     bars = sorted(figure.axes[3:], key=lambda axes: -axes.get_window_extent().y0)  # from the top down
     assert [axes.get_xlabel() for axes in bars] == ["first", "second", "third"]
-
-
-def test_a_notebook_gets_a_png_twice_as_sharp_as_it_is_shown() -> None:
-    data, shown = panels([Panel("", IMAGE)])._repr_png_()
-    size = Image.open(BytesIO(data)).size
-    assert abs(size[0] - 2 * shown["width"]) <= 2 and abs(size[1] - 2 * shown["height"]) <= 2
 
 
 def test_threads_may_draw_side_by_side() -> None:

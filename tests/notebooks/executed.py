@@ -61,7 +61,9 @@ def check_stills(notebook: nbformat.NotebookNode) -> None:
         for data, below in zip_longest(pages, pages[1:], fillvalue={}):
             if "application/vnd.jupyter.widget-view+json" in data:
                 asked = "Guess first" in data["text/html"]
-                assert asked or '<div class="dlseg-still"><img ' in below.get("text/html", ""), cell.source
+                assert asked or '<div class="dlseg-still"><div class="dlseg-figure">' in below.get(
+                    "text/html", ""
+                ), cell.source
 
 
 def check_verdicts(notebook: nbformat.NotebookNode, kind: str) -> None:

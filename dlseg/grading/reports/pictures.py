@@ -32,12 +32,12 @@ def _most_different(own: Any, reference: Any) -> tuple[Any, Any]:
     return own[index], reference[index]
 
 
-def single(value: Any) -> str:
-    """One result as a PNG in a data address, or '' where it has no picture: what a right answer looks like."""
+def single(value: Any) -> Figure | None:
+    """One result as a figure, or None where it has no picture: what a right answer looks like."""
     value = value.detach().cpu().numpy() if hasattr(value, "detach") else value
     drawn = _drawable(value)
     if drawn is None:
-        return ""
+        return None
     figure = _figure(5.0 if drawn.ndim == 1 else 3.2, 2.2)
     axes = figure.add_subplot()
     if drawn.ndim == 1:
@@ -47,7 +47,7 @@ def single(value: Any) -> str:
     else:
         figure.colorbar(axes.imshow(drawn, interpolation="nearest", aspect="auto"), ax=axes)
         axes.set_title(f"right: {drawn.shape[0]}×{drawn.shape[1]}", fontsize=9)
-    return _address(figure)
+    return figure
 
 
 def _address(figure: Figure) -> str:
