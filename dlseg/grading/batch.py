@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky import get_reusable_executor
 
+from dlseg.common.workers import Workers
 from dlseg.grading import exercise, reports, result
 from dlseg.grading.assignment import of_topic
 from dlseg.grading.harness import Evidence, Harness
@@ -120,14 +120,6 @@ def _result(run: Run, item: Item) -> Result | None:
 def close_graders() -> None:
     """End this process's sandboxes; a name that a cluster's workers can be asked to call."""
     GRADERS.close()
-
-
-def _attempt(run: Run, item: Item) -> Result | Exception:
-    """An error travels as a value: joblib's dask backend would wait for ever for the task that raised it."""
-    try:
-        return grade_item(run, item)
-    except Exception as error:
-        return error
 
 
 def _end_with(owner: int) -> None:
@@ -294,15 +286,12 @@ def _all(run: Run, paths: list[Path], jobs: int, backend: str, choice: _Choice) 
 
 
 def _grade(run: Run, items: list[Item], jobs: int, backend: str) -> Iterator[Result]:
-    if not items or (jobs == 1 and backend != "dask"):
-        yield from (grade_item(run, item) for item in items)
-        GRADERS.close()
+    if not items:
         return
-    with parallel_config(backend=backend, n_jobs=jobs):
-        work = Parallel(return_as="generator_unordered", batch_size=1)
-        for done in work(delayed(_attempt)(run, item) for item in items):
-            if isinstance(done, Exception):
-                raise done
-            yield done
-    if backend == "loky":
+    workers = Workers(jobs, backend)
+    with workers.ready():
+        yield from (done for _, done in workers.run(grade_item, ((run, item) for item in items)))
+    if workers.alone:
+        GRADERS.close()
+    elif backend == "loky":
         get_reusable_executor().shutdown(wait=True)

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
+from dlseg.common.workers import Workers
+from dlseg.crf.lattice.threads import checked_threads
 from dlseg.crf.params import CRFParams, Length, both
-from dlseg.crf.tuning.evaluate_params import Counts, Samples, Workers, evaluate_params, survey
+from dlseg.crf.tuning.evaluate_params import Counts, Samples, evaluate_params, survey
 from dlseg.crf.tuning.result import Log, SearchResult, Trial, open_log
 from dlseg.crf.tuning.space import Space
 
@@ -72,7 +74,10 @@ def search(
     >>> [round(trial.mean_iou, 2) for trial in result.trials]
     [0.68, 0.95, 1.0]
     """
-    task = _Task(samples, draw(len(samples), subset, seed), kernel, trimap, Workers(jobs, backend, threads))
+    threads = checked_threads(threads)
+    task = _Task(
+        samples, draw(len(samples), subset, seed), kernel, trimap, threads, Workers(jobs, backend, threads)
+    )
     space = checked_space(space)
     with task.workers.ready(task.portions()):
         baseline, digest = task.survey()
@@ -115,6 +120,7 @@ class _Task:
     indices: list[int]
     kernel: str
     trimap: int
+    threads: int
     workers: Workers
 
     def __post_init__(self) -> None:
@@ -184,7 +190,7 @@ class _Rounds:
         self.bar.total = len(self.order)
         self.bar.update(len(self.known) - self.bar.n)
         tasks = [
-            (portion, chunk, group, self.task.kernel, self.task.workers.threads, self.task.trimap)
+            (portion, chunk, group, self.task.kernel, self.task.threads, self.task.trimap)
             for group in groups
             for portion, chunk in self.task.chunks
         ]
@@ -296,12 +302,13 @@ def estimate(
     96
     """
     space, indices = checked_space(space), draw(len(samples), subset, seed)
+    threads = checked_threads(threads)
     workers = Workers(jobs, backend, threads)
     coarse = space.coarse()
     middle = coarse[len(coarse) // 2]
-    evaluate_params(samples, indices[:1], [middle], kernel, workers.threads, 1)  # compiles
+    evaluate_params(samples, indices[:1], [middle], kernel, threads, 1)  # compiles
     few = indices[:: max(1, len(indices) // MEASURED)][:MEASURED]
-    times = [_times(samples, index, middle, kernel, workers.threads) for index in few]
+    times = [_times(samples, index, middle, kernel, threads) for index in few]
     setting = statistics.median(both - one for one, both in times)
     around = space.around(middle, space.steps())
     return Estimate(
