@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import nbformat
+import numpy as np
+from PIL import Image
 
-from dlseg.course.book import VIEW, still, studio_of_the_course
+from dlseg.course.book import VIEW, still, studio_of_the_course, trim
 from dlseg.course.live import LiveExplorers
 
 
@@ -39,3 +41,25 @@ def test_the_training_run_is_kept_whatever_page_it_is_for(tmp_path: Path) -> Non
         and "@" not in first.partition("<script>")[0].partition("</style>")[2]
     )
     assert second == first.replace("<img src='a'>", "<img src='b'>").replace("explorer-1", "explorer-2")
+
+
+def test_the_site_keeps_what_its_pages_load_and_its_figures_pixels(tmp_path: Path) -> None:
+    """A figure is WebP where that is smaller; noise, which it cannot make smaller, may stay."""
+    files = ("tex-chtml.js", "tex-svg-full.js", "sre/mathmaps/en.json", "sre/mathmaps/hi.json", "node/main.js")
+    for name in files:
+        path = tmp_path / "_static" / "mathjax" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("a = 1")
+    (tmp_path / "_static" / "theme.js.map").write_text("{}")
+    (tmp_path / "_images").mkdir()
+    figure = np.full((90, 120, 3), 255, np.uint8)
+    figure[20:50, 10:100] = 40, 90, 200
+    Image.fromarray(figure).save(tmp_path / "_images" / "one.png")
+    (tmp_path / "page.html").write_text('<img src="_images/one.png"> <a href="else.png">')
+    trim(tmp_path)
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    mathjax = {f"_static/mathjax/{name}" for name in ("tex-chtml.js", "sre/mathmaps/en.json")}
+    assert left == {*mathjax, "_images/one.webp", "page.html"}
+    assert (tmp_path / "page.html").read_text() == '<img src="_images/one.webp"> <a href="else.png">'
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "_images" / "one.webp").convert("RGB")), figure)
+    assert not (tmp_path / "_static" / "mathjax" / "node").exists()
