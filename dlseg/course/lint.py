@@ -183,5 +183,8 @@ def _exercises(cells: list[Any], known: list[Exercise], exercises: Path) -> Iter
         explained = sum(bool(wrong.cause) for wrong in wrong_answers().get(found.id, []))
         if exercises == EXERCISES and explained < CAUSES:
             yield f"exercise {found.id} has {explained} typical mistakes that check explains, expected {CAUSES}"
-    strange = set(asked) - {found.slug for found in known}
+    own = [found.slug for found in known]
+    if (placed := [slug for slug in asked if slug in own]) != [slug for slug in own if slug in placed]:
+        yield f"has its exercises in another order than their file: {', '.join(placed)}"
+    strange = set(asked) - set(own)
     yield from (f"has a cell for {name}, an exercise of another notebook" for name in sorted(strange))

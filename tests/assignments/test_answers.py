@@ -83,6 +83,26 @@ def test_a_notebook_as_built_earns_all_or_nothing(grade: Grade, topic: str) -> N
     assert all("not attempted" in e.reason for e in blank.exercises)
 
 
+THOUGHTLESS = {
+    "None": "None",
+    "NaN": "float('nan')",
+    "the input": "given[0]",
+    "zeros": "0 * np.asarray(given[0], dtype=float) if not isinstance(given[0], list) else 0",
+    "ones": "0 * np.asarray(given[0], dtype=float) + 1 if not isinstance(given[0], list) else 1",
+    "random": "np.random.standard_normal(np.shape(given[0]) if not isinstance(given[0], list) else ())",
+}
+
+
+@pytest.mark.parametrize("kind", THOUGHTLESS)
+def test_an_answer_without_a_thought_earns_nothing(
+    grade: Grade, notebook: Callable[..., str], exercises: list[exercise.Exercise], kind: str
+) -> None:
+    """In the grade; tests/grading/test_draws.py asks the same of two hundred seeds and of the right shapes."""
+    cells = [(e.id, f"def {e.function}(*given):\n    return {THOUGHTLESS[kind]}\n") for e in exercises]
+    result = grade(notebook(cells))
+    assert {e.id: e.points for e in result.exercises if e.points} == {} and result.max_score == 100
+
+
 @pytest.mark.parametrize("night", [False, pytest.param(True, marks=pytest.mark.full)], ids=["day", "night"])
 @pytest.mark.parametrize("name", IDS)
 def test_typical_wrong_answers(grade: Grade, notebook: Callable[..., str], name: str, night: bool) -> None:

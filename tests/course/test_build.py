@@ -1,6 +1,7 @@
 """Source to student notebook: deterministic and valid; `check` fails on every way a notebook can be wrong."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import pytest
 from click.testing import CliRunner
 
 from dlseg.cli import main
+from dlseg.course import lint
 from dlseg.course.build import build, build_teacher, solved_notebook, student_notebook
+from dlseg.course.catalogue import of_notebook
 from dlseg.course.lint import check
-from dlseg.course.notebook_source import CourseError
+from dlseg.course.notebook_source import CourseError, solved, sources, topic
 from dlseg.grading import submission
 
 EXERCISES = '''
@@ -309,6 +312,69 @@ def test_a_weak_exercise_is_a_fault(course: Path, tmp_path: Path, name: str) -> 
     (weak / "first.py").write_text(text)
     build(course, weak)
     assert any(message in fault.message for fault in check(course, weak))
+
+
+TWO = SOURCE.replace(
+    "# %% [markdown] manual=",
+    """# %% [markdown] exercise="first.triple"
+# Triple it.
+
+# %% exercise="first.triple"
+def triple(x: int) -> int:
+    ### BEGIN SOLUTION
+    return 3 * x
+    ### END SOLUTION
+
+# %% [markdown] manual=""",
+)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_exercises_stand_in_the_order_of_their_file(course: Path, tmp_path: Path, swapped: bool) -> None:
+    """`standing` lists them in the file's order, a student meets them in the notebook's."""
+    head, _, own = EXERCISES.partition("EXERCISES = [")
+    first = own.rstrip().removesuffix("]")
+    second = first
+    for old, new in (("first.double", "first.triple"), ("double", "triple")):
+        second = second.replace(old, new)
+    triple = "def triple(x: int) -> int:\n    return x + x + x\n\n\n"
+    order = (second, first) if swapped else (first, second)
+    folder = tmp_path / "ordered"
+    folder.mkdir()
+    (folder / "first.py").write_text(head + triple + "EXERCISES = [" + ",\n".join(order) + "]\n")
+    (course / "source" / "00_first.py").write_text(TWO)
+    build(course, folder)
+    said = [fault.message for fault in check(course, folder) if "order" in fault.message]
+    assert bool(said) == swapped, said
+
+
+@pytest.mark.parametrize("left", [0, 2])
+def test_an_exercise_of_the_course_without_a_table_of_mistakes_is_a_fault(
+    repo: Path, monkeypatch: pytest.MonkeyPatch, left: int
+) -> None:
+    table = dict(lint.wrong_answers())
+    table["crf.energy"] = [wrong for wrong in table["crf.energy"] if wrong.cause][:left]
+    monkeypatch.setattr(lint, "wrong_answers", lambda: table)
+    said = [fault.message for fault in check(repo / "notebooks")]
+    assert said == [f"exercise crf.energy has {left} typical mistakes that check explains, expected 3"]
+
+
+def test_the_guides_and_the_course_agree_on_points(repo: Path) -> None:
+    tables = (repo / "docs" / "teacher-guide.md").read_text(encoding="utf-8")
+    manual = exercises = 0
+    for source in sources(repo / "notebooks")[1:]:
+        found = of_notebook(topic(source))
+        marked = [c.metadata.nbgrader for c in solved(source).cells if "nbgrader" in c.metadata]
+        by_hand = [m.points for m in marked if m.grade and m.solution]
+        row = next(line for line in tables.splitlines() if line.startswith(f"| {source.stem[:2]} "))
+        assert re.findall(r"\d+", row.split("|")[2])[: 1 + len(by_hand)] == [str(len(found)), *map(str, by_hand)], (
+            row
+        )
+        assert row.split("|")[3].strip() == f"{sum(e.max_points for e in found):g}"
+        manual, exercises = manual + sum(by_hand), exercises + len(found)
+    guide = (repo / "docs" / "student-guide.md").read_text(encoding="utf-8")
+    assert f"100 points in {exercises} exercises, and {manual} more" in guide and manual >= 10
+    assert f"{exercises} exercises for 100 points" in (repo / "README.md").read_text(encoding="utf-8")
 
 
 def test_an_edited_source_makes_its_notebook_stale(course: Path) -> None:

@@ -1,6 +1,8 @@
 """`check` names the likely cause of a wrong answer, tells no other, and gives the call that failed as code."""
 
+import copy
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from dlseg.course import case, check
 from dlseg.course.catalogue import catalogue
 from dlseg.course.verdict import COLOURS, INK, PAPER
 from dlseg.course.wrong_answers import wrong_answers
+from dlseg.grading.draws import filled
 from dlseg.grading.reports.pictures import _most_different
 from dlseg.grading.tolerance import plain_values
 
@@ -65,6 +68,33 @@ def test_a_failing_call_can_be_pasted_and_gives_the_same(name: str) -> None:
         number = int(run[1]) if (run := re.search(r", (\d+)\)\)$", outcome.arguments)) else 0
         for own, expected in zip(pasted, case(name, outcome.test.name, number), strict=True):
             np.testing.assert_equal(plain_values(own), plain_values(expected))
+
+
+THOUGHTLESS: dict[str, Callable[[tuple[Any, ...], Any], Any]] = {
+    "zeros": lambda given, right: filled(right, 0),
+    "ones": lambda given, right: filled(right, 1),
+    "NaN": lambda given, right: filled(right, float("nan")),
+    "the input": lambda given, right: given[0],
+    "None": lambda given, right: None,
+    "random": lambda given, right: _random(right, np.random.default_rng(3)),
+}
+
+
+def _random(value: Any, rng: np.random.Generator) -> Any:
+    if isinstance(value, list):
+        return [_random(item, rng) for item in value]
+    return rng.standard_normal(np.shape(value))
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_an_answer_without_a_thought_earns_nothing_in_check(name: str) -> None:
+    found = catalogue()[name]
+    for kind, answer in THOUGHTLESS.items():
+
+        def thoughtless(*given: Any, answer: Callable[[tuple[Any, ...], Any], Any] = answer) -> Any:
+            return answer(given, plain_values(found.reference(*copy.deepcopy(given))))
+
+        assert check(name, thoughtless, hidden=True).points == 0, kind
 
 
 def test_a_case_that_does_not_exist() -> None:
