@@ -2,8 +2,8 @@
 
 A photograph, a map of labels and the key to its colours must look the same on both grounds; words, lines and curves
 must not, or they would be dark on dark. So a figure is two pictures, one over the other, each pixel in one of them:
-what keeps its colours, and the ink on no ground at all. A style sheet turns the ink's lightness round where the
-page is dark, and leaves its hues. Each pixel is kept once: a saved notebook is hardly larger for it.
+what keeps its colours, and the ink on no ground at all. A style sheet turns the lightness of ink where the page
+is dark, and leaves its hues. Each pixel is kept once: a saved notebook is hardly larger for it.
 """
 
 from __future__ import annotations
