@@ -11,7 +11,7 @@ from matplotlib import colormaps
 from dlseg.common.checks import message
 
 RGB = UInt8[np.ndarray, "H W 3"]
-SCALES = ("viridis", "cividis", "magma", "RdBu_r", "gray")  # RdBu_r: differences, white at zero
+SCALES = ("viridis", "cividis", "magma", "RdBu_r", "PuOr", "gray")  # RdBu_r, PuOr: differences, white at zero
 
 
 @cache
