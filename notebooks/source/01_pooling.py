@@ -73,6 +73,18 @@ F.max_pool2d(x[None], kernel_size=2, stride=2)[0]
 # The 5 says: *somewhere in this 2×2 block there is a 5*. Which of the four cells held it is forgotten. That is the
 # point of it, and the price.
 
+# %% [markdown]
+# **By hand.** A map of three rows, a window of 2×2 cells.
+#
+# | | | | |
+# |---|---|---|---|
+# | 1 | 3 | 0 | 2 |
+# | 0 | 2 | 5 | 1 |
+# | 4 | 1 | 0 | 2 |
+#
+# With stride 1 the window stops at 2 rows and 3 columns; the result is **3 5 5** over **4 5 5**. With stride 2 it stops at
+# columns 0 and 2, and only at row 0, as from row 2 it would leave the map: **3 5**.
+
 # %% [markdown] exercise="pooling.max_pool2d"
 # Write max pooling in numpy, without torch. `x` is a map (H, W); the window is `kernel` × `kernel` cells and
 # moves `stride` cells at a time; windows that would leave the map are left out. Result *(r, c)* is

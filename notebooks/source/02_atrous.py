@@ -151,6 +151,12 @@ for method in ("native", "sample", "zeros"):
 # (`benchmarks/results/atrous.md`, one processor): for LargeFOV's fc6, 3×3 at rate 12, `sample` takes 1.5 times as
 # long as `native`, and `zeros` 182 times, for 69 times the multiplications (25 × 25 cells in place of 3 × 3 taps).
 
+# %% [markdown]
+# **By hand.** One channel with the numbers 1 2 3 over 4 5 6 over 7 8 9; a filter of 2×2 taps, 1 0 over 0 1. At rate 1 it
+# adds a number and the one right below it: 1 + 5, 2 + 6, 4 + 8, 5 + 9, so **6 8** over **12 14**. At rate 2 the taps lie
+# at the corners of 3×3 cells: one place, 1 + 9 = **10**. Let a second input channel hold the same numbers, with the
+# filter 0 1 over 1 0: it adds 3 + 7 = 10. Channels are added up: **20**.
+
 # %% [markdown] exercise="atrous.conv2d"
 # Now 2-D, for all channels, by reading with steps: no dilation, no zeros. `x` is one map (I, H, W), `weight` is
 # (O, I, k, k). No padding, stride 1, and as always in deep learning the filter is *not* flipped:

@@ -76,6 +76,12 @@ panels([label_panel("labels", image, truth),
 # > of 306 keep labels `[1::8]`, 39 along an axis; the release's of 321 keep `[::8]`, 41. Whoever begins at the wrong
 # > pixel shifts every edge by one pixel.
 
+# %% [markdown]
+# **By hand.** Two classes, three places. The scores at the first place are 0 and 1.10, the logarithm of 3: the softmax is ¼
+# and ¾. At the second place they are 0 and 0: ½ and ½. The labels of the three places' own pixels are 1, 0 and void.
+# The losses are −log ¾ = {{0.29 = -np.log(0.75)}} and −log ½ = {{0.69 = -np.log(0.5)}}; the third place is left out. The
+# mean is **{{0.49 = -np.log(0.75 * 0.5) / 2}}**: of two, not of three.
+
 # %% [markdown] exercise="training.stride_loss"
 # Write it, on the release's grid: the score at *(y, x)* stands for the pixel *(stride·y, stride·x)*, so the first
 # label kept is at pixel 0. `scores` is (C, h, w), raw; `labels` is (H, W), whole numbers, with 255 for void. Give back
@@ -306,6 +312,16 @@ guess("training.mistakes")
 counted = measured(trained, 30)
 confusion_figure(counted.counts, val.classes)
 
+# %% [markdown]
+# **By hand.** Six pixels, two classes. The truth is 0 0 0 1 1 void, the prediction 0 0 1 1 1 0.
+#
+# | | taken for 0 | taken for 1 |
+# |---|---|---|
+# | is 0 | 2 | 1 |
+# | is 1 | 0 | 2 |
+#
+# Five pixels are counted; the void one is not, whatever was predicted there.
+
 # %% [markdown] exercise="training.confusion"
 # Count. `prediction` and `truth` are (H, W) labels; pixels whose **truth** is 255 (void) do not count. Give back
 # a (classes, classes) table of whole numbers: row = truth, column = prediction.
@@ -335,6 +351,11 @@ for convention, words in [("voc", "absent counts as 0, as VOC's own code has it"
                           ("present", "over classes in the truth"), ("nan", "over classes in either")]:
     print(f"{convention:8} 4 images {100 * few.mean_iou(convention):5.1f} %"
           f"   30 images {100 * counted.mean_iou(convention):5.1f} %   {words}")
+
+# %% [markdown]
+# **By hand.** The table of section 4.5, with a third class that is nowhere. Class 0: 2 hits; its row has 3 pixels and its
+# column 2, so the union is 3 + 2 − 2 = 3, and the IoU 2/3. Class 1: 2 hits, 2 + 3 − 2 = 3, 2/3. Class 2: 0/0, counted as
+# 0. The mean is (2/3 + 2/3 + 0) / 3 = **{{0.44 = (2 / 3 + 2 / 3 + 0) / 3}}**.
 
 # %% [markdown] exercise="training.mean_iou"
 # Mean IoU from a confusion matrix, by VOC's convention: a class that is in neither truth nor prediction counts as

@@ -57,6 +57,12 @@ panels([Panel("the image", image), label_panel("the network", image, found.label
 # > **Paper says / release does.** The paper's sum runs over all *i, j*; Krähenbühl and Koltun (2011), who
 # > invented this CRF, count each pair once, as we do. Counting pairs twice would double both weights.
 
+# %% [markdown]
+# **By hand.** Two pixels 3 pixels apart, $|p_i-p_j|^2 = 9$, whose colours differ by 6 in one channel: $|I_i-I_j|^2 = 36$.
+# The settings: $w_1 = 2$, $\sigma_\alpha = 3$, $\sigma_\beta = 6$, $w_2 = 1$, $\sigma_\gamma = 3$. Appearance is
+# 2 · exp(−9/18 − 36/72) = 2 · exp(−1) = {{0.74 = 2 * np.exp(-1)}}, smoothness exp(−9/18) = {{0.61 = np.exp(-0.5)}}. Their
+# tie is **{{1.34 = 2 * np.exp(-1) + np.exp(-0.5)}}**. A pixel's tie to itself is 2 + 1 = 3.
+
 # %% [markdown] exercise="crf.kernel"
 # Compute $k_{ij}$ for all pairs of a small image. `positions` is (N, 2), `colours` (N, 3), `params` the five
 # numbers (w1, σα, σβ, w2, σγ). Pixels are also tied to themselves: the diagonal is w1 + w2.
@@ -70,6 +76,17 @@ def kernel(positions: np.ndarray, colours: np.ndarray, params: tuple[float, ...]
     appearance = np.exp(-place / (2 * sigma_alpha ** 2) - colour / (2 * sigma_beta ** 2))
     return w1 * appearance + w2 * np.exp(-place / (2 * sigma_gamma ** 2))
     ### END SOLUTION
+
+# %% [markdown]
+# **By hand.** Three pixels, A, B and C, and two labels, *thing* and *ground*. The ties are $k_{AB} = 2$ and
+# $k_{AC} = k_{BC} = 0.2$. The network's probabilities of *thing* are 0.9, 0.4 and 0.1. Two labellings differ in B alone:
+#
+# | A, B, C | unary | pairs with unlike labels | energy |
+# |---|---|---|---|
+# | thing, **ground**, ground | −log 0.9 − log 0.6 − log 0.9 = {{0.72 = -np.log(0.9 * 0.6 * 0.9)}} | AB, AC: 2.2 | {{2.92 = 2.2 - np.log(0.9 * 0.6 * 0.9)}} |
+# | thing, **thing**, ground | −log 0.9 − log 0.4 − log 0.9 = {{1.13 = -np.log(0.9 * 0.4 * 0.9)}} | AC, BC: 0.4 | **{{1.53 = 0.4 - np.log(0.9 * 0.4 * 0.9)}}** |
+#
+# The network prefers *ground* for B. The energy prefers *thing*, since B is tied strongly to A.
 
 # %% [markdown] exercise="crf.energy"
 # Compute the energy of a labelling. `labels` is (N,), `unary` is (L, N) with the cost of every label at every
@@ -133,8 +150,8 @@ panels([Panel("the pixel", marked), heat_panel("appearance", ties.appearance, ba
 #
 # All pixels do this at the same time, and then again. The paper takes 10 rounds.
 #
-# **By hand.** Three pixels and two labels, *thing* and *ground*. A and B have similar colours: $k_{AB} = 2$. C
-# has another colour: $k_{AC} = k_{BC} = 0.2$. Each pixel is tied to itself by 2. Their beliefs in *thing* are 0.9
+# **By hand.** The three pixels and two labels of section 5.1. A and B have similar colours: $k_{AB} = 2$. C has another
+# colour: $k_{AC} = k_{BC} = 0.2$. Each pixel is tied to itself by 2. Their beliefs in *thing* are 0.9
 # for A, 0.4 for B and 0.1 for C. What are B's beliefs after one round? Compute it on paper, then run the cell.
 #
 # | | thing | ground |
@@ -173,7 +190,8 @@ def mean_field_step(q: np.ndarray, unary: np.ndarray, kernel: np.ndarray) -> np.
 # **Your own CRF.** The next cell uses your functions. (It prints which ones; where yours is not right yet, it
 # takes the library's.) It works on a piece of the image that is small enough for all pairs: it computes your
 # kernel, takes ten of your rounds, and after each round computes the free energy and *your* energy of the most
-# probable labels. The free energy falls in every round. The energy of the most probable labels usually falls too.
+# probable labels. The free energy falls in every round. (As in the messages, a pixel's tie to itself counts in it.) The
+# energy of the most probable labels usually falls too.
 
 # %%
 guess("crf.pairs")
@@ -433,6 +451,11 @@ trimap_figure(curves)
 # %% [markdown]
 # In the paper's curves and in ours, the gain is largest close to the edges: in the paper +6.7 points at a width
 # of 1 pixel and +3.2 at 40. Ours is larger, because drawn images have clearer colours than photographs.
+
+# %% [markdown]
+# **By hand.** A row of seven pixels with one void pixel (v) in the middle. At width 2 the band is · ■ ■ v ■ ■ ·: two pixels at
+# each side, and not the void one. In an image, one void pixel has a band of 8 pixels at width 1 (3×3 less itself) and of
+# 24 at width 2. Corners belong to it: a pixel 2 rows and 2 columns away is in the band at width 2.
 
 # %% [markdown] exercise="crf.trimap_band"
 # Compute the band. `truth` is (H, W) with 255 for void. A pixel is in the band if it is **not** void itself, but

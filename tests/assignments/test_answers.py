@@ -93,7 +93,9 @@ THOUGHTLESS = {
 }
 
 
-@pytest.mark.parametrize("kind", THOUGHTLESS)
+@pytest.mark.parametrize(
+    "kind", ["the input", *(pytest.param(k, marks=pytest.mark.full) for k in THOUGHTLESS if k != "the input")]
+)
 def test_an_answer_without_a_thought_earns_nothing(
     grade: Grade, notebook: Callable[..., str], exercises: list[exercise.Exercise], kind: str
 ) -> None:

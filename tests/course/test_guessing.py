@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dlseg.course import guess, guesses
+from dlseg.course.catalogue import find
 from dlseg.course.guessing import FILE, Question, keep, questions, read_questions
 from dlseg.course.notebook_source import sources, topic
 
@@ -27,6 +28,13 @@ def test_every_question_is_asked_once_where_it_belongs_and_every_lesson_counts_i
         assert text.count(f'guesses("{topic(path)}")') == 1
         asked += here
     assert asked == list(questions())
+
+
+def test_a_worked_example_stands_before_each_exercise_that_is_not_easy() -> None:
+    for path in sources(NOTEBOOKS)[1:]:
+        parts = re.split(r'^# %% \[markdown\] exercise="([^"]+)"$', path.read_text(encoding="utf-8"), flags=re.M)
+        for before, name in zip(parts[::2], parts[1::2], strict=False):
+            assert find(name).difficulty == "easy" or "# **By hand.** " in before, name
 
 
 def test_a_question_does_not_give_its_answer_away_until_it_was_answered() -> None:
