@@ -17,7 +17,7 @@ from dlseg.datasets.transforms import to_input
 from dlseg.networks import open_weights
 
 POOL_TAPS = 2  # of the paper's pool5, along an axis; at rate 2
-FILTERS = ("mean", "left less right", "upper less lower", "centre less surround")
+FILTERS = ("mean", "left minus right", "upper minus lower", "centre minus surround")
 CONVOLUTION, POOL5 = LAYERS = ("a convolution", "pool5")
 MAP_LAYER = "relu3_3"  # a map at stride 4
 
@@ -56,12 +56,12 @@ def filter_taps(name: str, kernel: int) -> Float[np.ndarray, "k k"]:
     half = kernel // 2
     if name == "mean" or kernel == 1:
         return np.full_like(taps, 1 / kernel**2)
-    if name == "centre less surround":
+    if name == "centre minus surround":
         taps[:] = -1 / (kernel**2 - 1)
         taps[half, half] = 1
     else:
         taps[:, :half], taps[:, kernel - half :] = 1 / (kernel * half), -1 / (kernel * half)
-    return taps.T.copy() if name == "upper less lower" else taps
+    return taps.T.copy() if name == "upper minus lower" else taps
 
 
 def window(kernel: int, rate: int, stride: int) -> Window:

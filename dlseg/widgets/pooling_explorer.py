@@ -172,7 +172,7 @@ class PoolingExplorer(Explorer[Shift, Shifted]):
                 words,
             ),
             Picture(
-                f"A perfect {rows} × {columns} map's cut",
+                f"Labels of a perfect {rows} × {columns} map",
                 image,
                 label_layer(enlarged(answer.best, self._times), self._names),
                 f"mean IoU {100 * answer.best_iou:.1f} %, at best",

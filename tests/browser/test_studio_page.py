@@ -118,6 +118,20 @@ def test_pinned_result_stays(page: Page) -> None:
     assert (np.array(pinned).reshape(before.shape) == before).all()
 
 
+def test_a_pin_says_whose_answer_it_keeps(page: Page) -> None:
+    """Pressed while the next answer is computed, it keeps the one that is shown, with the settings of that one."""
+    before = labels(page)
+    page.evaluate("""() => {
+      dlsegStudio.set({w1: 0});
+      [...document.querySelectorAll("button")].find((b) => b.textContent === "pin").click();
+    }""")
+    after = labels(page)
+    pinned = np.array(page.evaluate("Array.from(dlsegStudio.state.pin.labels)")).reshape(before.shape)
+    assert (pinned == before).all() and (before != after).any()
+    assert page.evaluate("dlsegStudio.state.pin.params.w1") == PARAMS.w1
+    page.get_by_text("pinned: w1 5, σα 30, σβ 12, w2 3, σγ 1").wait_for()
+
+
 def test_a_photo_of_ones_own_with_scribbles(page: Page) -> None:
     image, _, _ = problem()
     file = io.BytesIO()

@@ -23,8 +23,8 @@ def test_filters_are_means_or_add_up_to_nothing(name: str, kernel: int) -> None:
     assert taps.shape == (kernel, kernel)
     wanted = 1 if name == "mean" or kernel == 1 else 0
     assert taps.sum() == pytest.approx(wanted, abs=1e-6)
-    if name == "upper less lower":
-        assert np.array_equal(taps, filter_taps("left less right", kernel).T)
+    if name == "upper minus lower":
+        assert np.array_equal(taps, filter_taps("left minus right", kernel).T)
 
 
 @pytest.mark.parametrize(("kernel", "rate", "stride"), [(3, 2, 1), (1, 6, 4), (7, 6, 2), (4, 3, 3), (2, 1, 1)])
@@ -58,7 +58,7 @@ def test_the_taps_drawn_are_the_cells_that_count(kernel: int, rate: int, stride:
 
 
 def test_the_released_pool5_differs_and_the_one_with_holes_does_not() -> None:
-    before, (truth, exact, released) = pools(MAP, filter_taps("centre less surround", 3))
+    before, (truth, exact, released) = pools(MAP, filter_taps("centre minus surround", 3))
     # the slow truth once more, by hand: 2×2 maxima of conv5's map two cells apart
     for r, c in ((0, 0), (5, 9)):
         assert truth.output[r, c] == pytest.approx(before[r : r + 3 : 2, c : c + 3 : 2].max(), abs=TOLERANCE)

@@ -289,13 +289,14 @@ def test_setting_params_from_code_moves_the_sliders(studio: CRFStudio) -> None:
 
 
 def test_a_pinned_answer_stays_on_the_left(studio: CRFStudio) -> None:
-    first = studio.labels
+    first, kept = studio.labels, studio.params
     studio.tools.pin.value = True
     studio.sliders["w1"].value = 0.0
     second = studio.labels
     assert np.array_equal(seen(studio.before), first) and np.array_equal(seen(studio.after), second)
     assert (first != second).any() and studio.before.title.startswith("A")
     assert np.array_equal(seen(studio.compared) > 0, first != second) and studio.compared.layout.display is None
+    assert studio.before.status.startswith(f"w1 {kept.w1:g}, σα {kept.sigma_alpha:g}, σβ {kept.sigma_beta:g}, w2")
     gain = np.diff([100 * ConfusionMatrix(3).update(x, TRUTH_LABELS).mean_iou("nan") for x in (first, second)])[0]
     assert studio.compared.status.startswith(f"{gain:+.1f} points of mean IoU")
     assert f"A → B: {gain:+.1f}" in studio.tools.scores.value and " ms, B " in studio.tools.scores.value

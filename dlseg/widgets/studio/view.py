@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dlseg.common.constants import VOID
-from dlseg.crf import Affinity
+from dlseg.crf import Affinity, CRFParams
 from dlseg.evaluation import ConfusionMatrix, trimap_curve
 from dlseg.figures import Bar, Panel
 from dlseg.widgets.canvas import shown_size
@@ -181,7 +181,7 @@ def _weights(affinity: Affinity) -> tuple[tuple[str, Layer], tuple[str, Layer]]:
         # weights span decades: shown by their logarithm, three decades down from the greatest, laid over the photo
         top = max(float(values.max()), 1e-30)
         decades = np.log10(np.maximum(values, top * 1e-3) / top).astype(np.float32)
-        layer = heat_layer(decades, Bar("log₁₀ of the weight, beside the greatest", -3.0, 0.0, "magma"))
+        layer = heat_layer(decades, Bar("log₁₀ of the weight, relative to the greatest", -3.0, 0.0, "magma"))
         table = layer.table.copy()
         table[:, 3] = np.linspace(120, 255, 256)
         table[0, 3] = CLEAR
@@ -220,6 +220,8 @@ def _words(answer: Answer) -> tuple[str, str]:
     if state.view.name == AFFINITY:
         return "Click a picture, or move the ring by arrow keys", ""
     left = _score(answer.before.labels, subject) if scribbles is None else _share_drawn(scribbles)
+    if state.pinned is not None:
+        left = " · ".join(filter(None, [_settings(state.pinned.params), left]))
     words = [_score(refined.labels, subject)]
     if scribbles is None:
         before = decimated(answer.before.labels, (refined.labels.shape[0], refined.labels.shape[1]))
@@ -228,6 +230,12 @@ def _words(answer: Answer) -> tuple[str, str]:
         (height, width), (rows, columns) = subject.size, answer.working
         words.append(f"computed on {columns} × {rows} of {width} × {height} pixels, reaches to match")
     return "" if state.view.name == TRUTH else left, " · ".join(filter(None, [*words, subject.note]))
+
+
+def _settings(params: CRFParams) -> str:
+    """The numbers on the sliders, so that a pinned answer says where it came from."""
+    appearance = f"w1 {params.w1:g}, σα {params.sigma_alpha:g}, σβ {params.sigma_beta:g}"
+    return f"{appearance}, w2 {params.w2:g}, σγ {params.sigma_gamma:g}"
 
 
 def _step_words(trace: Trace, step: int, subject: Subject) -> tuple[str, str]:

@@ -12,14 +12,14 @@ window.dlsegExplorers ??= (() => {
   function filterTaps(name, k) {
     const taps = new Float64Array(k * k), half = k >> 1;
     if (name === "mean" || k === 1) return taps.fill(1 / (k * k));
-    if (name === "centre less surround") {
+    if (name === "centre minus surround") {
       taps.fill(-1 / (k * k - 1));
       taps[half * k + half] = 1;
       return taps;
     }
     for (let a = 0; a < k; a++) {
       for (let b = 0; b < k; b++) {
-        const [row, column] = name === "upper less lower" ? [b, a] : [a, b];
+        const [row, column] = name === "upper minus lower" ? [b, a] : [a, b];
         taps[row * k + column] = b < half ? 1 / (k * half) : b >= k - half ? -1 / (k * half) : 0;
       }
     }

@@ -37,7 +37,7 @@ async function startStudio(root, data) {
   const buttons = make("div", controls);
   const button = (text, tip, then, parent = buttons) => dlsegPage.button(parent, text, tip, then);
   const play = button("play iterations", "From the network alone to the last iteration, one by one.", () => playing());
-  const pin = button("pin", "Keep this result and compare the next ones with it.", () => { state.pin = state.pin ? null : answer && {...answer, params: {...state.params}}; pin.setAttribute("aria-pressed", !!state.pin); paint(); });
+  const pin = button("pin", "Keep this result and compare the next ones with it.", () => { state.pin = state.pin ? null : answer; pin.setAttribute("aria-pressed", !!state.pin); paint(); });
   button("reset", "The settings that the page began with.", () => { state.params = {...data.params}; moving = false; changed(); });
   button("copy as Python", "The call that gives this result with dlseg.", () => copy());
   const own = button("own photo …", "It stays in this page: nothing is sent anywhere.", () => file.click());
@@ -101,7 +101,7 @@ async function startStudio(root, data) {
     if (asked !== problem) return;
     message.className = got.error ? "note wrong" : "note";
     if (got.error) { message.textContent = got.error; return; }
-    answer = got;
+    answer = {...got, params: question.params};  // the sliders may have moved on
     if (first) paint(); else paintResult();
     root.dispatchEvent(new CustomEvent("answered", {detail: {milliseconds: got.milliseconds, preview: question.preview}}));
   });
@@ -209,6 +209,10 @@ async function startStudio(root, data) {
     return found.reduce((sum, l) => sum + both[l] / either[l], 0) / found.length;
   }
 
+  function settings(p) {
+    return `w1 ${p.w1}, σα ${p.sigma_alpha}, σβ ${p.sigma_beta}, w2 ${p.w2}, σγ ${p.sigma_gamma}`;
+  }
+
   function rows() {
     table.replaceChildren();
     const head = make("tr", table);
@@ -224,7 +228,7 @@ async function startStudio(root, data) {
       make("td", tr, {}, milliseconds ? milliseconds.toFixed(0) : "");
     };
     line(state.scribbles ? "scribbles" : "network", problem.labels, NaN, 0, problem.width);
-    if (state.pin) line("pinned", state.pin.labels, state.pin.freeEnergy, state.pin.milliseconds, state.pin.width);
+    if (state.pin) line(`pinned: ${settings(state.pin.params)}`, state.pin.labels, state.pin.freeEnergy, state.pin.milliseconds, state.pin.width);
     line("with the CRF", answer.labels, answer.freeEnergy, answer.milliseconds, answer.width);
   }
 
