@@ -23,6 +23,7 @@ from dlseg.figures.overlays import Colour
 from dlseg.figures.themes import SCREEN_DPI, figure_html, publish
 
 PANEL_INCHES = 3.2
+SCALE_WIDTH, ASPECT = 0.45, 35  # of a scale of colours: its share of the figure's width, and width by height
 ENTRIES = 2  # of the legend that fit below one panel: names are up to a dozen letters long
 STILL_BYTES = 150_000  # what a still may add to a saved notebook
 INK, PALE = "#202020", "#d8d8d8"
@@ -199,7 +200,8 @@ def panels(pictures: Sequence[Panel | Chart], classes: Sequence[str] = (), colum
     bars = list(dict.fromkeys(panel.bar for panel in shown if panel.bar))
     lines = -(-len(handles) // (ENTRIES * wide))  # of the legend
     noted = max((panel.note.count("\n") + 1 for panel in shown if panel.note), default=0)
-    below = (0.2 + 0.25 * lines if handles else 0) + 0.65 * len(bars)
+    # a scale is thicker under more panels
+    below = (0.2 + 0.25 * lines if handles else 0) + (0.57 + PANEL_INCHES * wide * SCALE_WIDTH / ASPECT) * len(bars)
     figure = Still(PANEL_INCHES * wide, (PANEL_INCHES * shape + 0.35 + 0.17 * noted) * rows + below)
     for index, panel in enumerate(pictures):
         axes = figure.add_subplot(rows, wide, index + 1)
@@ -218,7 +220,12 @@ def panels(pictures: Sequence[Panel | Chart], classes: Sequence[str] = (), colum
         scale = ListedColormap(faded_table(bar.scale) / 255) if bar.fades else bar.scale
         colours = ScalarMappable(Normalize(bar.low, bar.high), scale)
         figure.colorbar(
-            colours, ax=figure.axes[: len(pictures)], location="bottom", shrink=0.45, aspect=35, label=bar.label
+            colours,
+            ax=figure.axes[: len(pictures)],
+            location="bottom",
+            shrink=SCALE_WIDTH,
+            aspect=ASPECT,
+            label=bar.label,
         )
     if handles:
         figure.legend(

@@ -24,7 +24,6 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.transforms import Bbox
 from PIL import Image
 
 SCREEN_DPI = 80  # a figure's size on the page, in pixels per inch
@@ -94,18 +93,21 @@ def split(figure: Figure, dpi: int) -> tuple[RGBA, RGBA]:
         Two pictures of one size; where one has something, the other is clear.
     """
     with _bare(figure, dpi) as canvas:
+        figure.draw_without_rendering()  # a layout comes to rest with the second drawing
         canvas.draw()
-        drawn = np.asarray(canvas.buffer_rgba()).copy()
-        fixed = np.zeros(drawn.shape[:2], bool)
-        for box in _kept_boxes(figure):
-            _fill(fixed, box)
+        boxes = [box.frozen() for box in _kept_boxes(figure)]  # else they go on to follow the figure
+        left, bottom = 0.0, 0.0
         if figure.get_layout_engine() is None:
-            box = figure.get_tightbbox(canvas.get_renderer()).padded(PAD)
-            whole = np.zeros_like(fixed)
-            _fill(whole, Bbox.from_extents(*(edge * dpi for edge in box.extents)))
-            rows, columns = np.flatnonzero(whole.any(1)), np.flatnonzero(whole.any(0))
-            part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-            drawn, fixed = drawn[part], fixed[part]
+            box = figure.get_tightbbox(canvas.get_renderer()).padded(PAD)  # may reach beyond the figure's edge
+            left, bottom = box.x0 * dpi, box.y0 * dpi
+            stream = io.BytesIO()
+            figure.savefig(stream, format="png", dpi=dpi, bbox_inches=box, facecolor="none")
+            drawn = np.asarray(Image.open(stream).convert("RGBA")).copy()
+        else:
+            drawn = np.asarray(canvas.buffer_rgba()).copy()
+    fixed = np.zeros(drawn.shape[:2], bool)
+    for box in boxes:
+        _fill(fixed, box.translated(-left, -bottom))
     clear = np.zeros_like(drawn)
     return np.where(fixed[..., None], drawn, clear), np.where(fixed[..., None], clear, drawn)
 

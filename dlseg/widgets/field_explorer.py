@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -132,7 +131,10 @@ class FieldExplorer(Explorer[Unit, Seen]):
         key = f"{answer.net} {answer.geometry}"
         if key != self._charted:
             table = rows(answer.geometry, _size(self._image))
-            self._charted, self.chart.value = key, _picture(table2_chart(table, answer.net), show(list(table)))
+            self._charted, self.chart.value = (
+                key,
+                table2_chart(table, answer.net).html(f"Table 2: {show(list(table))}"),
+            )
 
     def still(self) -> Still:
         """The unit, its field, and two columns of Table 2: what a page without widgets shows.
@@ -185,12 +187,6 @@ def stacked(answer: Seen, size: tuple[int, int]) -> str:
         rows.append(f"<tr{chosen}><td>{name}</td><td>{window}</td><td>{field} px</td><td>{stride:g} px</td></tr>")
     head = "<tr><th>layer</th><th>window</th><th>field</th><th>stride</th></tr>"
     return f'<div class="dlseg-terms dlseg-stack"><table>{head}{"".join(rows)}</table></div>'
-
-
-def _picture(figure: Still, words: str) -> str:
-    """A figure as HTML, with words for those who cannot see it."""
-    data = base64.b64encode(figure.png()).decode()
-    return f'<img alt="Table 2: {words}" width="832" style="max-width: 100%" src="data:image/png;base64,{data}">'
 
 
 def _cells(name: str, value: str) -> str:

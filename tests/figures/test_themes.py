@@ -157,6 +157,29 @@ def test_a_saved_notebook_does_not_grow_by_it(name: str) -> None:
     )
 
 
+def test_a_plot_is_cut_to_what_it_shows_and_no_word_is_cut_off() -> None:
+    figure = Figure(figsize=(3, 1))
+    axes = figure.add_subplot()
+    shown = axes.imshow(LABELS)
+    plain = split(figure, 80)[1].shape
+    axes.set_xlabel("below the figure's edge"), axes.set_title("above")
+    kept, ink = split(figure, 80)
+    figure.set_dpi(80)
+    figure.canvas.draw()
+    reach = figure.get_tightbbox().height * 80
+    assert ink.shape[0] == pytest.approx(reach + 2 * 0.08 * 80, abs=2) and ink.shape[0] > max(plain[0], 80)
+    assert kept[..., 3].astype(bool).sum() == pytest.approx(np.prod(shown.get_window_extent().size), rel=0.1)
+    rows = np.flatnonzero(ink[..., 3].any(1))
+    assert 3 <= rows[0] <= 10 and 3 <= len(ink) - 1 - rows[-1] <= 10, "words end before the edge"
+
+
+def test_titles_over_four_panels_with_two_scales_are_not_cut_off() -> None:
+    score, wrong = Bar("score", 0.0, 1.0), Bar("difference", -1.0, 1.0, "RdBu_r")
+    maps = [heat_panel(title, LABELS[:, :60] / 255.0, score) for title in ("image", "exact", "released")]
+    _, ink = split(panels([*maps, heat_panel("difference", LABELS[:, :60] / 255.0, wrong)]), 80)
+    assert not ink[0, :, 3].any() and not ink[-1, :, 3].any()
+
+
 def test_its_words_are_its_titles_and_only_said_once() -> None:
     page = figure_html(panels([Panel('"photo" <b>', IMAGE), label_panel("labels", IMAGE, LABELS)]))
     assert re.findall('alt="([^"]*)"', page) == ["&quot;photo&quot; &lt;b&gt;, labels", ""]
