@@ -13,6 +13,7 @@ from dlseg.course.notebook_source import solutions
 
 STRUCTURE = 16  # nodes of a statement: a smaller one (x = x + 1) may stand elsewhere by chance
 CONVENTION = re.compile(r"class|convention|absent|voc|present|\bnan\b", re.I)
+CONFLICT = re.compile(r"(# )?(<{7}|>{7}|\|{7})( |$)")  # "=======" alone may underline a heading
 DOLLAR = re.compile(r"(?<![$\\])\$(?!\$)")  # begins or ends a formula in a line
 
 
@@ -102,6 +103,17 @@ def measures(cells: list[Any]) -> Iterator[str]:
         ]
         if any("mean IoU" in text for text in printed) and not any(CONVENTION.search(text) for text in printed):
             yield f"cell {number} prints mean IoU and does not say of which classes"
+
+
+def conflicts(text: str) -> Iterator[str]:
+    """Marks that a merge leaves where both sides changed the same lines: git's, of a cell or of a source.
+
+    >>> list(conflicts("one\\n<<<<<<< HEAD\\nmine"))
+    ['line 2 is a mark of an unfinished merge: <<<<<<< HEAD']
+    """
+    for number, line in enumerate(text.splitlines(), 1):
+        if CONFLICT.match(line):
+            yield f"line {number} is a mark of an unfinished merge: {line}"
 
 
 def formulas(cells: list[Any]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dlseg.course.text_checks import formulas, leaks_by_structure, measures, shadows
+from dlseg.course.text_checks import conflicts, formulas, leaks_by_structure, measures, shadows
 
 SOLUTION = """def mean_field_step(q, unary, kernel):
     ### BEGIN SOLUTION
@@ -87,3 +87,9 @@ def test_mean_iou_has_its_convention(source: str, fault: bool) -> None:
 )
 def test_a_quotation_s_mark_in_a_formula(source: str, fault: bool) -> None:
     assert bool(list(formulas([text(source)]))) == fault
+
+
+def test_marks_of_an_unfinished_merge_are_found() -> None:
+    left = "Title\n=====\n<<<<<<< HEAD\nmine\n=======\ntheirs\n>>>>>>> branch\n# ||||||| base"
+    assert [mark.split(" ")[1] for mark in conflicts(left)] == ["3", "7", "8"]
+    assert not list(conflicts("Title\n=======\na << b >> c\n> quoted\n>>> prompt"))
