@@ -322,8 +322,8 @@ def read_indices(path: Path, modes: tuple[str, ...] = ("P",)) -> UInt8[np.ndarra
         mode = picture.mode
     grey = "a palette or grey PNG (mode P or L)" if "L" in modes else "a palette PNG (mode P)"
     raise ValueError(
-        f"{path}: expected {grey}, whose indices are the classes; got mode {mode} (`values` in a "
-        "dataset.json says what colours, bits or 16-bit values mean)"
+        f"{path}: got mode {mode} (`values` in a dataset.json says what colours, bits or 16-bit values mean), "
+        f"expected {grey}, whose indices are the classes"
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 
+from dlseg.common.constants import BLUE, ORANGE, hex_colour
 from dlseg.figures.panels import INK, Still
 
-TAP, HOLE, LINE, SELECTED = "#e69f00", "#ffffff", "#b0b0b0", "#0072b2"  # Okabe and Ito's orange and blue
+TAP, HOLE, LINE, SELECTED = hex_colour(ORANGE), "#ffffff", "#b0b0b0", hex_colour(BLUE)
 
 
 def holes_1d(kernel: int = 3, rate: int = 2, stride: int = 1, cells: int = 9) -> Still:
@@ -28,7 +29,7 @@ def holes_1d(kernel: int = 3, rate: int = 2, stride: int = 1, cells: int = 9) ->
     extent = (kernel - 1) * rate + 1
     count = (cells - extent) // stride + 1
     if stride < 1 or count < 1:
-        raise ValueError(f"cells: expected at least {extent} for {kernel} taps at rate {rate}, got {cells}")
+        raise ValueError(f"cells: got {cells}, expected at least {extent} for {kernel} taps at rate {rate}")
     figure = Still(0.62 * cells + 1.4, 1.9)
     axes = figure.add_subplot()
     middle = count // 2
@@ -56,7 +57,7 @@ def holes_1d(kernel: int = 3, rate: int = 2, stride: int = 1, cells: int = 9) ->
 def _check(kernel: int, rate: int) -> None:
     for name, value in (("kernel", kernel), ("rate", rate)):
         if value < 1:
-            raise ValueError(f"{name}: expected a whole number of at least 1, got {value}")
+            raise ValueError(f"{name}: got {value}, expected a whole number of at least 1")
 
 
 def _bare(axes: Axes, wide: tuple[float, float], high: tuple[float, float]) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Integer, UInt8
 
+from dlseg.common.constants import VOID
 from dlseg.datasets.voc import palette
 
 RGB = UInt8[np.ndarray, "H W 3"]
 Labels = Integer[np.ndarray, "H W"]
-VOID = 255
 HATCH_DARK, HATCH_LIGHT, HATCH_PERIOD = 96, 208, 8
 FADE = 0.4  # how much of its own light and shade the background keeps; the rest goes to white
 
@@ -20,9 +20,9 @@ def check_labels(labels: Any) -> np.ndarray:
     """`labels` as an array, or one clear error: whole numbers 0…255 in two dimensions."""
     array = np.asarray(labels)
     if array.ndim != 2 or array.dtype.kind not in "iu":
-        raise ValueError(f"labels: expected whole numbers of shape (H, W), got {array.dtype} {array.shape}")
+        raise ValueError(f"labels: got {array.dtype} {array.shape}, expected whole numbers of shape (H, W)")
     if array.size and (array.min() < 0 or array.max() > VOID):
-        raise ValueError(f"labels: expected values 0…255, got {array.min()}…{array.max()}")
+        raise ValueError(f"labels: got {array.min()}…{array.max()}, expected values 0…255")
     return array
 
 
@@ -30,7 +30,7 @@ def check_image(image: Any, size: tuple[int, ...]) -> np.ndarray:
     """`image` as an array, or one clear error: uint8 RGB of the labels' height and width."""
     array = np.asarray(image)
     if array.dtype != np.uint8 or array.shape != (*size, 3):
-        raise ValueError(f"image: expected uint8 of shape {(*size, 3)}, got {array.dtype} {array.shape}")
+        raise ValueError(f"image: got {array.dtype} {array.shape}, expected uint8 of shape {(*size, 3)}")
     return array
 
 
@@ -89,7 +89,7 @@ def overlay(image: RGB, labels: Labels, opacity: float = 0.75) -> RGB:
         RGB, (H, W, 3) uint8.
     """
     if not 0 <= opacity <= 1:
-        raise ValueError(f"opacity: expected 0…1, got {opacity}")
+        raise ValueError(f"opacity: got {opacity}, expected 0…1")
     array = check_labels(labels)
     photo = check_image(image, array.shape)
     colours = np.where((array == 0)[..., None], faded(photo), colour_labels(array)).astype(np.float64)

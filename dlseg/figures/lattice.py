@@ -8,12 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
+from dlseg.common.constants import VERMILION, hex_colour
 from dlseg.figures.panels import INK, Still
 
 # columns: two sides of a triangle; its third is their difference
 BASIS = np.array([[1.0, 0.5], [0.0, np.sqrt(0.75)]])
 AXES = np.array([[1, 0], [0, 1], [1, -1]])
-COLOURS, PICKED = "YlGnBu", "#d55e00"
+COLOURS, PICKED = "YlGnBu", hex_colour(VERMILION)
 MARGIN, BLUR_REACH = 1.2, 2
 
 Features = Float[np.ndarray, "N 2"]
@@ -24,7 +25,7 @@ Weights = Float[np.ndarray, "N 3"]
 def row_features(row: UInt8[np.ndarray, "W 3"], sigma_alpha: float, sigma_beta: float) -> Features:
     """Each pixel of an image's row as a point: its place in σα, its grey value in σβ."""
     if sigma_alpha <= 0 or sigma_beta <= 0:
-        raise ValueError(f"sigma_alpha, sigma_beta: expected both > 0, got {sigma_alpha:g}, {sigma_beta:g}")
+        raise ValueError(f"sigma_alpha, sigma_beta: got {sigma_alpha:g}, {sigma_beta:g}, expected both > 0")
     grey = row.astype(np.float64).mean(axis=1)
     return np.stack([np.arange(len(row)) / sigma_alpha, grey / sigma_beta], axis=1)
 
@@ -49,7 +50,7 @@ def splat_blur_slice(
     The blur is ¼ ½ ¼ along each of the three axes, as in Adams and others (2010).
     """
     if not 0 <= pixel < len(features):
-        raise ValueError(f"pixel: expected 0 to {len(features) - 1}, got {pixel}")
+        raise ValueError(f"pixel: got {pixel}, expected 0 to {len(features) - 1}")
     where, weights = corners(features)
     frame, _ = corners(np.stack(np.meshgrid(*_frame(features).T), axis=-1).reshape(-1, 2))
     origin = frame.min(axis=(0, 1)) - BLUR_REACH

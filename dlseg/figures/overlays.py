@@ -13,9 +13,6 @@ Mask = Bool[np.ndarray, "H W"]
 Colour = tuple[int, int, int]
 Number = int | float
 Place = tuple[Number, Number]
-# Okabe and Ito's, which no colour vision confuses; white and black stand out on any photo
-ORANGE, BLUE, GREEN, PURPLE = (230, 159, 0), (0, 114, 178), (0, 158, 115), (204, 121, 167)
-VERMILION, SKY, WHITE, BLACK = (213, 94, 0), (86, 180, 233), (255, 255, 255), (0, 0, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +41,7 @@ def enlarged(values: Shaped[np.ndarray, "h w *C"], times: int) -> Shaped[np.ndar
         (h · times, w · times) or the same with C, of the same type.
     """
     if times < 1:
-        raise ValueError(f"times: expected a whole number of at least 1, got {times}")
+        raise ValueError(f"times: got {times}, expected a whole number of at least 1")
     return values.repeat(times, axis=0).repeat(times, axis=1)
 
 
@@ -63,7 +60,7 @@ def outline(size: tuple[int, int], box: tuple[Number, Number, Number, Number], t
     """
     top, left, bottom, right = box
     if bottom < top or right < left:
-        raise ValueError(f"box: expected (top, left, bottom, right) with top ≤ bottom and left ≤ right, got {box}")
+        raise ValueError(f"box: got {box}, expected (top, left, bottom, right) with top ≤ bottom and left ≤ right")
     rows, columns = np.arange(size[0])[:, None], np.arange(size[1])[None]
     inside = (rows >= top) & (rows <= bottom) & (columns >= left) & (columns <= right)
     deep = (
@@ -106,7 +103,7 @@ def grid_lines(size: tuple[int, int], stride: Number, offset: Number = 0, thickn
         The pixels of the lines, (H, W) bool.
     """
     if stride < 1:
-        raise ValueError(f"stride: expected at least 1 pixel, got {stride}")
+        raise ValueError(f"stride: got {stride}, expected at least 1 pixel")
     rows, columns = (np.floor((np.arange(n) - offset) % stride) < thickness for n in size)
     return np.asarray(rows[:, None] | columns[None])
 

@@ -17,9 +17,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from PIL import Image
 
+from dlseg.common.constants import VOID, hex_colour
 from dlseg.datasets.voc import palette
 from dlseg.figures.colormaps import faded_table, heat
-from dlseg.figures.labels import RGB, VOID, Labels, overlay, present
+from dlseg.figures.labels import RGB, Labels, overlay, present
 from dlseg.figures.overlays import Colour
 
 PANEL_INCHES = 3.2
@@ -192,7 +193,7 @@ def panels(pictures: Sequence[Panel | Chart], classes: Sequence[str] = (), colum
         The figure.
     """
     if not pictures:
-        raise ValueError("pictures: expected at least one panel, got none")
+        raise ValueError("pictures: got none, expected at least one panel")
     wide = min(columns or len(pictures), len(pictures))
     rows = -(-len(pictures) // wide)
     shown = [panel for panel in pictures if isinstance(panel, Panel)]
@@ -249,10 +250,7 @@ def _handles(shown: Sequence[Panel], classes: Sequence[str]) -> list[Patch]:
         )
         for value in values
     ]
-    marks = [
-        Patch(facecolor="#{:02x}{:02x}{:02x}".format(*colour), edgecolor="#606060", label=name)
-        for name, colour in keys
-    ]
+    marks = [Patch(facecolor=hex_colour(colour), edgecolor="#606060", label=name) for name, colour in keys]
     return labels + marks
 
 

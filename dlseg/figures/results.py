@@ -8,11 +8,12 @@ import numpy as np
 from jaxtyping import Integer
 from matplotlib.axes import Axes
 
+from dlseg.common.constants import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, hex_colour
 from dlseg.evaluation.published import TRIMAP
 from dlseg.figures.curves import dress
 from dlseg.figures.panels import INK, Still, class_name
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")  # Okabe and Ito's
+COLOURS = tuple(map(hex_colour, (BLUE, VERMILION, GREEN, PURPLE, SKY, ORANGE)))
 MARKERS = "osD^vP"
 
 
@@ -30,10 +31,10 @@ def confusion_figure(counts: Integer[np.ndarray, "C C"], classes: Sequence[str] 
         The figure.
     """
     if counts.shape[0] != counts.shape[1]:
-        raise ValueError(f"counts: expected (C, C), got {counts.shape}")
+        raise ValueError(f"counts: got {counts.shape}, expected (C, C)")
     there = np.flatnonzero(counts.sum(0) + counts.sum(1))
     if not len(there):
-        raise ValueError("counts: expected at least one counted pixel, got none")
+        raise ValueError("counts: got none, expected at least one counted pixel")
     shown = counts[np.ix_(there, there)].astype(np.float64)
     shares = 100 * shown / np.maximum(shown.sum(1, keepdims=True), 1)
     names, side = [class_name(int(v), classes) for v in there], len(there)
@@ -64,7 +65,7 @@ def draw_trimap(
 ) -> None:
     """Mean IoU near boundaries by the band's width: ours in full lines, the paper's in broken ones."""
     if unknown := [name for name in paper if name not in TRIMAP]:
-        raise ValueError(f"paper: expected some of {', '.join(TRIMAP)}, got {unknown}")
+        raise ValueError(f"paper: got {unknown}, expected some of {', '.join(TRIMAP)}")
     for number, (name, curve) in enumerate(curves.items()):
         widths = sorted(curve)
         axes.plot(

@@ -212,10 +212,10 @@ def field_explorer(net: str = "deeplab-largefov", image: Any = None) -> FieldExp
         ValueError: an unknown network or an image of the wrong kind; it says which.
     """
     if net not in NETS:
-        raise ValueError(f"net: expected one of {', '.join(NETS)}; got {net!r}")
+        raise ValueError(f"net: got {net!r}, expected one of {', '.join(NETS)}")
     pixels = _square(load_photo("cat").image) if image is None else _at_most(400, as_rgb(np.asarray(image)))
     if min(pixels.shape[:2]) < 64:
-        raise ValueError(f"image: expected at least 64×64 pixels, got {pixels.shape[0]}×{pixels.shape[1]}")
+        raise ValueError(f"image: got {pixels.shape[0]}×{pixels.shape[1]}, expected at least 64×64 pixels")
     return shown(FieldExplorer(pixels, net))
 
 

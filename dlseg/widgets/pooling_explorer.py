@@ -11,11 +11,11 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
+from dlseg.common.constants import ORANGE, SKY
 from dlseg.datasets import load
 from dlseg.evaluation import ConfusionMatrix
 from dlseg.figures import Bar, Mark, enlarged, grid_lines, outline
 from dlseg.figures.labels import check_labels
-from dlseg.figures.overlays import ORANGE, SKY
 from dlseg.images import as_rgb
 from dlseg.widgets.display import shown
 from dlseg.widgets.explorer import ROW, Explorer, choice, whole_slider
@@ -226,12 +226,12 @@ def pooling_explorer(image: Any = None, label: Any = None) -> PoolingExplorer:
         sample = load("shapes", "val")[SCENE]
         image, label = sample.image, sample.label
     elif label is None:
-        raise ValueError("label: expected the image's truth (H, W) with an image, got None")
+        raise ValueError("label: got None, expected the image's truth (H, W) with an image")
     pixels, truth = as_rgb(np.asarray(image)), check_labels(label).astype(np.uint8)
     if truth.shape != pixels.shape[:2]:
-        raise ValueError(f"label: expected shape {pixels.shape[:2]}, got {truth.shape}")
+        raise ValueError(f"label: got {truth.shape}, expected shape {pixels.shape[:2]}")
     if min(truth.shape) < 2 * FARTHEST:
-        raise ValueError(f"image: expected at least {2 * FARTHEST}×{2 * FARTHEST} pixels, got {truth.shape}")
+        raise ValueError(f"image: got {truth.shape}, expected at least {2 * FARTHEST}×{2 * FARTHEST} pixels")
     return shown(PoolingExplorer(*_at_most(SIDE, pixels, truth)))
 
 

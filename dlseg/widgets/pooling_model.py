@@ -43,7 +43,7 @@ def first_centre(stride: int) -> float:
 def scores_at(image: UInt8[np.ndarray, "H W 3"], stride: int) -> Float[np.ndarray, "C h w"]:
     """The classifier's scores (C, h, w), one every `stride` pixels. ValueError for an image below 32 pixels."""
     if min(image.shape[:2]) < 32:
-        raise ValueError(f"image: expected at least 32×32 pixels, got {image.shape[0]}×{image.shape[1]}")
+        raise ValueError(f"image: got {image.shape[0]}×{image.shape[1]}, expected at least 32×32 pixels")
     scores: np.ndarray = classifier(stride)[0](to_input(image)[None])[0].numpy()
     return scores
 

@@ -388,10 +388,10 @@ def training_explorer(
         TypeError, ValueError: an argument of the wrong kind; it says which.
     """
     if recipe is not None and not isinstance(recipe, Recipe):
-        raise TypeError(f"recipe: expected a dlseg.training.Recipe, got {type(recipe).__name__}")
+        raise TypeError(f"recipe: got {type(recipe).__name__}, expected a dlseg.training.Recipe")
     recipe = recipe or RECIPE
     if not 0 <= first <= recipe.iterations:
-        raise ValueError(f"first: expected 0 … {recipe.iterations} iterations, got {first}")
+        raise ValueError(f"first: got {first}, expected 0 … {recipe.iterations} iterations")
     train, val = _data(data)
     chosen = range(0, len(val), max(1, len(val) // HELD_OUT))[:HELD_OUT]
     make = partial(_network_of, train.num_classes, recipe.seed, data == "shapes")

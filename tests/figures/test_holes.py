@@ -36,7 +36,7 @@ def test_one_axis(
 
 
 def test_mistakes_are_named() -> None:
-    with pytest.raises(ValueError, match="cells: expected at least 5 for 3 taps at rate 2, got 4"):
+    with pytest.raises(ValueError, match="cells: got 4, expected at least 5 for 3 taps at rate 2"):
         holes_1d(cells=4)
-    with pytest.raises(ValueError, match="rate: expected a whole number of at least 1, got 0"):
+    with pytest.raises(ValueError, match="rate: got 0, expected a whole number of at least 1"):
         holes_1d(rate=0)

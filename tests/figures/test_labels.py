@@ -70,10 +70,16 @@ def test_nothing_given_is_changed() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: colour_labels(np.array([[256]])), r"labels: expected values 0…255, got 256…256"),
-        (lambda: colour_labels(np.array([[-1]])), r"labels: expected values 0…255, got -1"),
-        (lambda: check_image(np.zeros((4, 4, 3), np.uint8), (4, 5)), r"image: expected .*\(4, 5, 3\)"),
-        (lambda: overlay(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8), 1.5), r"opacity: .* got 1.5"),
+        (lambda: colour_labels(np.array([[256]])), r"labels: got 256…256, expected values 0…255"),
+        (lambda: colour_labels(np.array([[-1]])), r"labels: got -1"),
+        (
+            lambda: check_image(np.zeros((4, 4, 3), np.uint8), (4, 5)),
+            r"image: got .*expected uint8 of shape \(4, 5, 3\)",
+        ),
+        (
+            lambda: overlay(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8), 1.5),
+            r"opacity: got 1.5, expected 0…1",
+        ),
     ],
 )
 def test_mistakes_are_named(call: object, message: str) -> None:

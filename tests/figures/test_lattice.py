@@ -52,7 +52,7 @@ def test_the_figure_shows_its_pixels() -> None:
 
 def test_mistakes_are_named() -> None:
     row = np.zeros((5, 3), np.uint8)
-    with pytest.raises(ValueError, match="pixel: expected 0 to 4, got 5"):
+    with pytest.raises(ValueError, match="pixel: got 5, expected 0 to 4"):
         lattice_figure(row, 5, 10.0, 10.0)
-    with pytest.raises(ValueError, match="expected both > 0, got 0, 10"):
+    with pytest.raises(ValueError, match="got 0, 10, expected both > 0"):
         lattice_figure(row, 1, 0.0, 10.0)

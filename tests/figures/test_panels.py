@@ -84,7 +84,7 @@ def test_threads_may_draw_side_by_side() -> None:
 
 
 def test_no_panel_is_an_error() -> None:
-    with pytest.raises(ValueError, match="pictures: expected at least one panel"):
+    with pytest.raises(ValueError, match="pictures: got none, expected at least one panel"):
         panels([])
 
 

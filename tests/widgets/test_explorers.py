@@ -139,16 +139,16 @@ def test_closing_ends_its_threads(name: str) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: pooling_explorer(IMAGE), "label: expected the image's truth"),
-        (lambda: pooling_explorer(IMAGE, LABEL[1:]), r"label: expected shape \(100, 100\), got \(99, 100\)"),
-        (lambda: pooling_explorer(IMAGE[:40], LABEL[:40]), "image: expected at least 64×64 pixels"),
+        (lambda: pooling_explorer(IMAGE), "label: got None, expected the image's truth"),
+        (lambda: pooling_explorer(IMAGE, LABEL[1:]), r"label: got \(99, 100\), expected shape \(100, 100\)"),
+        (lambda: pooling_explorer(IMAGE[:40], LABEL[:40]), "image: got .*, expected at least 64×64 pixels"),
         (lambda: pooling_explorer(IMAGE.astype(float), LABEL), "image: got .* expected .*uint8"),
-        (lambda: atrous_explorer(IMAGE[:40, :40]), "image: expected a map of at least 24×24"),
+        (lambda: atrous_explorer(IMAGE[:40, :40]), "expected a map of at least 24×24"),
         (lambda: atrous_explorer(np.full((30, 30), np.nan)), "finite"),
-        (lambda: field_explorer("resnet"), "net: expected one of deeplab-7x7"),
-        (lambda: field_explorer(image=IMAGE[:20]), "image: expected at least 64×64 pixels"),
-        (lambda: training_explorer("fast"), "recipe: expected a dlseg.training.Recipe, got str"),
-        (lambda: training_explorer(first=1000), "first: expected 0 … 300 iterations, got 1000"),
+        (lambda: field_explorer("resnet"), "net: got 'resnet', expected one of deeplab-7x7"),
+        (lambda: field_explorer(image=IMAGE[:20]), "image: got 20×100, expected at least 64×64 pixels"),
+        (lambda: training_explorer("fast"), "recipe: got str, expected a dlseg.training.Recipe"),
+        (lambda: training_explorer(first=1000), "first: got 1000, expected 0 … 300 iterations"),
     ],
 )
 def test_mistakes_are_named_and_leave_no_thread(
