@@ -128,6 +128,8 @@ def train(
         raise ValueError("--val-every: got it with --no-evaluate, expected one of the two")
     for path in (out, best) if val_every else (out,):
         options.check_out(path, overwrite, checkpoint)
+    # each number by itself, before a data set is read or made; whether the crop fits, the geometry says below
+    Recipe(label_offset=None, **{key: value for key, value in asked.items() if value is not None})
     pictures = load(data, split)
     recipe, chosen = default_recipe(data, source, variant, width, geometry, pictures, asked)
     recipe = with_class_weights(recipe, class_weights, pictures.classes)

@@ -15,6 +15,7 @@ from dlseg.crf.validation import softmax
 BLOCK = 2**23  # entries of a kernel matrix held at once: 64 MB
 KEEP = 2**25  # entries of a whole matrix that is kept between iterations: 256 MB
 MAX_PIXELS = 2**16
+SUMS = 8  # sigmas whose row sums are kept: of four settings, two kernels each
 
 
 class ExactKernel:
@@ -60,7 +61,9 @@ class ExactKernel:
             return one, one
         key = tuple(f.max(axis=0))  # the image is fixed, so its extent in sigmas identifies the sigmas
         if key not in self.row_sums:
-            self.row_sums = {key: np.concatenate([k.sum(axis=1) for _, k in self.blocks(f)]), **self.row_sums}
+            if len(self.row_sums) == SUMS:  # the oldest goes: a search tries sigma after sigma
+                del self.row_sums[next(iter(self.row_sums))]
+            self.row_sums[key] = np.concatenate([k.sum(axis=1) for _, k in self.blocks(f)])
         return normalization_scales(self.row_sums[key], normalization)
 
     def weighted(self, params: CRFParams) -> Iterator[tuple[slice, np.ndarray]]:

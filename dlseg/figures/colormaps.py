@@ -23,7 +23,7 @@ def scale_table(name: str = "viridis") -> UInt8[np.ndarray, "256 3"]:
         (256, 3) uint8.
     """
     if name not in SCALES:
-        raise ValueError(f"scale: expected one of {', '.join(SCALES)}, got {name!r}")
+        raise ValueError(f"scale: got {name!r}, expected one of {', '.join(SCALES)}")
     table = np.asarray(colormaps[name](np.arange(256), bytes=True)[:, :3])
     table.flags.writeable = False
     return table
@@ -40,8 +40,10 @@ def levels(
     """Values as 0…255 steps between `low` and `high` (default: their own extremes); outside values are clipped."""
     bottom = float(np.min(values)) if low is None else low
     top = float(np.max(values)) if high is None else high
+    if np.isnan(values).any():  # with both limits given nothing else would see it: a colour for no number
+        raise ValueError(f"values: got {np.isnan(values).sum()} that are not a number, expected none")
     if not (np.isfinite(bottom) and np.isfinite(top) and bottom <= top):
-        raise ValueError(f"values: expected finite numbers and low ≤ high, got low {bottom}, high {top}")
+        raise ValueError(f"values: got low {bottom}, high {top}, expected finite numbers and low ≤ high")
     share = (values - bottom) / (top - bottom) if top > bottom else np.zeros_like(values)
     return np.floor(np.clip(share, 0, 1) * 255 + 0.5).astype(np.uint8)
 

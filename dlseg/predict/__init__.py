@@ -10,6 +10,7 @@ from jaxtyping import Float32, UInt8
 from torch.nn import functional as F
 
 from dlseg.common.checks import message
+from dlseg.common.constants import VOID
 from dlseg.crf import CRFParams, DenseCRF
 from dlseg.datasets.transforms import to_input
 from dlseg.images import as_rgb
@@ -63,7 +64,8 @@ def predict(
 
     Raises:
         ImageError: not an RGB image.
-        ValueError: the net is a classifier, or a tile is smaller than the network's field needs.
+        ValueError: the net is a classifier, it has more than 255 classes, or a tile is smaller than the network's
+            field needs.
 
     >>> from dlseg.networks import create
     >>> found = predict(create("deeplab-largefov", 3, width=1 / 16), np.zeros((20, 30, 3), np.uint8))
@@ -71,6 +73,8 @@ def predict(
     ((20, 30), (3, 20, 30), (3, 4, 5))
     """
     image = as_rgb(image)
+    if net.spec.num_classes > VOID:
+        raise ValueError(message("net", f"{net.spec.num_classes} classes", f"at most {VOID}: labels are uint8"))
     coarse, scores = score_maps(net, image, tile)
     probs = torch.softmax(scores, 0).numpy()
     marginals = None
