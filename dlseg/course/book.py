@@ -15,12 +15,11 @@ from typing import Any
 
 from PIL import Image
 
+from dlseg.common.files import write_whole
 from dlseg.course.live import LiveExplorers, studio_of_the_course
-from dlseg.course.notebook_source import sources, student, text_of
-from dlseg.grading.result import write
+from dlseg.course.notebook_source import execute, sources, student, text_of
 from dlseg.widgets.display import VIEW
 
-SECONDS = 600  # for one cell
 # of MathJax: what pages load, what formulas may yet ask for, and what its menu offers (speech in English, SVG)
 MATHJAX = (
     *("tex-chtml.js", "extensions/*.js", "woff-v2/*.woff", "output/svg.js", "svg/fonts/tex.js"),
@@ -61,10 +60,10 @@ def build_book(
             still(notebook)
             tell(f"explorers of {path.stem}")
             set_live(notebook, path.stem, live)
-        write(pages / "notebooks" / f"{path.stem}.ipynb", _linked(text_of(notebook)))
+        write_whole(pages / "notebooks" / f"{path.stem}.ipynb", _linked(text_of(notebook)))
     for page in pages.rglob("*.md"):
         text = page.read_text(encoding="utf-8").replace("](../notebooks/", "](notebooks/")
-        write(page, live.of_comment(text))
+        write_whole(page, live.of_comment(text))
     tell("writing pages")
     run = subprocess.run(
         [
@@ -78,7 +77,7 @@ def build_book(
     if run.returncode:
         raise RuntimeError(f"Sphinx failed:\n{run.stdout[-2000:]}{run.stderr[-2000:]}")
     trim(out / "html")
-    write(out / "html" / "studio.html", studio_of_the_course())
+    write_whole(out / "html" / "studio.html", studio_of_the_course())
     return out / "html" / "index.html"
 
 
@@ -106,7 +105,7 @@ def trim(site: Path) -> None:
     names = re.compile("|".join(map(re.escape, smaller)) or "(?!)")
     for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
-        write(page, names.sub(lambda found: smaller[found[0]], text))
+        write_whole(page, names.sub(lambda found: smaller[found[0]], text))
 
 
 def _linked(text: str) -> str:
@@ -114,31 +113,23 @@ def _linked(text: str) -> str:
     return text.replace("](../docs/", "](../")
 
 
-def executed_copy(folder: Path, source: Path) -> Path:
-    """Where `build_book` keeps the notebook of a source after it ran; `folder` is its `out`/executed."""
-    return _copy_of(student(source), folder)
-
-
-def _copy_of(notebook: Any, folder: Path) -> Path:
+def executed_copy(folder: Path, notebook: Any) -> Path:
+    """Where `build_book` keeps a notebook after it ran; `folder` is its `out`/executed."""
     return folder / f"{hashlib.sha256(text_of(notebook).encode()).hexdigest()[:16]}.ipynb"
 
 
 def _executed(notebook: Any, kept: Path) -> Any:
     import nbformat
-    from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
-    path = _copy_of(notebook, kept)
+    path = executed_copy(kept, notebook)
     if not path.is_file():
-        place = path.with_suffix("")
-        place.mkdir(parents=True, exist_ok=True)
+        kept.mkdir(parents=True, exist_ok=True)
         try:
-            NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": str(place)}}).execute()
+            execute(notebook)
         except CellExecutionError as error:
             raise RuntimeError(str(error)) from error
-        finally:
-            shutil.rmtree(place)
-        write(path, json.dumps(notebook))
+        write_whole(path, json.dumps(notebook))
     return nbformat.read(path, as_version=4)
 
 

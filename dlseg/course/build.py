@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
+from dlseg.common.files import write_whole
 from dlseg.course import notebook_source
 from dlseg.course.catalogue import EXERCISES, RUNGS, of_notebook, reference_text
 from dlseg.course.hints import rung_of
@@ -13,7 +14,6 @@ from dlseg.course.notebook_source import sources
 from dlseg.grading.exercise import Exercise
 from dlseg.grading.platforms import classroom_workflow, gradescope_zip
 from dlseg.grading.reports.layout import page
-from dlseg.grading.result import write
 
 
 def student_notebook(path: Path, exercises: Path = EXERCISES) -> str:
@@ -32,7 +32,7 @@ def build(folder: Path, exercises: Path = EXERCISES) -> list[Path]:
     for path in sources(folder):
         text, target = student_notebook(path, exercises), folder / f"{path.stem}.ipynb"
         if not target.is_file() or target.read_text(encoding="utf-8") != text:
-            write(target, text)
+            write_whole(target, text)
             changed.append(target)
     return changed
 
@@ -56,7 +56,7 @@ def build_teacher(folder: Path, out: Path, exercises: Path = EXERCISES) -> list[
 def _teachers_files(path: Path, out: Path, exercises: Path) -> Iterator[Path]:
     solved = out / "solved" / f"{path.stem}.ipynb"
     solved.parent.mkdir(parents=True, exist_ok=True)
-    write(solved, solved_notebook(path, exercises))
+    write_whole(solved, solved_notebook(path, exercises))
     yield solved
     topic = notebook_source.topic(path)
     if not (found := of_notebook(topic, exercises)):
@@ -64,7 +64,7 @@ def _teachers_files(path: Path, out: Path, exercises: Path) -> Iterator[Path]:
     for name in ("solutions", "gradescope", "classroom"):
         (out / name).mkdir(exist_ok=True)
     target = out / "solutions" / f"{path.stem}.html"
-    write(target, solution_page(path.stem, found, _answers(path, exercises)))
+    write_whole(target, solution_page(path.stem, found, _answers(path, exercises)))
     yield target
     target = out / "gradescope" / f"{path.stem}.zip"
     gradescope_zip(target, exercises / f"{topic}.py")

@@ -8,12 +8,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from dlseg.common.files import write_whole
 from dlseg.course.catalogue import RUNGS, find, reference_text
 from dlseg.figures import figure_html
 from dlseg.grading.exercise import Exercise, Points
 from dlseg.grading.frames import FrameError
 from dlseg.grading.reports.pictures import single
-from dlseg.grading.result import write
 
 RECORD = "hints.json"  # in the notebook's folder: exercise id → the highest rung asked for
 RULES = "course.json"  # a teacher's: {"hint_prices": [p1, p2, p3, p4]}, points that each rung costs
@@ -78,7 +78,7 @@ def hint(exercise: str, rung: int | None = None) -> Hint:
             f"hint({found.id!r})"
         )
     if wanted > asked:
-        write(Path(RECORD), json.dumps({**record(), found.id: wanted}, indent=1, sort_keys=True) + "\n")
+        write_whole(Path(RECORD), json.dumps({**record(), found.id: wanted}, indent=1, sort_keys=True) + "\n")
     return rung_of(found, wanted)
 
 
@@ -111,7 +111,7 @@ def prices() -> tuple[Points, ...]:
         or len(asked) != len(RUNGS)
         or not all(isinstance(p, int | float) and p >= 0 for p in asked)
     ):
-        raise ValueError(f"{RULES}: hint_prices must be {len(RUNGS)} numbers from 0 on; got {asked!r}")
+        raise ValueError(f"{RULES}: hint_prices: got {asked!r}, expected {len(RUNGS)} numbers from 0 on")
     return tuple(asked)
 
 

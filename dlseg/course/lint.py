@@ -6,7 +6,6 @@ import ast
 import importlib
 import importlib.util
 import re
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 from dlseg.course.build import student_notebook
 from dlseg.course.catalogue import EXERCISES, of_notebook
 from dlseg.course.claims import wrong_claims
-from dlseg.course.notebook_source import MARKERS, solutions, solved, solved_with_claims, sources, topic
+from dlseg.course.notebook_source import MARKERS, execute, solutions, solved, solved_with_claims, sources, topic
 from dlseg.course.text_checks import formulas, leaks_by_structure, measures, merge_marks, shadows
 from dlseg.course.wrong_answers import wrong_answers
 from dlseg.grading.draws import weak_tests
@@ -25,7 +24,6 @@ LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 ELSEWHERE = re.compile(r"(https://|attachment:|mailto:)")
 TELLING = 24  # characters of a line of code, without spaces: a shorter one may stand elsewhere by chance
 HINTS = 3
-SECONDS = 900  # of one cell
 CAUSES = 3  # typical mistakes of each exercise that `check` explains
 
 
@@ -63,12 +61,8 @@ def check(folder: Path, exercises: Path = EXERCISES, *, run: bool = False) -> li
 
 def claim_faults(source: Path, exercises: Path = EXERCISES) -> list[str]:
     """Run a solved notebook, in a folder that is thrown away: what its texts claim and its cells contradict."""
-    from nbclient import NotebookClient
-
     notebook = solved_with_claims(source, exercises)
-    with tempfile.TemporaryDirectory() as place:
-        resources = {"metadata": {"path": place}}
-        NotebookClient(notebook, timeout=SECONDS, resources=resources, allow_errors=True).execute()
+    execute(notebook, allow_errors=True)
     return list(wrong_claims(notebook))
 
 

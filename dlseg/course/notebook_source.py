@@ -7,6 +7,7 @@ code with the answer between `### BEGIN SOLUTION` and `### END SOLUTION`. The ce
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ HIDDEN = re.compile(r"\n### BEGIN HIDDEN TESTS\n.*?### END HIDDEN TESTS", re.DOT
 MARKERS = re.compile(r"###\s*(BEGIN|END)\s+(SOLUTION|HIDDEN TESTS)")
 CHECK = "{call})\n### BEGIN HIDDEN TESTS\n{call}, hidden=True)\n### END HIDDEN TESTS"
 
+CELL_SECONDS = 900  # a cell may train a small network on a slow machine
+
 
 class CourseError(ValueError):
     """A course folder that cannot be built; says what was expected where."""
@@ -43,6 +46,23 @@ def sources(folder: Path) -> list[Path]:
             f"folder: no sources {folder / 'source'}/*.py; run this where the notebooks folder is, or name it"
         )
     return found
+
+
+def execute(notebook: Any, *, allow_errors: bool = False) -> None:
+    """Run a notebook in place, in a folder that is thrown away.
+
+    Args:
+        notebook: what `solved` or `student` gave; its outputs are written into it.
+        allow_errors: go on after a cell that raised.
+
+    Raises:
+        CellExecutionError: of nbclient, the first error of a cell.
+    """
+    from nbclient import NotebookClient
+
+    with tempfile.TemporaryDirectory() as place:
+        resources = {"metadata": {"path": place}}
+        NotebookClient(notebook, timeout=CELL_SECONDS, resources=resources, allow_errors=allow_errors).execute()
 
 
 def topic(source: Path) -> str:

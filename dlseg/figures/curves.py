@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from dlseg.common.constants import BLUE, GREEN, ORANGE, hex_colour
 from dlseg.figures.panels import INK, Still
 from dlseg.training import Recipe
 
-BLUE, ORANGE, GREEN, GREY = "#0072b2", "#e69f00", "#009e73", "#909090"  # Okabe and Ito's
+FIRST, SECOND, THIRD, GREY = hex_colour(BLUE), hex_colour(ORANGE), hex_colour(GREEN), "#909090"
 SMOOTH = 20  # iterations that the thick loss line is averaged over
 
 
@@ -20,8 +21,8 @@ def draw_loss(axes: Axes, losses: Sequence[float]) -> None:
     if losses:
         iterations = np.arange(1, len(losses) + 1)
         window = [float(np.mean(losses[max(0, n - SMOOTH) : n])) for n in range(1, len(losses) + 1)]
-        axes.plot(iterations, losses, color=BLUE, alpha=0.35, linewidth=1)
-        axes.plot(iterations, window, color=BLUE, linewidth=2, label=f"mean of the last {SMOOTH}")
+        axes.plot(iterations, losses, color=FIRST, alpha=0.35, linewidth=1)
+        axes.plot(iterations, window, color=FIRST, linewidth=2, label=f"mean of the last {SMOOTH}")
         axes.set_ylim(0, max(losses) * 1.05)
         axes.legend(frameon=False, fontsize=9, loc="upper right")
     dress(axes, "loss (nats)")
@@ -29,7 +30,7 @@ def draw_loss(axes: Axes, losses: Sequence[float]) -> None:
 
 def draw_score(axes: Axes, scores: Mapping[int, float]) -> None:
     """Mean IoU (0 … 1) by iteration, in per cent."""
-    axes.plot(list(scores), [100 * v for v in scores.values()], color=GREEN, linewidth=2, marker="o", markersize=3)
+    axes.plot(list(scores), [100 * v for v in scores.values()], color=THIRD, linewidth=2, marker="o", markersize=3)
     axes.set_ylim(0, max(20.0, 110 * max(scores.values(), default=0.0)))
     dress(axes, "mean IoU (%)")
 
@@ -47,7 +48,7 @@ def schedule_figure(recipes: Mapping[str, Recipe]) -> Still:
         raise ValueError("recipes: got none, expected at least one")
     figure = Still(5.6, 3.2)
     axes = figure.add_subplot()
-    for colour, (name, recipe) in zip(itertools.cycle((BLUE, ORANGE, GREEN)), recipes.items(), strict=False):
+    for colour, (name, recipe) in zip(itertools.cycle((FIRST, SECOND, THIRD)), recipes.items(), strict=False):
         at = np.arange(recipe.iterations)
         rates = recipe.lr * np.array([recipe.rate(int(i)) for i in at])
         axes.plot(at, rates, color=colour, linewidth=2, label=name)

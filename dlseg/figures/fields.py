@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from scipy.ndimage import gaussian_filter
 
+from dlseg.common.constants import BLACK, ORANGE, WHITE
 from dlseg.figures.labels import RGB
-from dlseg.figures.overlays import BLACK, ORANGE, WHITE, Mark, Number, Place, dots, outline
+from dlseg.figures.overlays import Mark, Number, Place, dots, outline
 from dlseg.figures.panels import Bar
 
 Box = tuple[Number, Number, Number, Number]

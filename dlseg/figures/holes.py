@@ -5,9 +5,10 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 
+from dlseg.common.constants import BLUE, ORANGE, hex_colour
 from dlseg.figures.panels import INK, Still
 
-TAP, HOLE, LINE, SELECTED = "#e69f00", "#ffffff", "#b0b0b0", "#0072b2"  # Okabe and Ito's orange and blue
+TAP, HOLE, LINE, SELECTED = hex_colour(ORANGE), "#ffffff", "#b0b0b0", hex_colour(BLUE)
 
 
 def holes_1d(kernel: int = 3, rate: int = 2, stride: int = 1, cells: int = 9) -> Still:

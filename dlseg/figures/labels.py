@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Integer, UInt8
 
+from dlseg.common.constants import VOID
 from dlseg.datasets.voc import palette
 
 RGB = UInt8[np.ndarray, "H W 3"]
 Labels = Integer[np.ndarray, "H W"]
-VOID = 255
 HATCH_DARK, HATCH_LIGHT, HATCH_PERIOD = 96, 208, 8
 FADE = 0.4  # how much of its own light and shade the background keeps; the rest goes to white
 

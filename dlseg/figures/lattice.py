@@ -8,12 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
+from dlseg.common.constants import VERMILION, hex_colour
 from dlseg.figures.panels import INK, Still
 
 # columns: two sides of a triangle; its third is their difference
 BASIS = np.array([[1.0, 0.5], [0.0, np.sqrt(0.75)]])
 AXES = np.array([[1, 0], [0, 1], [1, -1]])
-COLOURS, PICKED = "YlGnBu", "#d55e00"
+COLOURS, PICKED = "YlGnBu", hex_colour(VERMILION)
 MARGIN, BLUR_REACH = 1.2, 2
 
 Features = Float[np.ndarray, "N 2"]

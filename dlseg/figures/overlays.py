@@ -13,9 +13,6 @@ Mask = Bool[np.ndarray, "H W"]
 Colour = tuple[int, int, int]
 Number = int | float
 Place = tuple[Number, Number]
-# Okabe and Ito's, which no colour vision confuses; white and black stand out on any photo
-ORANGE, BLUE, GREEN, PURPLE = (230, 159, 0), (0, 114, 178), (0, 158, 115), (204, 121, 167)
-VERMILION, SKY, WHITE, BLACK = (213, 94, 0), (86, 180, 233), (255, 255, 255), (0, 0, 0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,9 +16,10 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from dlseg.common.constants import VOID, hex_colour
 from dlseg.datasets.voc import palette
 from dlseg.figures.colormaps import faded_table, heat
-from dlseg.figures.labels import RGB, VOID, Labels, overlay, present
+from dlseg.figures.labels import RGB, Labels, overlay, present
 from dlseg.figures.overlays import Colour
 from dlseg.figures.themes import SCREEN_DPI, figure_html, publish
 
@@ -253,10 +254,7 @@ def _handles(shown: Sequence[Panel], classes: Sequence[str]) -> list[Patch]:
         )
         for value in values
     ]
-    marks = [
-        Patch(facecolor="#{:02x}{:02x}{:02x}".format(*colour), edgecolor="#606060", label=name)
-        for name, colour in keys
-    ]
+    marks = [Patch(facecolor=hex_colour(colour), edgecolor="#606060", label=name) for name, colour in keys]
     return labels + marks
 
 

@@ -8,11 +8,12 @@ import numpy as np
 from jaxtyping import Integer
 from matplotlib.axes import Axes
 
+from dlseg.common.constants import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, hex_colour
 from dlseg.evaluation.published import TRIMAP
 from dlseg.figures.curves import dress
 from dlseg.figures.panels import INK, Still, class_name
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")  # Okabe and Ito's
+COLOURS = tuple(map(hex_colour, (BLUE, VERMILION, GREEN, PURPLE, SKY, ORANGE)))
 MARKERS = "osD^vP"
 
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
+from dlseg.common.constants import BLUE, ORANGE, SKY, hex_colour
 from dlseg.figures.panels import INK, Still
 from dlseg.networks.table2 import Row
 
-OURS, PAPER_COLOUR, THIRD = "#0072b2", "#e69f00", "#56b4e9"  # Okabe and Ito's blue, orange and sky
+OURS, PAPER_COLOUR, THIRD = hex_colour(BLUE), hex_colour(ORANGE), hex_colour(SKY)
 TITLES = (
     "what fc6 sees (px)",
     "parameters (millions)",

@@ -24,5 +24,5 @@ def of_topic(exercises: Sequence[Exercise], topic: str) -> list[Exercise]:
     """The exercises of one topic; all of them for ''. Raises ExerciseError for a topic that there is not."""
     chosen = [exercise for exercise in exercises if topic in ("", exercise.topic)]
     if not chosen:
-        raise ExerciseError(f"assignment must be one of {', '.join(topics(exercises))}; got {topic!r}")
+        raise ExerciseError(f"assignment: got {topic!r}, expected one of {', '.join(topics(exercises))}")
     return chosen

@@ -198,5 +198,5 @@ def _from_file(file: Path) -> list[Exercise]:
     except Exception as error:
         raise ExerciseError(f"{file}: {type(error).__name__}: {error}") from error
     if not isinstance(listed, list) or not all(isinstance(e, Exercise) for e in listed):
-        raise ExerciseError(f"{file}: EXERCISES must be a list of Exercise, got {listed!r}")
+        raise ExerciseError(f"{file}: EXERCISES: got {listed!r}, expected a list of Exercise")
     return listed

@@ -57,7 +57,7 @@ def pack(value: Any, arrays: dict[str, np.ndarray], depth: int = 0) -> Any:
         return _plain(value)
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
-            raise FrameError(f"keys of a dict must be strings, got {list(value)[:3]}")
+            raise FrameError(f"keys of a dict: got {list(value)[:3]}, expected strings")
         return {"dict": {key: pack(item, arrays, depth + 1) for key, item in value.items()}}
     if isinstance(value, SEQUENCES):
         items = list(itertools.islice(value, MAX_ITEMS + 1))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
+
+from dlseg.common.files import write_whole
 
 Status = Literal["passed", "partial", "failed", "raised", "timeout", "limit", "crashed", "missing", "grader_error"]
-STATUSES: tuple[str, ...] = get_args(Status)
 WORDS = {
     "passed": "right",
     "partial": "partly right",
@@ -199,20 +198,10 @@ def file_stem(name: str) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Replace `path` by `text` as one step: a reader sees the old or the new file, never a part.
+    """Write a report whole or not at all; what UTF-8 cannot hold, half a pair of a student's text, becomes "?".
 
     Args:
         path: the file.
-        text: its new content, written as UTF-8.
+        text: its new content.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_whole(path, text.encode(errors="replace"))

@@ -13,9 +13,9 @@ from jaxtyping import Float, Shaped, UInt8
 from PIL import Image
 
 from dlseg.atrous import Window
+from dlseg.common.constants import BLACK, ORANGE, PURPLE, SKY
 from dlseg.datasets import load
 from dlseg.figures import Bar, Mark, enlarged, heat
-from dlseg.figures.overlays import BLACK, ORANGE, PURPLE, SKY
 from dlseg.images import as_rgb
 from dlseg.widgets.atrous_model import (
     CONVOLUTION,
@@ -253,8 +253,8 @@ def atrous_explorer(image: Any = None) -> AtrousExplorer:
         features = feature_map(picture)
     if min(features.shape) < CELLS or not np.isfinite(features).all():
         raise ValueError(
-            f"image: expected a map of at least {CELLS}×{CELLS} finite numbers, or at least "
-            f"{STRIDE * CELLS}×{STRIDE * CELLS} pixels; got {given.shape}"
+            f"image: got {given.shape}, expected a map of at least {CELLS}×{CELLS} finite numbers, or at least "
+            f"{STRIDE * CELLS}×{STRIDE * CELLS} pixels"
         )
     middle = _middle(features, CELLS)
     below = heat(middle, scale="gray") if picture is None else _middle(picture, STRIDE * CELLS)

@@ -11,11 +11,11 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
+from dlseg.common.constants import ORANGE, SKY
 from dlseg.datasets import load
 from dlseg.evaluation import ConfusionMatrix
 from dlseg.figures import Bar, Mark, enlarged, grid_lines, outline
 from dlseg.figures.labels import check_labels
-from dlseg.figures.overlays import ORANGE, SKY
 from dlseg.images import as_rgb
 from dlseg.widgets.display import shown
 from dlseg.widgets.explorer import ROW, Explorer, choice, whole_slider

@@ -14,6 +14,7 @@ from executed import kept
 from playwright.sync_api import expect
 
 from dlseg.course.book import build_book, executed_copy
+from dlseg.course.notebook_source import student
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -48,7 +49,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, repo: Path) -> Iterator[str]:
     (out / "executed").mkdir()
     for name in RUN:
         if (ran := kept(tmp_path_factory, name)).is_file():  # else the book runs it itself
-            shutil.copy(ran, executed_copy(out / "executed", repo / "notebooks" / "source" / f"{name}.py"))
+            shutil.copy(ran, executed_copy(out / "executed", student(repo / "notebooks" / "source" / f"{name}.py")))
     build_book(repo / "notebooks", repo / "docs", out, only=RUN, iterations=10)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(out / "html")))
     Thread(target=server.serve_forever, daemon=True).start()

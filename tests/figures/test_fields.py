@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from dlseg.common.constants import ORANGE, WHITE
 from dlseg.figures import field_marks
 from dlseg.figures.fields import MEAN_PIXEL, framed, smoothed
-from dlseg.figures.overlays import ORANGE, WHITE
 
 IMAGE = np.random.default_rng(1).integers(0, 256, (40, 48, 3), dtype=np.uint8)
 

@@ -63,7 +63,7 @@ def check_all(folder: Path) -> None:
     assert sorted(found) == [f"s{n:02}" for n in range(12)]
     assert [d.score for d in found.values()] == [2 if n % 3 else 0 for n in range(12)]
     assert all(d.complete for d in found.values()) and len({d.seed for d in found.values()}) == 1
-    assert not list((folder / "out").glob(".*.part"))
+    assert not list((folder / "out").glob(".*.tmp*"))
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
@@ -241,5 +241,5 @@ def test_a_file_is_graded_on_its_own_notebook(
 
 def test_an_assignment_that_there_is_not(tmp_path: Path) -> None:
     (tmp_path / "exercises.py").write_text(TWO_TOPICS)
-    with pytest.raises(exercise.ExerciseError, match="must be one of left, right_side; got 'middle'"):
+    with pytest.raises(exercise.ExerciseError, match="got 'middle', expected one of left, right_side"):
         batch.prepare(tmp_path / "out", tmp_path / "exercises.py", assignment="middle")

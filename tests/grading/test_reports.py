@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import get_args
 
 import jsonschema
 import numpy as np
@@ -17,8 +18,9 @@ from dlseg.grading import batch, reports
 from dlseg.grading.harness import Evidence
 from dlseg.grading.reports import class_page, gradebook_csv, similarity, student_page
 from dlseg.grading.reports.pictures import comparison
-from dlseg.grading.result import STATUSES, ExerciseResult, Result, TestResult, summarize
+from dlseg.grading.result import ExerciseResult, Result, Status, TestResult, summarize
 
+STATUSES = get_args(Status)
 NUMBER, TEXT = {"type": "number", "minimum": 0}, {"type": "string"}
 FORMATS = {"enum": ["text", "simple_format", "html", "md", "ansi"]}
 VISIBILITY = {"enum": ["hidden", "after_due_date", "after_published", "visible"]}
@@ -111,7 +113,7 @@ DOCUMENT = {
                     "id": TEXT,
                     "points": NUMBER,
                     "max_points": NUMBER,
-                    "status": {"enum": list(STATUSES)},
+                    "status": {"enum": STATUSES},
                     "reason": TEXT,
                     "seconds": NUMBER,
                     "title": TEXT,
@@ -125,7 +127,7 @@ DOCUMENT = {
                                 "name": TEXT,
                                 "points": NUMBER,
                                 "max_points": NUMBER,
-                                "status": {"enum": list(STATUSES)},
+                                "status": {"enum": STATUSES},
                                 "message": TEXT,
                                 "hidden": {"type": "boolean"},
                             },

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
+from dlseg.common.constants import VOID
 from dlseg.datasets.shapes.outlines import OUTLINES, draw
 from dlseg.datasets.shapes.polygons import GRID, fill, turn
 from dlseg.datasets.shapes.rng import Dice
 from dlseg.datasets.shapes.textures import Colour, Picture, colour, companion, paint, value_noise
 
 CLASSES: tuple[str, ...] = ("background", *OUTLINES)
-VOID = 255
 Coverage = Float[np.ndarray, "H W"]  # how much of each pixel a thing covers, 0 to 1
 
 

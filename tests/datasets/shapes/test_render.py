@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.ndimage import label as components
 
+from dlseg.common.constants import VOID
 from dlseg.datasets.shapes.outlines import OUTLINES, draw
 from dlseg.datasets.shapes.polygons import GRID, fill
-from dlseg.datasets.shapes.render import CLASSES, VOID, Canvas, distance, portrait, ring, scene, shift, soften
+from dlseg.datasets.shapes.render import CLASSES, Canvas, distance, portrait, ring, scene, shift, soften
 from dlseg.datasets.shapes.rng import Dice
 
 
