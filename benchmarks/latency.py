@@ -6,8 +6,8 @@ One JupyterLab, one Chromium, one kernel; three forms of the same slider (w1, a 
 - studio: `crf_studio`, all sliders and tools;
 - usual: `interact`, an Output widget, matplotlib, pydensecrf.
 
-A fourth row, "page", is the studio while the kernel runs a cell and answers nothing (sub-shells off, in a JupyterLab
-of its own): from the mouse to the preview that the page makes by itself.
+A fourth row, "page", is the studio while the kernel runs a cell and answers nothing (sub-shells off, in another
+JupyterLab): from the mouse to the preview that the page makes by itself.
 
 A dragged step is a mouse move with the button down; the next follows as soon as pixels changed, so that the work
 under way is overtaken each time. Pixels are decoded and compared at every animation frame.
