@@ -6,6 +6,9 @@ One JupyterLab, one Chromium, one kernel; three forms of the same slider (w1, a 
 - studio: `crf_studio`, all sliders and tools;
 - usual: `interact`, an Output widget, matplotlib, pydensecrf.
 
+A fourth row, "page", is the studio while the kernel runs a cell and answers nothing (sub-shells off, in another
+JupyterLab): from the mouse to the preview that the page makes by itself.
+
 A dragged step is a mouse move with the button down; the next follows as soon as pixels changed, so that the work
 under way is overtaken each time. Pixels are decoded and compared at every animation frame.
 
@@ -31,6 +34,7 @@ sys.path.insert(0, str(ROOT / "tests" / "browser"))
 from labdriver import LabServer, Notebook, Settings  # noqa: E402
 
 FORMS = ("null", "studio", "usual")
+PAGE = "page"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 LATEST = 6000  # milliseconds after which a step counts as one that changed no pixel
 RANGE = (1.0, 8.0)  # of w1: where each step of it changes labels
@@ -129,7 +133,7 @@ window.watch = (() => {
   return {
     start(cell, selector) {
       const root = () => window.jupyterapp.shell.currentWidget.content.widgets[cell].node;
-      find = () => [...root().querySelectorAll(selector)].at(-1);
+      find = () => [...root().querySelectorAll(selector)].filter((shown) => shown.offsetParent).at(-1);
       changes = []; running = true; last = digest(); frame();
     },
     stop() { running = false; },
@@ -240,7 +244,7 @@ def report(results: dict[str, dict], compute: dict[str, dict], name: str, size: 
             f"{results[form]['pictures']:.1f}",
             f"{settle[form]:.0f} ({max(results[form]['settle']):.0f})",
         ]
-        for form in FORMS
+        for form in results
     ]
     studio, usual = compute["studio"], compute["usual"]
     apart = [
@@ -270,6 +274,7 @@ def report(results: dict[str, dict], compute: dict[str, dict], name: str, size: 
                 ],
                 rows,
             ),
+            f"- p95 of a dragged step, page to null: {high[PAGE] / high['null']:.2f}\n"
             f"- p95 of a dragged step, studio to null: {high['studio'] / high['null']:.2f} (at most 2.5 wanted)\n"
             f"- whole picture after release: {settle['studio']:.0f} ms (at most 500 wanted)\n"
             f"- usual to studio, median of a dragged step: {middle['usual'] / middle['studio']:.1f} (8 wanted); "
@@ -294,6 +299,16 @@ def main(options: argparse.Namespace) -> str:
             results = {form: measure(page, form, options.steps, 3 if form == "usual" else 11) for form in FORMS}
             compute = json.loads(notebook.says(4))
             size = page.locator("canvas.dlseg-picture").first.evaluate("(e) => `${e.width}×${e.height}`")
+            page.close()
+        alone = Path(folder) / "alone"
+        alone.mkdir()
+        with LabServer(alone, ROOT / "notebooks", Settings(subshells=False)) as lab:
+            lab.write("page.ipynb", cells[:3])
+            page = browser.new_page(viewport={"width": 1280, "height": 1600})
+            notebook = Notebook(lab, page).open("page.ipynb").run_all()
+            page.evaluate(WATCH)
+            with notebook.busy():
+                results[PAGE] = measure(page, "studio", options.steps, 11)
             browser.close()
     return report(results, compute, options.image, size)
 
