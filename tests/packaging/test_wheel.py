@@ -61,8 +61,8 @@ def test_all_that_comes_with_dlseg_is_in_the_wheel(wheel: Path, repo: Path) -> N
     assert expected.keys() <= found.keys(), sorted(expected.keys() - found.keys())[:10]
     assert not [name for name in untracked if "__pycache__" in name or not name.endswith((".py", ".js", ".css"))]
     assert [name for name, body in expected.items() if found[name] != body] == []
-    # 9 MB of it are the scenes of data/tools
-    assert wheel.stat().st_size < 20_000_000
+    # 9 MB of it are the scenes of data/tools, 15 the networks of every method of Tables 1 and 2
+    assert wheel.stat().st_size < 35_000_000
 
 
 def test_the_metadata_say_what_it_is(wheel: Path, repo: Path) -> None:
