@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -13,7 +13,7 @@ from dlseg.cli import options
 from dlseg.common.files import write_whole
 from dlseg.datasets import load
 from dlseg.images import image_size
-from dlseg.training.ablation import Plan, report
+from dlseg.training.ablation import Plan, export, report
 from dlseg.training.ablation import ablate as run
 from dlseg.training.callbacks import ProgressBar
 
@@ -22,9 +22,22 @@ from dlseg.training.callbacks import ProgressBar
 @click.argument("plan", default="small")
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Default: runs/ablation-NAME.")
 @click.option("--data", default=None, help="A data set's name or folder; default: the plan's.")
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    default=None,
+    help="Train in it; default: the plan's. bfloat16 is about twice as fast where the processor or GPU has it.",
+)
 @click.option("--device", default="auto", show_default=True, help="'cpu', 'cuda', 'cuda:1', …")
 @click.option(
     "--jobs", default=-1, show_default=True, help="Processes of the CRF's search; -1 for one per processor."
+)
+@click.option(
+    "--export",
+    "export_to",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="At the end, put the networks of the first seed here, in float16.",
 )
 @click.option("--show", is_flag=True, help="Print the plan as JSON, to be changed, and do nothing.")
 @options.threads
@@ -33,8 +46,10 @@ def ablate(
     plan: str,
     out: Path | None,
     data: str | None,
+    precision: Literal["float32", "bfloat16"] | None,
     device: str,
     jobs: int,
+    export_to: Path | None,
     show: bool,
     threads: int | None,
     as_json: bool,
@@ -48,6 +63,8 @@ def ablate(
     """
     options.use_threads(threads)
     asked = read_plan(plan, data)
+    if precision is not None:
+        asked = asked.in_precision(precision)
     if show:
         click.echo(asked.to_json())
         return
@@ -58,6 +75,8 @@ def ablate(
     document = {"results": [dataclasses.asdict(result) for result in results], "folder": str(out)}
     write_whole(out / "table.md", text + "\n")
     write_whole(out / "results.json", json.dumps(document, indent=1) + "\n")
+    if export_to is not None:
+        export(asked, results, out, export_to)
     if as_json:
         options.show_json(document)
     else:

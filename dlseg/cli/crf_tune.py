@@ -14,7 +14,7 @@ from dlseg.crf.dense import KERNELS
 from dlseg.datasets.voc import CLASSES, read_indices
 from dlseg.images import read_image
 
-SCENE = (128, 128)  # height and width of the shapes' scenes
+SIDES = {"shapes": 128, "tools": 321}  # of the drawn scenes that shipped networks have seen, in pixels
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -26,7 +26,9 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     default=None,
     help="The unary: a .npz of `dlseg predict --scores` or with probs or logits (C, h, w), or a .npy of logits.",
 )
-@click.option("--weights", default=None, help="Let a network score it: 'shapes' (shipped), or a .safetensors file.")
+@click.option(
+    "--weights", default=None, help="Let a network score it: 'shapes' or 'tools' (shipped), or a .safetensors file."
+)
 @click.option(
     "--scribbles",
     type=FILE,
@@ -109,16 +111,18 @@ def read_unary(
 
 
 def unfit(weights: str | None, image: np.ndarray) -> str:
-    """What to know where a network that has seen nothing but drawn shapes is shown something else."""
-    if weights is None or image.shape[:2] == SCENE:
+    """What to know where a network that has seen nothing but drawn scenes is shown something else."""
+    if weights is None:
         return ""
     from dlseg.networks import open_weights
 
-    if open_weights(weights)[1].get("data") != "shapes":
-        return ""
+    data = open_weights(weights)[1].get("data", "")
     height, width = image.shape[:2]
+    side = SIDES.get(data)
+    if side is None or height == width == side:
+        return ""
     return (
-        f"weights: got {weights!r}, trained on drawn shapes of {SCENE[1]}×{SCENE[0]} pixels, for a picture of "
+        f"weights: got {weights!r}, trained on drawn {data} of {side}×{side} pixels, for a picture of "
         f"{width}×{height}; on a photograph its scores mean little; use --scores or --scribbles"
     )
 

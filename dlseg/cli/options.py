@@ -17,14 +17,14 @@ from dlseg.crf import CRFParams
 if TYPE_CHECKING:
     from dlseg.networks import Network
 
-DATA = "'shapes', 'voc2012', 'voc2012-aug', or a folder."
+DATA = "'shapes', 'tools', 'voc2012', 'voc2012-aug', or a folder."
 threads = click.option("--threads", type=click.IntRange(1), default=None, help="CPU threads for torch.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 weights = click.option(
     "--weights",
     default="shapes",
     show_default=True,
-    help="'shapes' (shipped), or a weights file: dlseg's or a checkpoint, PyTorch's, Caffe's.",
+    help="'shapes', 'tools', 'tools:VARIANT' (shipped), or a file: dlseg's or a checkpoint, PyTorch's, Caffe's.",
 )
 overwrite = click.option("--overwrite", is_flag=True, help="Replace finished weights that are there.")
 crf = click.option("--crf/--no-crf", default=False, help="Refine by the fully connected CRF.")

@@ -25,7 +25,7 @@ from dlseg.images import image_size
 from dlseg.networks import Network, create, save_weights
 from dlseg.networks.imagenet import download
 from dlseg.networks.weight_formats import Weights
-from dlseg.networks.weights import find_weights, initialise_from
+from dlseg.networks.weights import SHIPPED, find_weights, initialise_from
 from dlseg.predict.evaluate import evaluate
 from dlseg.training import Callback, Recipe
 from dlseg.training import train as train_net
@@ -40,9 +40,9 @@ from dlseg.training.setup import resolve, seconds_needed, weights_of_classes
 @click.option("--split", default="train", show_default=True, help="The list to train on.")
 @click.option(
     "--init",
-    default="shapes-classifier",
-    show_default=True,
-    help="'shapes-classifier', 'imagenet', 'none', or a weights file: dlseg's, PyTorch's or Caffe's.",
+    default=None,
+    show_default="the data's, or shapes-classifier",
+    help="'shapes-classifier', 'tools-classifier', 'imagenet', 'none', or a file: dlseg's, PyTorch's or Caffe's.",
 )
 @click.option(
     "--out",
@@ -58,8 +58,8 @@ from dlseg.training.setup import resolve, seconds_needed, weights_of_classes
     "--recipe",
     "source",
     default=None,
-    help="'shapes', 'laptop', 'paper', 'release', 'release-2' or a JSON file; default: shapes for the shapes; else "
-    "the geometry's at --width 1, and laptop for narrower networks.",
+    help="'shapes', 'tools', 'laptop', 'paper', 'release', 'release-2' or a JSON file; default: the one named like "
+    "the data; else the geometry's at --width 1, and laptop for narrower networks.",
 )
 @click.option("--iterations", type=int, default=None, help="Default: the recipe's; so are the next five.")
 @click.option("--lr", type=float, default=None)
@@ -93,7 +93,7 @@ from dlseg.training.setup import resolve, seconds_needed, weights_of_classes
 def train(
     data: str,
     split: str,
-    init: str,
+    init: str | None,
     out: Path | None,
     overwrite: bool,
     variant: str,
@@ -126,18 +126,21 @@ def train(
     checkpoint, best = out.with_suffix(".checkpoint"), out.with_name(f"{out.stem}-best.safetensors")
     if val_every is not None and not check:
         raise ValueError("--val-every: got it with --no-evaluate, expected one of the two")
+    Recipe(
+        **{name: value for name, value in asked.items() if value is not None}
+    )  # wrong ones, before data are made
     for path in (out, best) if val_every else (out,):
         options.check_out(path, overwrite, checkpoint)
-    # each number by itself, before a data set is read or made; whether the crop fits, the geometry says below
-    Recipe(label_offset=None, **{key: value for key, value in asked.items() if value is not None})
     pictures = load(data, split)
     recipe, chosen = default_recipe(data, source, variant, width, geometry, pictures, asked)
     recipe = with_class_weights(recipe, class_weights, pictures.classes)
-    dataset: LabelledImages = InMemory(pictures) if data == "shapes" and pictures.labelled else pictures
+    dataset: LabelledImages = InMemory(pictures) if data in SHIPPED and pictures.labelled else pictures
     counts = trainable(dataset, split)
     val = measurable(data, dataset) if check else None
     torch.manual_seed(recipe.seed)
-    net, initialised = start_network(variant, dataset.classes, width, geometry, init)
+    net, initialised = start_network(
+        variant, dataset.classes, width, geometry, init or f"{data if data in SHIPPED else 'shapes'}-classifier"
+    )
     place, start = resolve(device), time.perf_counter()
     with ExitStack() as stack:
         group = stack.enter_context(joined(place))
@@ -145,7 +148,7 @@ def train(
             notes = [f"{split}: {counts}", *([] if val is None else val.notes), initialised, chosen]
             notes += [
                 changes(checkpoint, recipe),
-                time_needed(net, recipe, place, "" if chosen or data == "shapes" else "laptop"),
+                time_needed(net, recipe, place, "" if chosen or data in SHIPPED else "laptop"),
             ]
             click.echo("\n".join(filter(None, notes)), err=True)
         info = facts(data, pictures, counts, recipe, initialised) | {"processes": group.size}
@@ -289,7 +292,7 @@ def default_recipe(
 ) -> tuple[Recipe, str]:
     """The recipe that --recipe names, or what goes with the data and the width; and words on the laptop's."""
     if source is None:
-        source = "shapes" if data == "shapes" else geometry if width == 1 else "laptop"
+        source = data if data in SHIPPED else geometry if width == 1 else "laptop"
     if source != "laptop":
         return recipe_for(source, variant, asked), ""
     size = usual_size(pictures)
@@ -338,15 +341,16 @@ def with_class_weights(recipe: Recipe, asked: str | None, classes: Sequence[str]
 def recipe_for(source: str, variant: str, asked: dict[str, Any]) -> Recipe:
     """The recipe of that name or file, with what the command line asks for instead."""
     changes = {key: value for key, value in asked.items() if value is not None}
-    if source == "shapes":
-        return Recipe.shapes(**changes)
+    if source in SHIPPED:
+        return {"shapes": Recipe.shapes, "tools": Recipe.tools}[source](**changes)
     if source == "paper":
         return Recipe.paper(variant, **changes)
     if source in ("release", "release-2"):
         return Recipe.release(variant, 1 if source == "release" else 2, **changes)
     if not Path(source).is_file():
         raise FileNotFoundError(
-            f"--recipe: got {source!r}, expected 'shapes', 'laptop', 'paper', 'release', 'release-2' or a JSON file"
+            f"--recipe: got {source!r}, expected 'shapes', 'tools', 'laptop', 'paper', 'release', 'release-2' or a "
+            "JSON file"
         )
     return dataclasses.replace(Recipe.from_json(Path(source).read_text(encoding="utf-8")), **changes)
 
@@ -379,6 +383,6 @@ def _given(init: str) -> tuple[str, Weights, dict[str, Any]]:
     """The weights that --init names: what they are called, their tensors, and what is known of them."""
     if init == "imagenet":
         return init, Weights(download()), {}
-    shipped = init in ("shapes-classifier", "shapes")
-    path, found, info = find_weights("shapes", "vgg16-20m") if shipped else find_weights(init)
+    name = init.removesuffix("-classifier")
+    path, found, info = find_weights(name, SHIPPED[name]) if name in SHIPPED else find_weights(init)
     return path.name, found, info

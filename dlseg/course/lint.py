@@ -15,7 +15,7 @@ from dlseg.course.build import student_notebook
 from dlseg.course.catalogue import EXERCISES, of_notebook
 from dlseg.course.claims import wrong_claims
 from dlseg.course.notebook_source import MARKERS, execute, solutions, solved, solved_with_claims, sources, topic
-from dlseg.course.text_checks import conflicts, formulas, leaks_by_structure, measures, shadows
+from dlseg.course.text_checks import formulas, leaks_by_structure, measures, merge_marks, shadows
 from dlseg.course.wrong_answers import wrong_answers
 from dlseg.grading.draws import weak_tests
 from dlseg.grading.exercise import Exercise
@@ -95,11 +95,7 @@ def _faults(path: Path, source: Path, exercises: Path) -> list[str]:
         *shadows(cells, [found.function for found in of_notebook(topic(source), exercises)]),
         *measures(cells),
         *formulas(cells),
-        *(
-            f"cell {number}, {mark}: choose a side in {source}"
-            for number, cell in enumerate(cells, 1)
-            for mark in conflicts(cell.source)
-        ),
+        *merge_marks(cells),
         *_links(cells, path.parent),
         *_imports(cells),
         *_exercises(whole.cells, of_notebook(topic(source), exercises), exercises),

@@ -13,7 +13,7 @@ from dlseg.course.notebook_source import solutions
 
 STRUCTURE = 16  # nodes of a statement: a smaller one (x = x + 1) may stand elsewhere by chance
 CONVENTION = re.compile(r"class|convention|absent|voc|present|\bnan\b", re.I)
-CONFLICT = re.compile(r"(# )?(<{7}|>{7}|\|{7})( |$)")  # "=======" alone may underline a heading
+MERGE = re.compile(r"^(<{7}|={7}|>{7}|\|{7})(?= |$)", re.M)  # what git leaves of a merge that was not finished
 DOLLAR = re.compile(r"(?<![$\\])\$(?!\$)")  # begins or ends a formula in a line
 
 
@@ -105,17 +105,6 @@ def measures(cells: list[Any]) -> Iterator[str]:
             yield f"cell {number} prints mean IoU and does not say of which classes"
 
 
-def conflicts(text: str) -> Iterator[str]:
-    """Marks that a merge leaves where both sides changed the same lines: git's, of a cell or of a source.
-
-    >>> list(conflicts("one\\n<<<<<<< HEAD\\nmine"))
-    ['line 2 is a mark of an unfinished merge: <<<<<<< HEAD']
-    """
-    for number, line in enumerate(text.splitlines(), 1):
-        if CONFLICT.match(line):
-            yield f"line {number} is a mark of an unfinished merge: {line}"
-
-
 def formulas(cells: list[Any]) -> Iterator[str]:
     """Formulas in a quotation that go over a line's end: JupyterLab shows the next line's ">" in them."""
     for number, cell in enumerate(cells, 1):
@@ -125,3 +114,10 @@ def formulas(cells: list[Any]) -> Iterator[str]:
                 quoted = line.startswith(">") and following.startswith(">")
                 if quoted and len(DOLLAR.findall(line)) % 2 and len(DOLLAR.findall(following)) % 2:
                     yield f"cell {number} has a quotation's mark inside a formula: {line} {following}"
+
+
+def merge_marks(cells: list[Any]) -> Iterator[str]:
+    """Cells with the marks of a merge that was not finished."""
+    for number, cell in enumerate(cells, 1):
+        if found := MERGE.search(cell.source):
+            yield f"cell {number} holds {found[0]!r}, the mark of a merge that was not finished"

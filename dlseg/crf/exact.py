@@ -14,8 +14,8 @@ from dlseg.crf.validation import softmax
 
 BLOCK = 2**23  # entries of a kernel matrix held at once: 64 MB
 KEEP = 2**25  # entries of a whole matrix that is kept between iterations: 256 MB
+KEPT_SUMS = 8  # kernels whose row sums are kept, the newest ones: 4 MB of the largest image
 MAX_PIXELS = 2**16
-SUMS = 8  # sigmas whose row sums are kept: of four settings, two kernels each
 
 
 class ExactKernel:
@@ -59,11 +59,10 @@ class ExactKernel:
         if normalization == "none":
             one = np.ones(len(f))
             return one, one
-        key = tuple(f.max(axis=0))  # the image is fixed, so its extent in sigmas identifies the sigmas
+        key = tuple(np.ptp(f, axis=0))  # the image is fixed, so its extent in sigmas identifies the sigmas
         if key not in self.row_sums:
-            if len(self.row_sums) == SUMS:  # the oldest goes: a search tries sigma after sigma
-                del self.row_sums[next(iter(self.row_sums))]
-            self.row_sums[key] = np.concatenate([k.sum(axis=1) for _, k in self.blocks(f)])
+            newer = list(self.row_sums.items())[: KEPT_SUMS - 1]
+            self.row_sums = {key: np.concatenate([k.sum(axis=1) for _, k in self.blocks(f)]), **dict(newer)}
         return normalization_scales(self.row_sums[key], normalization)
 
     def weighted(self, params: CRFParams) -> Iterator[tuple[slice, np.ndarray]]:

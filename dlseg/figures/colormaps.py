@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from matplotlib import colormaps
 
+from dlseg.common.checks import message
+
 RGB = UInt8[np.ndarray, "H W 3"]
 SCALES = ("viridis", "cividis", "magma", "RdBu_r", "gray")  # RdBu_r: differences, white at zero
 
@@ -23,7 +25,7 @@ def scale_table(name: str = "viridis") -> UInt8[np.ndarray, "256 3"]:
         (256, 3) uint8.
     """
     if name not in SCALES:
-        raise ValueError(f"scale: got {name!r}, expected one of {', '.join(SCALES)}")
+        raise ValueError(message("scale", repr(name), f"one of {', '.join(SCALES)}"))
     table = np.asarray(colormaps[name](np.arange(256), bytes=True)[:, :3])
     table.flags.writeable = False
     return table
@@ -38,12 +40,12 @@ def levels(
     values: Float[np.ndarray, "H W"], low: float | None = None, high: float | None = None
 ) -> UInt8[np.ndarray, "H W"]:
     """Values as 0…255 steps between `low` and `high` (default: their own extremes); outside values are clipped."""
+    if off := int((~np.isfinite(values)).sum()):
+        raise ValueError(message("values", f"{off} that are NaN or infinite", "finite numbers"))
     bottom = float(np.min(values)) if low is None else low
     top = float(np.max(values)) if high is None else high
-    if np.isnan(values).any():  # with both limits given nothing else would see it: a colour for no number
-        raise ValueError(f"values: got {np.isnan(values).sum()} that are not a number, expected none")
     if not (np.isfinite(bottom) and np.isfinite(top) and bottom <= top):
-        raise ValueError(f"values: got low {bottom}, high {top}, expected finite numbers and low ≤ high")
+        raise ValueError(message("low, high", f"{bottom} and {top}", "low ≤ high, both finite"))
     share = (values - bottom) / (top - bottom) if top > bottom else np.zeros_like(values)
     return np.floor(np.clip(share, 0, 1) * 255 + 0.5).astype(np.uint8)
 

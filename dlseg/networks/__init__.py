@@ -48,8 +48,8 @@ def create(
         num_classes: of the scores, background included.
         width: scales every channel count, over 0 and at most 4.
         geometry: "paper", what the text says, or "release", what the published code does, where they differ.
-        weights: None (random), "shapes" (the file that comes with dlseg), "imagenet" (VGG-16's public
-            weights) or a path, see `load_weights`.
+        weights: None (random), "shapes" or "tools" (files that come with dlseg), "imagenet" (VGG-16's
+            public weights) or a path, see `load_weights`.
 
     Returns:
         It maps images (B, 3, H, W), RGB minus the mean pixel and unscaled, to raw scores: (B, C, h, w) at stride 8

@@ -26,22 +26,25 @@ from dlseg.networks.transfer import Transfer, decimated_for, load_trunk
 from dlseg.networks.weight_formats import State, Weights, read_weights
 
 WEIGHTS = shipped("data") / "weights"
+SHIPPED = {"shapes": "vgg16-20m", "tools": "vgg16"}  # data set: the classifier that its networks began from
 SPEC = ("variant", "num_classes", "width", "geometry")
 
 
-def save_weights(net: Network, path: str | Path, info: dict[str, Any] | None = None) -> Path:
+def save_weights(net: Network, path: str | Path, info: dict[str, Any] | None = None, *, half: bool = False) -> Path:
     """Write a network's weights, and beside them the JSON file that says whose they are; each whole or not at all.
 
     Args:
         net: the network.
         path: a name that ends in .safetensors; the folder is made where it is missing.
         info: what else to keep in the JSON file, such as the names of the classes.
+        half: write float16, half as large: weights keep three digits, those under 6e-8 become 0.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: another ending, or `info` contradicts the network. Nothing is written then.
+        ValueError: another ending, `info` contradicts the network, or a weight is too large for float16. Nothing is
+            written then.
 
     >>> import tempfile
     >>> from dlseg.networks import create
@@ -58,9 +61,15 @@ def save_weights(net: Network, path: str | Path, info: dict[str, Any] | None = N
     if contradicting := {k: document[k] for k, v in net.spec.to_dict().items() if document[k] != v}:
         raise ValueError(message("info", contradicting, f"nothing that contradicts the network, {net.spec}"))
     text = json.dumps(document, indent=2) + "\n"  # before anything is written: info may not be JSON
+    state = {key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}
+    if half:
+        largest = max(float(value.abs().max()) for value in state.values())
+        if largest > torch.finfo(torch.float16).max:
+            raise ValueError(message("half", f"a weight of {largest:g}", "at most 65504, float16's largest number"))
+        state = {key: value.half() for key, value in state.items()}
     target.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(target) as draft:
-        save_file({k: v.detach().cpu().contiguous() for k, v in net.state_dict().items()}, draft)
+        save_file(state, draft)
     write_whole(target.with_suffix(".json"), text)
     return target
 
@@ -70,8 +79,8 @@ def load_weights(net: Network, source: str | Path) -> None:
 
     Args:
         net: the network; where anything is wrong it stays as it is.
-        source: the path of a weights file of any kind that `dlseg.networks.weight_formats` reads; "shapes" for
-            data/weights/{variant}-shapes.safetensors; or "imagenet" to download VGG-16's public
+        source: the path of a weights file of any kind that `dlseg.networks.weight_formats` reads; "shapes" or
+            "tools" for the shipped ones of the network's variant; or "imagenet" to download VGG-16's public
             weights. Those, also from a path, initialise the network as the paper does: fully connected →
             convolution, decimated, other classes new.
 
@@ -101,7 +110,8 @@ def open_weights(source: str | Path, variant: str = "deeplab-largefov") -> tuple
 
     Args:
         source: the path of a weights file of any kind that `dlseg.networks.weight_formats` reads, a checkpoint of
-            `dlseg train` among them, or "shapes" for the shipped one of `variant`.
+            `dlseg train` among them, or "shapes" or "tools" for the shipped one of `variant`, which may also stand
+            after a colon: "tools:deeplab-msc".
         variant: of a shipped network.
 
     Returns:
@@ -147,7 +157,17 @@ def find_weights(source: str | Path, variant: str = "deeplab-largefov") -> tuple
 
 
 def _path(source: str | Path, variant: str) -> Path:
-    return WEIGHTS / f"{variant}-shapes.safetensors" if source == "shapes" else Path(source)
+    """The file that a source names."""
+    name, _, asked = str(source).partition(":")
+    if name not in SHIPPED:
+        return Path(source)
+    path, ending = WEIGHTS / f"{asked or variant}-{name}.safetensors", f"-{name}.safetensors"
+    if not path.is_file():
+        there = sorted(file.name.removesuffix(ending) for file in WEIGHTS.glob(f"*{ending}"))
+        raise FileNotFoundError(
+            message("weights", f"{asked or variant} of {name}", f"one of {', '.join(there) or 'none'}")
+        )
+    return path
 
 
 def _read_note(note: Path) -> dict[str, Any]:

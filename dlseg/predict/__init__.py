@@ -64,7 +64,7 @@ def predict(
 
     Raises:
         ImageError: not an RGB image.
-        ValueError: the net is a classifier, it has more than 255 classes, or a tile is smaller than the network's
+        ValueError: the net is a classifier or has more than 255 classes, or a tile is smaller than the network's
             field needs.
 
     >>> from dlseg.networks import create
@@ -74,7 +74,7 @@ def predict(
     """
     image = as_rgb(image)
     if net.spec.num_classes > VOID:
-        raise ValueError(message("net", f"{net.spec.num_classes} classes", f"at most {VOID}: labels are uint8"))
+        raise ValueError(message("net", f"{net.spec.num_classes} classes", f"at most {VOID}: a label is one byte"))
     coarse, scores = score_maps(net, image, tile)
     probs = torch.softmax(scores, 0).numpy()
     marginals = None

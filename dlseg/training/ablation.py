@@ -37,11 +37,12 @@ from dlseg.networks import Network, create, load_trunk, open_weights, save_weigh
 from dlseg.networks.architectures import VARIANTS, GeometryName
 from dlseg.networks.table2 import ROWS, table2
 from dlseg.networks.transfer import decimated_for
+from dlseg.networks.weights import SHIPPED
 from dlseg.predict import fitting_size
 from dlseg.predict.evaluate import evaluate
 from dlseg.predict.score_files import ScoredImages, save_score_maps
 from dlseg.training.loop import Callback, TrainingStep, train
-from dlseg.training.pretraining import Optimiser, accuracy, pretrain, single_things
+from dlseg.training.pretraining import Optimiser, Precision, accuracy, pretrain, single_things
 from dlseg.training.recipe import SHAPES_CRF, Recipe
 from dlseg.training.setup import resolve
 
@@ -78,7 +79,7 @@ class Pretraining:
     Attributes:
         images: how many pictures they learn from.
         unseen: how many others their accuracy is measured on.
-        epochs, batch, lr, optimiser, dropout: see `dlseg.training.pretraining.pretrain`.
+        epochs, batch, lr, optimiser, dropout, precision: see `dlseg.training.pretraining.pretrain`.
         lesson: a data set of easier single things, such as parts of the others, whose convolutions the classifiers
             begin from; "" for random ones. VGG-16 learns it fully convolutional, at half the size.
         lesson_epochs: for how long.
@@ -96,6 +97,7 @@ class Pretraining:
     lr: float = 1e-3
     optimiser: Optimiser = "adamw"
     dropout: float = 0.2
+    precision: Precision = "float32"
     lesson: str = ""
     lesson_epochs: int = 3
     each_seed: bool = False
@@ -106,6 +108,7 @@ class Pretraining:
         number("lr", self.lr, low=1e-9)
         number("dropout", self.dropout, low=0, high=1)
         one_of("optimiser", self.optimiser, ("sgd", "adamw"))
+        one_of("precision", self.precision, ("float32", "bfloat16"))
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ class Plan:
         recipe: how the plain variants learn; `branch_recipe` is for the multi-scale branches. Their crops are for
             VGG's networks of that geometry; AlexNet's, whose positions lie elsewhere, get the nearest that fits.
         init: "singles" trains classifiers first (VGG-16, AlexNet) by `pretraining`; else "shapes-classifier",
-            "none" or a weights file.
+            "tools-classifier", "none" or a weights file.
         copy: "conv" copies the classifier's convolutions only, so that every variant begins with a new fc6, fc7 and
             fc8; "all" copies whatever fits, fc6 and fc7 decimated.
         images: how many pictures of `val_split` to measure on; None for all.
@@ -193,9 +196,7 @@ class Plan:
             changes: fields that are to be otherwise.
         """
         offset = VARIANTS["deeplab"].paper.offset
-        recipe = Recipe.shapes(
-            crop=fitting_size(side, 8, offset), batch=8, iterations=2000, lr=0.02, classifier_lr_factor=10.0
-        )
+        recipe = Recipe.tools(crop=fitting_size(side, 8, offset), iterations=2000)
         plan = cls(
             data=data,
             variants=("deeplab", "deeplab-7x7", "deeplab-4x4", "deeplab-largefov", "deeplab-alexnet"),
@@ -209,6 +210,17 @@ class Plan:
             search=Space(),
         )
         return dataclasses.replace(plan, **changes)
+
+    def in_precision(self, precision: Precision) -> Plan:
+        """The same plan with every network trained in this precision.
+
+        >>> Plan().in_precision("bfloat16").branch_recipe.precision
+        'bfloat16'
+        """
+        parts = {name: getattr(self, name) for name in ("recipe", "branch_recipe", "pretraining")}
+        return dataclasses.replace(
+            self, **{name: dataclasses.replace(part, precision=precision) for name, part in parts.items()}
+        )
 
     def to_json(self) -> str:
         """One JSON object; `from_json` reads it back."""
@@ -295,6 +307,38 @@ def ablate(
     return [run.result(name, seed) for seed in plan.seeds for name in _names(plan)]
 
 
+def export(plan: Plan, results: Sequence[Result], folder: str | Path, out: str | Path) -> list[Path]:
+    """Copy an ablation's networks of the first seed, and their classifiers, to pass them on: in float16.
+
+    Args:
+        plan, results, folder: what `ablate` was given, and gave.
+        out: where VARIANT-DATA.safetensors go, each with a JSON file of what was measured, and on which pictures.
+
+    Returns:
+        The files.
+    """
+    folder, name, first = Path(folder), Path(plan.data).name, plan.seeds[0]
+    val = load(plan.data, plan.val_split)
+    names = [val.names[i] for i in _divided(plan, val)[1]]
+    by_variant: dict[str, dict[str, Any]] = {
+        result.variant: {
+            "mean_iou": result.net["mean_iou"],
+            "mean_iou_with_crf": None if result.crf is None else result.crf["mean_iou"],
+            "crf": result.params,
+            "measured_on": names,
+        }
+        for result in results
+        if result.seed == first
+    }
+    by_variant |= {v: {} for v in ("vgg16", "alexnet") if (folder / f"{v}-seed{first}.json").exists()}
+    files = []
+    for variant, measured in by_variant.items():
+        net, info = open_weights(folder / f"{variant}-seed{first}.safetensors")
+        path = Path(out) / f"{variant}-{name}.safetensors"
+        files.append(save_weights(net, path, {"data": name} | info | measured, half=True))
+    return files
+
+
 def _claim(folder: Path, plan: Plan) -> None:
     """Note in the folder what is compared there. A plan from a version with fewer settings is the same plan."""
     path = folder / "plan.json"
@@ -309,6 +353,12 @@ def _names(plan: Plan) -> Iterator[str]:
         yield name
         if plan.multiscale and name in MULTISCALE:
             yield MULTISCALE[name]
+
+
+def _divided(plan: Plan, val: Dataset) -> tuple[list[int], list[int]]:
+    """Which pictures the CRF is searched on, and which others everything is measured on."""
+    searched = [] if plan.search is None else draw(len(val), plan.search_images, SEARCH_SEED)
+    return searched, [i for i in range(len(val)) if i not in set(searched)][: plan.images]
 
 
 def _kept(data: Dataset) -> LabelledImages:
@@ -332,14 +382,13 @@ class _Run:
     ) -> None:
         self.plan, self.folder, self.data, self.val = plan, folder, data, val
         self.watch, self.device, self.jobs = watch, device, jobs
-        self.searched = [] if plan.search is None else draw(len(val), plan.search_images, SEARCH_SEED)
-        rest = [i for i in range(len(val)) if i not in set(self.searched)]
-        if not rest:
+        self.searched, measured = _divided(plan, val)
+        if not measured:
             few = f"fewer than the {len(val)} pictures of {plan.val_split}, so that some are left to measure on"
             raise ValueError(message("search_images", plan.search_images, few))
         if not val.labelled:
             raise ValueError(f"split {plan.val_split!r}: got pictures without labels, expected labelled ones")
-        self.measured = _Part(val, rest[: plan.images])
+        self.measured = _Part(val, measured)
 
     def result(self, name: str, seed: int) -> Result:
         """One network, trained and measured."""
@@ -399,8 +448,8 @@ class _Run:
             seed = seed if plan.pretraining.each_seed else plan.seeds[0]
             classifier = self._pretrained("alexnet" if "alexnet" in net.spec.variant else "vgg16", seed)
         else:
-            known = ("shapes", "vgg16-20m") if plan.init == "shapes-classifier" else (plan.init,)
-            classifier = open_weights(*known)[0]
+            name = plan.init.removesuffix("-classifier")
+            classifier = open_weights(*((name, SHIPPED[name]) if name in SHIPPED else (plan.init,)))[0]
         state = decimated_for(net, classifier.state_dict())
         return state if plan.copy == "all" else _convolutions(state)
 
@@ -428,6 +477,7 @@ class _Run:
                     lr=p.lr,
                     optimiser=p.optimiser,
                     dropout=p.dropout,
+                    precision=p.precision,
                     seed=seed,
                     callbacks=callbacks,
                     checkpoint=path.with_suffix(".checkpoint"),

@@ -29,6 +29,7 @@ from dlseg.training.setup import resolve
 Images = UInt8[np.ndarray, "N H W 3"]
 Classes = Integer[np.ndarray, " N"]
 Optimiser = Literal["sgd", "adamw"]
+Precision = Literal["float32", "bfloat16"]
 
 
 def single_things(
@@ -83,6 +84,7 @@ def pretrain(
     lr: float = 0.1,
     optimiser: Optimiser = "sgd",
     dropout: float = 0.5,
+    precision: Precision = "float32",
     seed: int = 0,
     callbacks: Sequence[Callback] = (),
     checkpoint: Path | None = None,
@@ -101,6 +103,8 @@ def pretrain(
         lr: the highest learning rate.
         optimiser: "sgd" (Nesterov momentum 0.9) or "adamw".
         dropout: share of fc6's and fc7's units left out; a narrow network can spare fewer of them.
+        precision: "bfloat16" computes the network in it (autocast); weights and loss stay float32. About twice as
+            fast on a processor that has instructions for it.
         seed: of order, mirroring and dropout.
         callbacks: called with a `TrainingStep` after every iteration.
         checkpoint: the file that keeps the state; a run that finds it goes on from it and ends with the same
@@ -119,6 +123,7 @@ def pretrain(
     True
     """
     one_of("optimiser", optimiser, ("sgd", "adamw"))
+    one_of("precision", precision, ("float32", "bfloat16"))
     whole_number("batch", batch, low=2, high=len(images))  # one image alone has no statistics to normalise by
     number("dropout", dropout, low=0, high=1)
     place, home = resolve(device), next(net.parameters()).device
@@ -141,6 +146,7 @@ def pretrain(
         "lr": lr,
         "optimiser": optimiser,
         "dropout": dropout,
+        "precision": precision,
         "seed": seed,
     }
     settings |= net.spec.to_dict() | {"images": hashlib.sha256(images.tobytes() + classes.tobytes()).hexdigest()}
@@ -149,7 +155,9 @@ def pretrain(
         x = to_inputs(images[chosen])
         mirrored = torch.rand(len(x)) < 0.5
         x[mirrored] = x[mirrored].flip(-1)
-        loss = F.cross_entropy(net(x.to(place)), torch.from_numpy(classes[chosen]).long().to(place))
+        with torch.autocast(place.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            scores = net(x.to(place))
+        loss = F.cross_entropy(scores.float(), torch.from_numpy(classes[chosen]).long().to(place))
         solver.zero_grad()
         loss.backward()
         solver.step()

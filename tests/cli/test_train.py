@@ -22,13 +22,19 @@ def run(root: Path, out: Path, *arguments: object) -> Result:
 def test_recipes_by_name_and_from_a_file(tmp_path: Path) -> None:
     asked = {"seed": 3, "lr": None}
     assert recipe_for("shapes", "deeplab", asked) == Recipe.shapes(seed=3)
+    assert recipe_for("tools", "deeplab", asked) == Recipe.tools(seed=3)
     assert recipe_for("paper", "deeplab", asked) == Recipe.paper("deeplab", seed=3)
     assert recipe_for("release", "deeplab", asked) == Recipe.release("deeplab", seed=3)
     assert recipe_for("release-2", "deeplab", asked) == Recipe.release("deeplab", 2, seed=3)
     (tmp_path / "mine.json").write_text('{"crop": 98, "lr": 0.5}')
     assert recipe_for(str(tmp_path / "mine.json"), "deeplab", asked) == Recipe(crop=98, lr=0.5, seed=3)
-    with pytest.raises(FileNotFoundError, match="--recipe: got 'papper', expected 'shapes', 'laptop'"):
+    with pytest.raises(FileNotFoundError, match="--recipe: got 'papper', expected 'shapes', 'tools', 'laptop'"):
         recipe_for("papper", "deeplab", asked)
+
+
+def test_a_wrong_setting_is_named_before_any_data_are_read(tmp_path: Path) -> None:
+    told = run(tmp_path / "nowhere", tmp_path / "net.safetensors", "--lr", -1)
+    assert told.exit_code == 1 and "lr: got -1" in told.output
 
 
 def test_a_recipe_of_ones_own_with_a_log(small_set: Callable[[int], Path], tmp_path: Path) -> None:
@@ -148,9 +154,3 @@ def test_what_cannot_be_followed(
     told = run(small_set(2), tmp_path / "net.safetensors", *arguments)
     assert told.exit_code == 1 and message in told.output, told.output
     assert "Traceback" not in told.output and not (tmp_path / "net.safetensors").exists()
-
-
-def test_a_wrong_number_is_named_before_data_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dlseg.cli.train.load", lambda *_: pytest.fail("the data set was made first"))
-    found = CliRunner().invoke(main, ["train", "--lr", "-1"])
-    assert "lr: got -1.0, expected more than 0" in found.output

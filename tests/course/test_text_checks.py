@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dlseg.course.text_checks import conflicts, formulas, leaks_by_structure, measures, shadows
+from dlseg.course.text_checks import formulas, leaks_by_structure, measures, merge_marks, shadows
 
 SOLUTION = """def mean_field_step(q, unary, kernel):
     ### BEGIN SOLUTION
@@ -89,7 +89,15 @@ def test_a_quotation_s_mark_in_a_formula(source: str, fault: bool) -> None:
     assert bool(list(formulas([text(source)]))) == fault
 
 
-def test_marks_of_an_unfinished_merge_are_found() -> None:
-    left = "Title\n=====\n<<<<<<< HEAD\nmine\n=======\ntheirs\n>>>>>>> branch\n# ||||||| base"
-    assert [mark.split(" ")[1] for mark in conflicts(left)] == ["3", "7", "8"]
-    assert not list(conflicts("Title\n=======\na << b >> c\n> quoted\n>>> prompt"))
+@pytest.mark.parametrize(
+    ("source", "fault"),
+    [
+        ("<" * 7 + " HEAD\nwords", True),
+        ("words\n" + "=" * 7 + "\nothers", True),
+        ("others\n" + ">" * 7 + " branch", True),
+        ("A title\n" + "=" * 8, False),
+        ("> quoted\n>> twice", False),
+    ],
+)
+def test_an_unfinished_merge_in_a_text(source: str, fault: bool) -> None:
+    assert bool(list(merge_marks([text(source)]))) == fault

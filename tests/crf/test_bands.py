@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlseg.crf import CRFParams, DenseCRF
+from dlseg.crf.exact import ExactKernel
 from dlseg.crf.lattice.structure import Lattice
 from dlseg.crf.torch_lattice import SparseLattice
 
@@ -164,6 +165,14 @@ def test_the_exact_kernel_tells_sigmas_apart_where_the_last_pixel_is_black(scene
     crf = DenseCRF(image, probs=probs, kernel="exact")
     for p in (P, replace(P, sigma_beta=90.0)):
         np.testing.assert_array_equal(crf.infer(p), DenseCRF(image, probs=probs, kernel="exact").infer(p))
+
+
+def test_the_exact_kernel_keeps_a_few_settings_only(scene):
+    image, _, _ = scene(7, 12, 14)
+    kernel = ExactKernel(np.asarray(image, np.float32))
+    for sigma in range(1, 40):
+        list(kernel.weighted(replace(P, sigma_beta=float(sigma))))
+    assert len(kernel.row_sums) <= 8
 
 
 FLAT, EVEN = np.full((8, 9), 50, np.uint8), np.full((2, 8, 9), 0.5)

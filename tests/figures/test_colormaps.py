@@ -52,12 +52,11 @@ def test_entropy(weights: np.ndarray) -> None:
 def test_mistakes_are_named() -> None:
     with pytest.raises(ValueError, match="scale: got 'jet', expected one of viridis"):
         scale_table("jet")
-    with pytest.raises(ValueError, match=r"got low 2.0, high 1.0, expected finite numbers and low ≤ high"):
+    with pytest.raises(ValueError, match=r"low, high: got 2\.0 and 1\.0, expected low ≤ high"):
         heat(np.zeros((2, 2), np.float32), 2.0, 1.0)
-    with pytest.raises(ValueError, match="values: got 4 that are not a number"):
+    with pytest.raises(ValueError, match="finite"):
         heat(np.full((2, 2), np.nan, np.float32))
-
-
-def test_no_number_has_no_colour_within_given_limits_either() -> None:
-    with pytest.raises(ValueError, match="values: got 1 that are not a number, expected none"):
-        heat(np.array([[0.5, np.nan]]), 0.0, 1.0)
+    holed = np.zeros((2, 2))
+    holed[1] = np.nan, np.inf
+    with pytest.raises(ValueError, match="values: got 2 that are NaN or infinite, expected finite numbers"):
+        heat(holed, 0.0, 1.0)

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from dlseg.networks import create, save_weights
+from dlseg.networks import create, open_weights, save_weights
 from dlseg.networks import weights as weights_file
 
 State = dict[str, Tensor]
@@ -51,10 +51,37 @@ def test_a_pth_of_our_names(tmp_path: Path) -> None:
 def test_shapes_lies_in_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights_file, "WEIGHTS", tmp_path)
     net = narrow()
-    with pytest.raises(FileNotFoundError, match=r"deeplab-largefov-shapes\.safetensors"):
+    with pytest.raises(FileNotFoundError, match=r"weights: got deeplab-largefov of shapes, expected one of none"):
         narrow("shapes")
     save_weights(net, tmp_path / "deeplab-largefov-shapes.safetensors")
     assert torch.equal(narrow("shapes").fc8.weight, net.fc8.weight)
+
+
+def test_a_shipped_network_is_named_by_data_and_variant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights_file, "WEIGHTS", tmp_path)
+    save_weights(create("deeplab-msc", 4, 1 / 64), tmp_path / "deeplab-msc-tools.safetensors")
+    save_weights(create("deeplab", 4, 1 / 64), tmp_path / "deeplab-tools.safetensors")
+    assert open_weights("tools:deeplab-msc")[0].spec.variant == "deeplab-msc"
+    assert open_weights("tools", "deeplab")[0].spec.variant == "deeplab"
+    with pytest.raises(
+        FileNotFoundError, match=r"weights: got deeplab-7x7 of tools, expected one of deeplab, deeplab-msc$"
+    ):
+        open_weights("tools:deeplab-7x7")
+
+
+def test_half_the_size(tmp_path: Path) -> None:
+    net = narrow()
+    full, half = (save_weights(net, tmp_path / f"{half}.safetensors", half=half) for half in (False, True))
+    assert half.stat().st_size < 0.6 * full.stat().st_size
+    again = narrow(half)
+    assert again.fc8.weight.dtype == torch.float32
+    for key, value in net.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[key], value, rtol=2**-11, atol=6e-8)
+    with torch.no_grad():
+        net.fc8.bias[0] = 1e5
+    with pytest.raises(ValueError, match="half: got a weight of 100000, expected at most 65504"):
+        save_weights(net, tmp_path / "large.safetensors", half=True)
+    assert not (tmp_path / "large.safetensors").exists()
 
 
 def test_another_network_is_named(tmp_path: Path) -> None:

@@ -143,6 +143,7 @@ def test_the_command(plan: Plan, tmp_path: Path) -> None:
     assert missing.exit_code == 1
     assert "PLAN: got 'none.json', expected 'small', 'full', 'paper' or a JSON file" in missing.output
     assert Plan.from_json(run("paper", "--show")) == Plan.paper("tools", 321)
+    assert Plan.from_json(run("paper", "--show", "--precision", "bfloat16")).branch_recipe.precision == "bfloat16"
     papers = Plan.from_json(run("paper", "--show", "--data", plan.data))
     assert papers == Plan.paper(plan.data, 128) and papers.recipe.crop == 130
 
@@ -201,6 +202,30 @@ def test_the_papers_path(path: Plan, tmp_path: Path) -> None:
         ValueError, match=r"singles: got .*, expected a data set that makes pictures of single things"
     ):
         ablate(replace(path, singles=""), tmp_path / "third")
+
+
+def test_networks_are_passed_on(path: Plan, tmp_path: Path) -> None:
+    """In bfloat16 from the first picture on; what is exported says what was measured, and gives the same scores."""
+    plan = replace(path, variants=("deeplab-largefov",), seeds=(3,)).in_precision("bfloat16")
+    (tmp_path / "plan.json").write_text(plan.to_json())
+    args = ["ablate", tmp_path / "plan.json", "--out", tmp_path / "out", "--export", tmp_path / "to", "--jobs", 1]
+    result = CliRunner().invoke(main, [str(arg) for arg in args])
+    assert result.exit_code == 0, result.output
+    name = Path(path.data).name
+    wanted = {f"{variant}-{name}" for variant in ("vgg16", "deeplab-largefov", "deeplab-msc-largefov")}
+    assert {file.stem for file in (tmp_path / "to").iterdir()} == wanted
+    net, info = open_weights(tmp_path / "to" / f"deeplab-largefov-{name}.safetensors")
+    full, _ = open_weights(tmp_path / "out" / "deeplab-largefov-seed3.safetensors")
+    x = 50 * torch.randn(1, 3, 130, 130)
+    torch.testing.assert_close(net.eval()(x), full.eval()(x), rtol=0.02, atol=0.02)
+    measured = json.loads((tmp_path / "out" / "deeplab-largefov-seed3.scores.json").read_text())
+    assert (info["data"], info["seed"], info["mean_iou"]) == (name, 3, measured["net"]["mean_iou"])
+    searched = {file.stem for file in (tmp_path / "out" / "score-maps" / "deeplab-largefov").iterdir()}
+    assert set(info["measured_on"]) == set(load(path.data, "val").names) - searched
+    assert info["crf"] == measured["params"] and info["recipe"]["precision"] == "bfloat16"
+    assert Pretraining(**open_weights(tmp_path / "to" / f"vgg16-{name}.safetensors")[1]["pretraining"]) == (
+        replace(path.pretraining, precision="bfloat16")
+    )
 
 
 def test_each_seed_may_have_its_own_classifier(path: Plan, tmp_path: Path) -> None:
