@@ -154,9 +154,3 @@ def test_what_cannot_be_followed(
     told = run(small_set(2), tmp_path / "net.safetensors", *arguments)
     assert told.exit_code == 1 and message in told.output, told.output
     assert "Traceback" not in told.output and not (tmp_path / "net.safetensors").exists()
-
-
-def test_a_wrong_number_is_named_before_data_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dlseg.cli.train.load", lambda *_: pytest.fail("the data set was made first"))
-    found = CliRunner().invoke(main, ["train", "--lr", "-1"])
-    assert "lr: got -1.0, expected more than 0" in found.output

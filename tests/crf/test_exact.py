@@ -114,10 +114,3 @@ def test_changed_parameters_are_not_answered_from_what_was_kept():
 def test_too_many_pixels_is_refused():
     with pytest.raises(ValueError, match=r"kernel: .*lattice"):
         DenseCRF(np.zeros((300, 300, 3), np.uint8), probs=np.full((2, 300, 300), 0.5), kernel="exact")
-
-
-def test_what_is_kept_of_other_sigmas_is_bounded() -> None:
-    kernel = exact_module.ExactKernel(np.random.default_rng(0).random((3, 4, 3), np.float32))
-    for sigma in range(1, 40):
-        kernel.affinity(CRFParams(sigma_alpha=sigma), 0)
-    assert len(kernel.row_sums) <= 8
