@@ -27,7 +27,7 @@ from matplotlib.patches import Patch
 from PIL import Image
 
 SCREEN_DPI = 80  # a figure's size on the page, in pixels per inch
-SHARPER = 2  # times as many pixels in the picture, for sharp screens
+SHARPER = 2.0  # times as many pixels in the picture, for sharp screens
 EXACT_BYTES = 200_000  # of one picture, where no limit is asked for
 PAD = 0.08  # inches of room round a figure that is cut to what it shows
 # JupyterLab and nbconvert, furo (the book) by choice and by the system's, VS Code
@@ -64,7 +64,10 @@ def figure_html(figure: Figure, words: str = "", limit: int | None = None, sharp
         >>> figure_html(schedule_figure({"poly": Recipe.shapes()})).count("<img")
         1
     """
-    kept, ink = split(figure, round(sharper * SCREEN_DPI))
+    return _html(figure, *split(figure, round(sharper * SCREEN_DPI)), words, limit, sharper)
+
+
+def _html(figure: Figure, kept: RGBA, ink: RGBA, words: str, limit: int | None, sharper: float) -> str:
     width = round(ink.shape[1] / sharper)
     words = words or ", ".join(dict.fromkeys(filter(None, map(_title, figure.axes)))) or "figure"
     layers = [(kept, "dlseg-kept"), (ink, "dlseg-ink")]
@@ -145,14 +148,27 @@ def show_in_notebooks() -> None:
 
 
 def publish(figure: Figure) -> None:
-    """Show a figure in the running cell.
+    """Show a figure in the running cell; a small PNG beside the HTML is for LaTeX, PDF and whatever takes no HTML.
 
     Args:
         figure: any figure.
     """
     from IPython.display import publish_display_data
 
-    publish_display_data({"text/plain": repr(figure), "text/html": figure_html(figure)})
+    kept, ink = split(figure, round(SHARPER * SCREEN_DPI))
+    html = _html(figure, kept, ink, "", None, SHARPER)
+    picture = base64.b64encode(_plain_png(kept, ink)).decode()
+    publish_display_data({"text/plain": repr(figure), "text/html": html, "image/png": picture})
+
+
+def _plain_png(kept: RGBA, ink: RGBA) -> bytes:
+    """Both layers on white, as large as the page shows them, in at most 192 colours."""
+    both = Image.fromarray(kept + ink)  # where one has something, the other is zero
+    ground = Image.alpha_composite(Image.new("RGBA", both.size, "white"), both).convert("RGB")
+    small = ground.resize([max(1, round(n / SHARPER)) for n in both.size], Image.Resampling.BOX)
+    stream = io.BytesIO()
+    small.quantize(192, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
+    return stream.getvalue()
 
 
 def _webp(picture: UInt8[np.ndarray, "H W C"], settings: dict[str, Any]) -> bytes:

@@ -27,7 +27,7 @@ from dlseg.figures import (
     table2_chart,
     trimap_figure,
 )
-from dlseg.figures.themes import EXACT_BYTES, split, webp
+from dlseg.figures.themes import EXACT_BYTES, publish, split, webp
 from dlseg.networks.table2 import table2
 from dlseg.training import Recipe
 
@@ -194,3 +194,14 @@ def test_drawn_is_exact_and_photographs_may_lose_a_little() -> None:
     noise = rng.integers(0, 256, (250, 400, 3), np.uint8)
     assert len(webp(noise, 60_000)) <= 60_000 < len(webp(noise, 10_000_000))
     assert len(webp(ink)) < EXACT_BYTES
+
+
+def test_what_takes_no_html_gets_a_small_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    got: list[dict[str, str]] = []
+    monkeypatch.setattr("IPython.display.publish_display_data", got.append)
+    publish(pictured())
+    (bundle,) = got
+    small = Image.open(BytesIO(b64decode(bundle["image/png"]))).convert("RGB")
+    width = int(re.search(r'width="(\d+)"', bundle["text/html"])[1])
+    assert abs(small.size[0] - width) <= 1 and small.getpixel((0, 0)) == (255, 255, 255)
+    assert len(bundle["image/png"]) < len(bundle["text/html"])
