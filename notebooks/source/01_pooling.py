@@ -82,8 +82,8 @@ F.max_pool2d(x[None], kernel_size=2, stride=2)[0]
 # | 0 | 2 | 5 | 1 |
 # | 4 | 1 | 0 | 2 |
 #
-# With stride 1 the window stops at 2 rows and 3 columns; the result is **3 5 5** over **4 5 5**. With stride 2 it stops at
-# columns 0 and 2, and only at row 0, as from row 2 it would leave the map: **3 5**.
+# With stride 1 the window stops at 2 rows and 3 columns; the result has the rows **3 5 5** and
+# **4 5 5**. With stride 2 it stops at columns 0 and 2, and only at row 0, as from row 2 it would leave the map: **3 5**.
 
 # %% [markdown] exercise="pooling.max_pool2d"
 # Write max pooling in numpy, without torch. `x` is a map (H, W); the window is `kernel` × `kernel` cells and

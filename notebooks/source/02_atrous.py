@@ -7,7 +7,7 @@
 # French *à trous*, “with holes”.
 #
 # You will build it in one dimension, in two, and for a whole network, and see that it is **exact**. From here on, cells
-# use the functions that you wrote. They print whose they take: where yours is not right yet, it is the library's.
+# use the functions that you wrote. They print which one they use: yours, or the library's where yours is not right yet.
 #
 # *All cells run in about 15 seconds (two cores). With the exercises, plan an hour and a half.
 # You should know notebook 1 and PyTorch's tensors. At the end you can
@@ -82,7 +82,7 @@ def atrous_conv1d(x: np.ndarray, w: np.ndarray, rate: int) -> np.ndarray:
 own_conv1d = yours("atrous.conv1d")
 row, edge = image[72].mean(axis=1), np.array([-1.0, 0, 1])
 plt.figure(figsize=(7, 2.6))
-plt.plot(row - row.mean(), color="#909090", label="the row, less its mean")
+plt.plot(row - row.mean(), color="#909090", label="the row minus its mean")
 for rate, colour in ((1, "#56b4e9"), (8, "#d55e00")):
     found = own_conv1d(row, edge, rate)
     plt.plot(np.arange(len(found)) + rate, found, color=colour, label=f"rate {rate}")  # at the middle tap's place
@@ -304,7 +304,7 @@ fish = val.classes.index("fish") - 1  # the classifier knows no background
 true, other = (enlarge(scores[0, fish].numpy(), 8) for scores in (holey, off))
 bar, most = Bar.over("score for “fish”", true), float(np.abs(other - true).max())
 panels([Panel("the image", image), heat_panel("exact", true, bar), heat_panel("released pool5", other, bar),
-        heat_panel("the error", other - true, Bar("released less exact", -most, most, "RdBu_r"))])
+        heat_panel("the error", other - true, Bar("released minus exact", -most, most, "RdBu_r"))])
 
 # %% [markdown]
 # (No network has learned labels of pixels yet: this classifier knows pictures of one object each, so its score for
@@ -312,12 +312,12 @@ panels([Panel("the image", image), heat_panel("exact", true, bar), heat_panel("r
 #
 # How wrong is the released pool5 in all? Two numbers say it: at what share of the places does another class win? And how large is the
 # error, compared with how much the scores vary anyway? That is the **relative error**: the *root mean square* of the
-# error (square it, take the mean, take the root), divided by the root mean square of the exact scores less their mean.
+# error (square it, take the mean, take the root), divided by the root mean square of (exact scores − their mean).
 #
 # **By hand.** Two classes and two places. Exact: 4 and 2 in the first class, 1 and 3 in the second. Released: 3 and 3,
 # 1 and 2. At the first place the first class wins in both; at the second, another one wins: a share of **0.5**. The
-# errors are −1, 1, 0 and −1: their squares' mean is 3/4. The exact scores' mean is 2.5; less it, they are 1.5, −0.5, −1.5
-# and 0.5, and their squares' mean is 5/4. The relative error is √(0.75 / 1.25) = {{0.77 = (0.75 / 1.25) ** 0.5}}.
+# errors are −1, 1, 0 and −1: their squares' mean is 3/4. The exact scores' mean is 2.5. Subtract it: 1.5, −0.5, −1.5 and
+# 0.5; their squares' mean is 5/4. The relative error is √(0.75 / 1.25) = {{0.77 = (0.75 / 1.25) ** 0.5}}.
 
 # %% [markdown] exercise="atrous.pool_error"
 # Measure the error. `exact` is (C, h, w), one score for each class and place. `released` is (C, h + 2, w + 2): its pool5

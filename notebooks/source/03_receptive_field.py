@@ -234,7 +234,7 @@ for kernel, rate in [(7, 1), (4, 1), (4, 2), (3, 3)]:
 # is left is **0 2** over **6 8**.
 
 # %% [markdown] exercise="receptive_field.smaller_fc6"
-# Make a small fc6 of the classifier's. `weight` is (O, C·k·k), of a layer that was fed with a map (C, k, k), flattened as
+# Make a small fc6 from the classifier's fc6. `weight` is (O, C·k·k), of a layer that was fed with a map (C, k, k), flattened as
 # PyTorch does it: channel after channel, each row after row. Give back filters (outputs, C, taps, taps): of the k×k
 # taps every `step`-th from the first, with `step = (k − 1) // (taps − 1)`, along both axes; of the O filters every
 # `O // outputs`-th from the first. Channels stay.
@@ -250,8 +250,8 @@ def smaller_fc6(weight: torch.Tensor, channels: int, taps: int, outputs: int) ->
     ### END SOLUTION
 
 # %% [markdown]
-# **LargeFOV's fc6, from your parts.** Your `smaller_fc6` makes its filters of the classifier's; your plan of notebook 2 says
-# how far apart its taps lie at stride 8, and your rule what it sees.
+# **LargeFOV's fc6, from your parts.** Your `smaller_fc6` makes its filters from those of the classifier. Your plan of
+# notebook 2 says how far apart its taps lie at stride 8. Your rule of section 3.1 says how many pixels it sees.
 
 # %%
 own_small, own_rates = yours("receptive_field.smaller_fc6"), yours("atrous.rates")

@@ -126,7 +126,7 @@ panels([Panel("the pixel", marked), heat_panel("appearance", ties.appearance, ba
 
 # %% [markdown]
 # Appearance ties the pixel strongly to the chair's left upright, seat and legs, and weakly to its right side: the
-# farther, the weaker. Smoothness reaches one or two pixels; its scale is about thirty times as large.
+# farther, the weaker. Smoothness reaches one or two pixels; its colour bar reaches about thirty times as high.
 #
 # ## 5.3 · Mean field: one round by hand
 # The labelling of least energy cannot be found by trying: $N$ pixels and $L$ labels make $L^N$ labellings. The way out
@@ -360,8 +360,8 @@ print(result.table(top=5))
 # another; the numbers themselves are too low. The trimap's number, section 5.9, leaves absent classes out. The rows with a
 # 1 in front are moves beyond the box, from its best setting: larger weights change nothing here.)
 #
-# **Who chooses may not report.** The settings above were chosen on these images, so their numbers on these images say
-# too much. The paper chooses on 100 images and reports on others. So do you now:
+# **Who chooses may not report.** The settings above were chosen on these images, so their numbers on these images are
+# too good. The paper chooses on 100 images and reports on others. So do you now:
 #
 # **By hand.** Three settings, two training images, two others. Setting 0 is without the CRF.
 #
@@ -372,7 +372,8 @@ print(result.table(top=5))
 # | 2 | 69, 69 | 69 | 66, 62 | 64 |
 #
 # Setting **2** has the best mean on train, with a gain of 69 − 61 = **8**. On val its gain is 64 − 60 = **4**: that is the
-# number to report. Setting 1 would have had 6 there, but whoever chooses it for that has used val to choose.
+# number to report. Setting 1 would have had 6 there. But choosing setting 1
+# because of its 6 would use val for choosing.
 
 # %% [markdown] exercise="crf.choose"
 # Choose and report. `train` is (S, T): the score of each of S settings on each of T training images. `val` is (S, V),
@@ -417,7 +418,8 @@ print("mean IoU of each image over the classes in its truth; the best setting on
 
 # %% [markdown]
 # **Report** (2 extra points, on top of the 100, read by a person). In 60 to 120 words: what you expected and what you measured, in
-# at least three numbers (1); how many training images you would take, and what the gain on them says too much (1).
+# at least three numbers (1); how many training images you would take, and by how much the gain on them
+# is too high (1).
 
 # %% [markdown] manual={"id": "crf-tuning", "points": 2}
 # *Your report goes here.*

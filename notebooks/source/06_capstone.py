@@ -59,7 +59,7 @@ print("largest difference between adding scores and joining features:", float((a
 # > $[W_1\ W_2]$ times the features $F_1$ and $F_2$, one put below the other, is $W_1 F_1 + W_2 F_2$.
 
 # %% [markdown]
-# **Beside it: skips and ASPP.** Two later ways to combine maps are often taken for MSc. *Skips* (FCN, U-Net) also take
+# **Beside it: skips and ASPP.** Two later ways to combine maps are often confused with MSc. *Skips* (FCN, U-Net) also take
 # earlier maps, and for the same reason: place. FCN adds scores of two earlier maps, without the two small layers
 # between; U-Net joins features, step by step while it enlarges. *ASPP* (atrous spatial pyramid pooling, DeepLab v2)
 # takes no earlier map at all: it looks at the *last* map with several rates side by side (6, 12, 18 and 24), so that
