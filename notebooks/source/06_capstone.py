@@ -149,7 +149,7 @@ for axis, title, values in zip(axes, ("the paper: VOC 2012", "measured: tools"),
     axis.set(xticks=[0, 1], xticklabels=["without CRF", "with CRF"], xlim=(-0.2, 1.2), ylabel="mean IoU, %")
     axis.set_title(title)
     print(f"{title:20}" + ", ".join(f"{part} {own:+.1f}" for part, own in zip(parts, own_effects(values), strict=True)))
-axes[1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5));
+axes[1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5), handlelength=3);
 
 # %% [markdown]
 # (B's effect is 4: 53 − 50 = 3 and 59 − 54 = 5.) All lines rise. The CRF brings most,
