@@ -20,7 +20,7 @@ from dlseg.grading.reports import class_page, gradebook_csv, similarity, student
 from dlseg.grading.reports.pictures import comparison
 from dlseg.grading.result import ExerciseResult, Result, Status, TestResult, summarize
 
-STATUSES = get_args(Status)
+STATUSES = list(get_args(Status))
 NUMBER, TEXT = {"type": "number", "minimum": 0}, {"type": "string"}
 FORMATS = {"enum": ["text", "simple_format", "html", "md", "ansi"]}
 VISIBILITY = {"enum": ["hidden", "after_due_date", "after_published", "visible"]}
