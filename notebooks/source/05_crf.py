@@ -205,9 +205,8 @@ own_kernel, own_step, own_energy = (yours(f"crf.{name}") for name in ("kernel", 
 piece = np.s_[76:100, 0:24]
 patch, probs = image[piece], np.ascontiguousarray(found.probs[(slice(None), *piece)])
 raw = replace(params, w1=1.0, w2=0.5, normalization="none")  # plain sums are large, so the weights are small
-places = np.argwhere(np.ones(patch.shape[:2])).astype(float)
-k = own_kernel(places, patch.reshape(-1, 3).astype(float), (raw.w1, raw.sigma_alpha, raw.sigma_beta, raw.w2,
-                                                           raw.sigma_gamma))
+k = own_kernel(np.argwhere(np.ones(patch.shape[:2])).astype(float), patch.reshape(-1, 3).astype(float),
+               (raw.w1, raw.sigma_alpha, raw.sigma_beta, raw.w2, raw.sigma_gamma))
 unary = -np.log(np.maximum(probs.reshape(len(probs), -1), 1e-5))
 q, energies, free = np.exp(-unary) / np.exp(-unary).sum(0), [], []
 for rounds in range(11):

@@ -134,8 +134,8 @@ def test_hints_cost_nothing_unless_the_teacher_says_so(own_folder: Path) -> None
 @pytest.mark.parametrize(
     ("file", "text", "words"),
     [
-        ("course.json", '{"hint_prices": [1, 2]}', "hint_prices must be 4 numbers"),
-        ("course.json", '{"hint_prices": [1, 2, -3, 0]}', "hint_prices must be 4 numbers"),
+        ("course.json", '{"hint_prices": [1, 2]}', r"hint_prices: got \[1, 2\], expected 4 numbers from 0 on"),
+        ("course.json", '{"hint_prices": [1, 2, -3, 0]}', r"hint_prices: got \[.*\], expected 4 numbers from 0 on"),
         ("hints.json", "{", "hints.json is not JSON"),
         ("hints.json", "[1]", "hints.json must hold a JSON object"),
     ],

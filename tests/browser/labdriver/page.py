@@ -78,6 +78,9 @@ PIXELS = """(element) => {
   return Array.from(context.getImageData(0, 0, element.width, element.height).data);
 }"""
 
+# JupyterLab's own, where a kernel goes while it is asked for a subshell; nothing that dlseg does calls for it
+LABS_OWN = "Canceled future for create_subshell_request"
+
 
 class Notebook:
     """A notebook with a fresh kernel."""
@@ -114,7 +117,7 @@ class Notebook:
         """Errors of cells, errors and stderr of the kernel, errors in the page's console."""
         heard: list[str] = self.page.evaluate("() => window.kernelComplaints ?? []")
         cells: list[str] = self.page.evaluate(CELL_ERRORS) if self._shown() else []
-        return cells + heard + self.console
+        return cells + heard + [text for text in self.console if LABS_OWN not in text]
 
     def document(self) -> nbformat.NotebookNode:
         """The notebook as it stands in the page, results and all."""
