@@ -52,7 +52,7 @@ def test_a_solved_file(repo: Path, solutions: dict[str, str], tmp_path: Path) ->
     (tmp_path / "hw.py").write_text(solved(solutions))
     said = pytest_on(repo, tmp_path / "hw.py")
     assert said.returncode == 0, said.stdout + said.stderr
-    assert "hw: 18 of 18 points  (seed 3, isolation " in said.stdout
+    assert "hw: 17 of 17 points  (seed 3, isolation " in said.stdout
 
 
 def test_a_wrong_file(repo: Path, solutions: dict[str, str], tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_a_wrong_file(repo: Path, solutions: dict[str, str], tmp_path: Path) -> 
     (tmp_path / "hw.py").write_text(solved({**solutions, "pooling.output_size": wrong}))
     said = pytest_on(repo, tmp_path / "hw.py")
     assert said.returncode == 1
-    assert "hw: 16 of 18 points" in said.stdout and "partly right" in said.stdout
+    assert "hw: 15 of 17 points" in said.stdout and "partly right" in said.stdout
     assert "3/5 points: partly right: Caffe rounds up: the result is " in said.stdout
 
 
@@ -85,7 +85,7 @@ def test_grade(repo: Path, solutions: dict[str, str], tmp_path: Path) -> None:
     ]
     said = CliRunner().invoke(main, arguments)
     assert said.exit_code == 0, said.output
-    assert "hw: 18/18" in said.output and "1 graded" in said.output
+    assert "hw: 17/17" in said.output and "1 graded" in said.output
     names = {p.name for p in (tmp_path / "out").iterdir() if not p.name.startswith(".")}
     assert names == {
         "hw.json",
