@@ -26,11 +26,11 @@ pytestmark = [pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.jo
 LINKS = "[...document.querySelectorAll('a[href]')].map((a) => a.href)"
 BROKEN = "[...document.images].filter((i) => !(i.complete && i.naturalWidth)).map((i) => i.src)"
 
-LOADED = """async (site) => {
+LOADED = r"""async (site) => {
   const asked = performance.getEntriesByType("resource").map((entry) => entry.name);
   const images = [...document.images].map((image) => image.src);
-  const here = (name) => name.startsWith(site) && !name.includes("/_static/");
-  const own = [location.href, ...asked, ...images].filter(here);
+  const mine = (name) => name.startsWith(site) && !/_static\/|favicon\.ico$/.test(name);
+  const own = [location.href, ...asked, ...images].filter(mine);
   const sizes = [];  // one after the other: the small server of the test refuses a crowd
   for (const name of new Set(own)) sizes.push((await (await fetch(name)).arrayBuffer()).byteLength);
   return sizes;
