@@ -126,9 +126,8 @@ def train(
     checkpoint, best = out.with_suffix(".checkpoint"), out.with_name(f"{out.stem}-best.safetensors")
     if val_every is not None and not check:
         raise ValueError("--val-every: got it with --no-evaluate, expected one of the two")
-    Recipe(
-        **{name: value for name, value in asked.items() if value is not None}
-    )  # wrong ones, before data are made
+    # a wrong number is named before a data set is made
+    Recipe(**{name: value for name, value in asked.items() if value is not None})
     for path in (out, best) if val_every else (out,):
         options.check_out(path, overwrite, checkpoint)
     pictures = load(data, split)
@@ -341,8 +340,9 @@ def with_class_weights(recipe: Recipe, asked: str | None, classes: Sequence[str]
 def recipe_for(source: str, variant: str, asked: dict[str, Any]) -> Recipe:
     """The recipe of that name or file, with what the command line asks for instead."""
     changes = {key: value for key, value in asked.items() if value is not None}
-    if source in SHIPPED:
-        return {"shapes": Recipe.shapes, "tools": Recipe.tools}[source](**changes)
+    drawn = {"shapes": Recipe.shapes, "tools": Recipe.tools}
+    if source in drawn:
+        return drawn[source](**changes)
     if source == "paper":
         return Recipe.paper(variant, **changes)
     if source in ("release", "release-2"):
@@ -383,6 +383,5 @@ def _given(init: str) -> tuple[str, Weights, dict[str, Any]]:
     """The weights that --init names: what they are called, their tensors, and what is known of them."""
     if init == "imagenet":
         return init, Weights(download()), {}
-    name = init.removesuffix("-classifier")
-    path, found, info = find_weights(name, SHIPPED[name]) if name in SHIPPED else find_weights(init)
+    path, found, info = find_weights(f"{init}-classifier" if init in SHIPPED else init)
     return path.name, found, info

@@ -111,7 +111,7 @@ def open_weights(source: str | Path, variant: str = "deeplab-largefov") -> tuple
     Args:
         source: the path of a weights file of any kind that `dlseg.networks.weight_formats` reads, a checkpoint of
             `dlseg train` among them, or "shapes" or "tools" for the shipped one of `variant`, which may also stand
-            after a colon: "tools:deeplab-msc".
+            after a colon: "tools:deeplab-msc". "shapes-classifier" and "tools-classifier" are what these began from.
         variant: of a shipped network.
 
     Returns:
@@ -159,8 +159,10 @@ def find_weights(source: str | Path, variant: str = "deeplab-largefov") -> tuple
 def _path(source: str | Path, variant: str) -> Path:
     """The file that a source names."""
     name, _, asked = str(source).partition(":")
-    if name not in SHIPPED:
+    if (data := name.removesuffix("-classifier")) not in SHIPPED:
         return Path(source)
+    if data != name:
+        name, asked = data, SHIPPED[data]
     path, ending = WEIGHTS / f"{asked or variant}-{name}.safetensors", f"-{name}.safetensors"
     if not path.is_file():
         there = sorted(file.name.removesuffix(ending) for file in WEIGHTS.glob(f"*{ending}"))

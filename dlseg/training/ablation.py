@@ -37,7 +37,6 @@ from dlseg.networks import Network, create, load_trunk, open_weights, save_weigh
 from dlseg.networks.architectures import VARIANTS, GeometryName
 from dlseg.networks.table2 import ROWS, table2
 from dlseg.networks.transfer import decimated_for
-from dlseg.networks.weights import SHIPPED
 from dlseg.predict import fitting_size
 from dlseg.predict.evaluate import evaluate
 from dlseg.predict.score_files import ScoredImages, save_score_maps
@@ -448,8 +447,7 @@ class _Run:
             seed = seed if plan.pretraining.each_seed else plan.seeds[0]
             classifier = self._pretrained("alexnet" if "alexnet" in net.spec.variant else "vgg16", seed)
         else:
-            name = plan.init.removesuffix("-classifier")
-            classifier = open_weights(*((name, SHIPPED[name]) if name in SHIPPED else (plan.init,)))[0]
+            classifier = open_weights(plan.init)[0]
         state = decimated_for(net, classifier.state_dict())
         return state if plan.copy == "all" else _convolutions(state)
 
