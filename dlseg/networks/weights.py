@@ -111,7 +111,8 @@ def open_weights(source: str | Path, variant: str = "deeplab-largefov") -> tuple
     Args:
         source: the path of a weights file of any kind that `dlseg.networks.weight_formats` reads, a checkpoint of
             `dlseg train` among them, or "shapes" or "tools" for the shipped one of `variant`, which may also stand
-            after a colon: "tools:deeplab-msc". "shapes-classifier" and "tools-classifier" are what these began from.
+            after a colon: "tools:deeplab-msc". "shapes-classifier" and "tools-classifier" are what they began
+            from.
         variant: of a shipped network.
 
     Returns:
