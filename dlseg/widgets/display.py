@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from dlseg.figures import Still
+from dlseg.widgets.kept_still import KeptStill
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 REST = 1.5  # seconds without a change after which the still is drawn anew
@@ -119,6 +120,7 @@ class Shown(ABC):
     _shown_in = 0
     _display = ""  # the still's name among the notebook's outputs
     _rested: Rested | None = None
+    _kept: KeptStill
 
     @abstractmethod
     def still(self) -> Still:
@@ -153,8 +155,10 @@ class Shown(ABC):
             self._publish_still(update=True)
 
     def _publish_still(self, update: bool) -> None:
-        bundle = {"text/plain": STILL_WORDS, "text/html": still_html(self.still())}
+        page = still_html(self.still())
+        bundle = {"text/plain": STILL_WORDS, "text/html": page}
         shell().display_pub.publish(bundle, transient={"display_id": self._display}, update=update)
+        self._kept.html = page  # a page that was loaded anew does not know the name: it takes this
 
 
 def still_html(figure: Still) -> str:

@@ -21,6 +21,7 @@ from dlseg.figures import Still, panels
 from dlseg.widgets.accessibility import explorer_box
 from dlseg.widgets.canvas import LabelCanvas, show_all
 from dlseg.widgets.display import Shown
+from dlseg.widgets.kept_still import KeptStill
 from dlseg.widgets.layers import LABELS, Picture
 from dlseg.widgets.live import Live
 
@@ -53,7 +54,9 @@ class Explorer(Shown, ABC, Generic[State, Answer]):
             picture.observe(self._probed, "probed")
         for name, control in self.controls.items():
             control.observe(partial(self._moved, name), "value")
-        self.box = explorer_box(self._rows())
+        self._kept = KeptStill()
+        self.box = explorer_box([*self._rows(), self._kept])
+        self._kept.explorer = self.box.model_id
         self._beside(answer)
         show = partial(show_all, self.pictures, self._draw)
         self._live: Live[State, Answer] = Live(

@@ -99,3 +99,39 @@ def test_what_is_left_without_a_kernel(
     page.goto("about:blank")  # what JupyterLab has to say of kernels that end, it has said by now
     page.wait_for_timeout(500)
     notebook.console[:] = [line for line in notebook.console if not LOST.search(line)]
+
+
+def reloaded(page: Page) -> None:
+    page.reload(wait_until="domcontentloaded")
+    page.wait_for_function("() => window.jupyterapp?.restored?.then(() => true)", timeout=PATIENCE)
+    is_live(page)
+
+
+def test_the_still_follows_after_a_reload_with_its_kernel(open_notebook: Callable[..., Notebook]) -> None:
+    """The reloaded page knows no outputs by name any more: the explorer itself brings its still into the notebook."""
+    notebook = open_notebook("followed.ipynb", None, [MAKE.format("pooling_explorer")]).run_all()
+    page = notebook.page
+    is_live(page)
+    first = page.evaluate(STATE)
+    page.evaluate(SAVE)
+    image = notebook.picture("The image")
+    start = image.settled()
+    notebook.slider("right (px)").press("ArrowRight", times=3)
+    image.changed_from(start)
+    page.wait_for_function(f"(old) => ({STATE})() !== old", arg=first)
+    moved = page.evaluate(STATE)
+
+    reloaded(page)  # not saved since: the file has the still of the beginning
+    page.wait_for_function(f"(wanted) => ({STATE})() === wanted", arg=moved, timeout=30_000)
+    notebook.slider("down (px)").press("ArrowRight", times=3)
+    page.wait_for_function(f"(old) => ({STATE})() !== old", arg=moved, timeout=30_000)
+    last = page.evaluate(STATE)
+    assert len({first, moved, last}) == 3
+    is_live(page)
+    page.evaluate(SAVE)
+    notebook.restart_kernel()
+    is_still(page)
+    assert page.evaluate(STATE) == last
+    page.goto("about:blank")
+    page.wait_for_timeout(500)
+    notebook.console[:] = [line for line in notebook.console if not LOST.search(line)]
