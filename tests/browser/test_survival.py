@@ -108,7 +108,7 @@ def reloaded(page: Page) -> None:
 
 
 def test_the_still_follows_after_a_reload_with_its_kernel(open_notebook: Callable[..., Notebook]) -> None:
-    """The reloaded page knows no outputs by name any more: the explorer itself brings its still into the notebook."""
+    """A reloaded page knows no outputs by name: the explorer itself brings its still into the notebook."""
     notebook = open_notebook("followed.ipynb", None, [MAKE.format("pooling_explorer")]).run_all()
     page = notebook.page
     is_live(page)
