@@ -16,6 +16,8 @@ from dlseg.figures.panels import Bar
 Box = tuple[Number, Number, Number, Number]
 MEAN_PIXEL = (123, 117, 104)  # what padding with zeros is like, once the mean is taken off
 SMOOTH = 5  # px: single pixels' gradients are too scattered to be seen
+DOT, APART = 3.5, 14  # px: a tap's dot, and the distance of taps from which on it is so large
+RIM = 3  # px: how thick a large field's rim is
 SIDE = 384  # pixels that a small picture is enlarged to, about, so that lines on it are thin
 
 
@@ -33,13 +35,16 @@ def smoothed(field: Float[np.ndarray, "H W"], margin: int = 0) -> Float[np.ndarr
     return wide / max(float(wide.max()), 1e-30)
 
 
-def field_bar() -> Bar:
-    """The scale of `smoothed`."""
-    return Bar(f"|d unit / d pixel|, smoothed over {SMOOTH} px", 0.0, 1.0, "magma", True)
+def field_bar(smooth: bool = True) -> Bar:
+    """The scale of `smoothed`, or of a field as it is."""
+    words = f", smoothed over {SMOOTH} px" if smooth else ", as a share of the greatest"
+    return Bar(f"|d unit / d pixel|{words}", 0.0, 1.0, "magma", True)
 
 
 def field_marks(size: tuple[int, int], box: Box, taps: Sequence[Place] = ()) -> list[Mark]:
     """The rim of a field, and a dot where each tap looks.
+
+    Both are drawn finer where a field is small or its taps are close: they do not hide what they mark.
 
     Args:
         size: height and width of the picture.
@@ -49,8 +54,16 @@ def field_marks(size: tuple[int, int], box: Box, taps: Sequence[Place] = ()) -> 
     Returns:
         Marks for `paint`.
     """
+    top, _, bottom, _ = box
+    dot, rim = DOT * min(1.0, _apart(taps) / APART), max(1, min(RIM, int(bottom - top) // 8))
     return [
-        Mark("field in theory", ORANGE, outline(size, box, 3)),
-        Mark("", BLACK, dots(size, taps, 5)),
-        Mark("where its taps look", WHITE, dots(size, taps, 3.5)),
+        Mark("field in theory", ORANGE, outline(size, box, rim)),
+        Mark("", BLACK, dots(size, taps, dot * 1.45)),
+        Mark("where its taps look", WHITE, dots(size, taps, dot)),
     ]
+
+
+def _apart(taps: Sequence[Place]) -> float:
+    """Pixels from a tap to the next along an axis; much where there is one."""
+    places = np.unique([row for row, _ in taps])
+    return float(np.diff(places).min()) if len(places) > 1 else np.inf

@@ -76,7 +76,7 @@ def table2_chart(rows: Sequence[Row], chosen: str | None = None) -> Still:
         "{:.0f}",
     )
     _bars(score, rows, [("paper", [r.paper.mean_iou for r in rows], PAPER_COLOUR)], "{:.1f}")
-    _bars(speed, rows, [("paper: training, Titan", [r.paper.speed for r in rows], PAPER_COLOUR)], "{:.1f}")
+    _bars(speed, rows, [("paper: training on a Titan GPU", [r.paper.speed for r in rows], PAPER_COLOUR)], "{:.1f}")
     for axes, title in zip(figure.axes, TITLES, strict=True):
         axes.set_title(title, fontsize=10.5, color=INK)
         if axes is not field:

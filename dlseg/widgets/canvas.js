@@ -223,8 +223,16 @@ function render({ model, el }) {
     const scribbled = brush.map && shown.kind === "scribbles";
     const value = scribbled ? brush.map[row * extent[1] + column] : shown.values[r * shown.size[1] + c];
     const { bar } = shown, level = bar && `${number(bar.low + (value / 255) * (bar.high - bar.low))}, ${bar.label}`;
-    const words = [name(value) || level || "", likely(place)].filter(Boolean);
-    return `y ${row}, x ${column}: ${words.join(" · ")}`;
+    const [top, left, times] = model.get("ruler"); // in pixels of the user's image, also where it is shown larger
+    const words = [name(value) || level || colour(row, column), likely(place)].filter(Boolean);
+    return `y ${Math.floor(top + row / times)}, x ${Math.floor(left + column / times)}: ${words.join(" · ")}`;
+  }
+
+  // where there is nothing over the photo, what it is itself
+  function colour(row, column) {
+    if (!photo) return "";
+    const [red, green, blue] = photo.subarray((row * extent[1] + column) * 4);
+    return `red ${red}, green ${green}, blue ${blue}`;
   }
 
   function likely(place) {
@@ -273,7 +281,7 @@ function render({ model, el }) {
     canvas.classList.toggle("dlseg-pickable", can);
     canvas.classList.toggle("dlseg-brush", brush.on());
     brush.show();
-    ring.hidden = !mark.length;
+    ring.hidden = !mark.length || !model.get("ringed");
     if (mark.length) [ring.style.top, ring.style.left] = mark.map((share) => `${100 * share}%`);
   }
 
@@ -310,7 +318,7 @@ function render({ model, el }) {
   peek.onclick = () => set("photo_only", !model.get("photo_only"));
 
   const listeners = {
-    "change:photo": load, "change:frame": arrive, "change:pickable change:mark change:brush change:paints": pickable,
+    "change:photo": load, "change:frame": arrive, "change:pickable change:mark change:ringed change:brush change:paints": pickable,
     "change:drawn change:brush change:paints": () => brush.restart().then(draw),
     "change:probe": unpack, "change:probe_frame": read, "dlseg:asked": expect, "dlseg:preview": preview,
     "change:opacity change:highlighted change:photo_only": () => { pressed(); draw(); },

@@ -93,6 +93,8 @@ class LabelCanvas(anywidget.AnyWidget):  # type: ignore[misc]
     busy = traitlets.Bool(False).tag(sync=True)
     settled = traitlets.Bool(True).tag(sync=True)
     settings = traitlets.List(traitlets.Float()).tag(sync=True)
+    ringed = traitlets.Bool(True).tag(sync=True)
+    ruler = traitlets.Tuple((0.0, 0.0, 1.0)).tag(sync=True)
 
     def __init__(self, picture: Picture, **traits: Any) -> None:
         self._lock = threading.RLock()
@@ -119,6 +121,9 @@ class LabelCanvas(anywidget.AnyWidget):  # type: ignore[misc]
             self.bar = asdict(layer.bar) if layer.bar else {}
             self.title, self.status = picture.title, picture.status
             self.settled, self.error, self.settings = picture.settled, "", list(picture.settings)
+            top, left, wide = picture.ruler
+            self.ringed = picture.ringed
+            self.ruler = (top, left, wide * self.size[0] / picture.image.shape[0])
             self.pickable = picture.steps is not None
             if picture.steps is not None:
                 self.steps = picture.steps

@@ -10,6 +10,7 @@ import ipywidgets
 import numpy as np
 from jaxtyping import UInt8
 
+from dlseg.common.checks import message
 from dlseg.crf import CRFParams
 from dlseg.figures import Still, panels
 from dlseg.widgets.chart import Chart
@@ -126,7 +127,7 @@ class CRFStudio(Explorer[StudioState, Answer]):
 
     @params.setter
     def params(self, params: CRFParams) -> None:
-        self._ask({"params": params})
+        self._ask({"params": single(params)})
 
     @property
     def labels(self) -> UInt8[np.ndarray, "H W"]:
@@ -283,9 +284,23 @@ def crf_studio(
         The studio: `.params`, `.labels` (H, W), `.marginals` (C, H, W), `.scribbles`, `.image` follow it.
 
     Raises:
-        ValueError, TypeError: an argument of the wrong kind or shape, or an unknown slider; it says which.
+        ValueError, TypeError: an argument of the wrong kind or shape, an unknown slider, or a length that is a
+            pair, which no slider can set; it says which.
     """
     subject = make_subject(image, probs, truth, scribbles, classes)
     if unknown := set(sliders) - set(CONTROLS):
         raise ValueError(f"sliders: unknown {sorted(unknown)}, expected some of {', '.join(CONTROLS)}")
-    return shown(CRFStudio(subject, params or CRFParams(), sliders, tools, kernel, **options))
+    return shown(CRFStudio(subject, single(params or CRFParams()), sliders, tools, kernel, **options))
+
+
+def single(params: CRFParams) -> CRFParams:
+    """The settings, if each length is one number: the studio has one slider for each.
+
+    Raises:
+        ValueError: a length that is a pair (y, x); it says which.
+    """
+    for name in ("sigma_alpha", "sigma_gamma"):
+        value = getattr(params, name)
+        if isinstance(value, tuple):
+            raise ValueError(message(name, value, "one number", "the studio has one slider for both directions"))
+    return params

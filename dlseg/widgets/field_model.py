@@ -36,6 +36,7 @@ class Seen:
         field: |d unit / d pixel|, as a share of the greatest, (H, W).
         unit, units: where it lies in its map, and how large that is.
         cost: of this layer, and `parameters` and `macs` of the whole network, at full width, for this image.
+        zoom: how much of the image is to be shown.
     """
 
     net: str
@@ -49,6 +50,7 @@ class Seen:
     cost: LayerCost
     parameters: int
     macs: int
+    zoom: str = ""
 
     @property
     def radius(self) -> float:

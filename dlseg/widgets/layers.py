@@ -78,13 +78,16 @@ class Picture:
     """An image (H, W, 3) with a layer over it, between a title and a line of words.
 
     Attributes:
-        ring: the place that is marked, as shares of height and width.
+        ring: the place that is marked, as shares of height and width; arrow keys start there.
+        ringed: whether the mark is to be seen.
         steps: how far an arrow key moves the ring (down, right), in such shares; None where nothing can be clicked.
         paints: whether the canvas' brush paints on it.
         probs, classes: probabilities (C, h, w) to be read under the cursor, and what the classes are called.
         settled: whether nothing better follows: False for a preview.
         hidden: whether there is nothing to show now.
         settings: what it was computed with, where the page previews other settings by itself.
+        ruler: the pixel (row, column) of the user's image at the picture's top left, and how many of the picture's
+            pixels one of that image's is wide: a place under the cursor is told in the image's own pixels.
     """
 
     title: str
@@ -92,6 +95,7 @@ class Picture:
     layer: Layer
     status: str = ""
     ring: tuple[float, float] | None = None
+    ringed: bool = True
     steps: tuple[float, float] | None = None
     paints: bool = False
     probs: Float[np.ndarray, "C h w"] | None = None
@@ -99,11 +103,12 @@ class Picture:
     settled: bool = True
     hidden: bool = False
     settings: tuple[float, ...] = ()
+    ruler: tuple[float, float, float] = (0.0, 0.0, 1.0)
 
     def panel(self) -> Panel:
         """The same for a still figure."""
         picture, layer = self.layer.over(self.image), self.layer
-        if self.ring is not None:
+        if self.ring is not None and self.ringed:
             size = picture.shape[:2]
             place = [(self.ring[0] * size[0], self.ring[1] * size[1])]
             marks = (Mark("", BLACK, dots(size, place, 6.0)), Mark("", WHITE, dots(size, place, 4.0)))

@@ -20,7 +20,16 @@ from dlseg.images import as_rgb
 from dlseg.widgets.display import shown
 from dlseg.widgets.explorer import ROW, Explorer, choice, whole_slider
 from dlseg.widgets.layers import Picture, heat_layer, label_layer, photo_layer
-from dlseg.widgets.pooling_model import VOID, best_labels, classifier, first_centre, moved, scores_at, spread
+from dlseg.widgets.pooling_model import (
+    VOID,
+    best_labels,
+    classifier,
+    first_centre,
+    moved,
+    outer_taps,
+    scores_at,
+    spread,
+)
 
 STRIDES = (32, 16, 8)
 FARTHEST = 32  # px that the image can be shifted either way
@@ -96,7 +105,7 @@ class PoolingExplorer(Explorer[Shift, Shifted]):
         counts = np.bincount(label[label < len(self._names)], minlength=2)
         begin = Shift(index=1 + int(counts[1:].argmax()))
         dense = [scores_at(image, 8)[v] for v in range(len(self._names) - 1)]
-        self._bars = [Bar.over("score: more is more likely", scores) for scores in dense]
+        self._bars = [Bar.over("score of the shapes classifier", scores) for scores in dense]
         self._counts = {stride: scores_at(image, stride)[0].size for stride in STRIDES}
         begin = replace(begin, walked=self._counts[32])
         walked = whole_slider("window", begin.walked, 1, begin.walked, "How far the window walked, cell by cell")
@@ -150,6 +159,7 @@ class PoolingExplorer(Explorer[Shift, Shifted]):
         image, cells = enlarged(answer.image, self._times), self._cells(answer)
         scores = spread(answer.scores, answer.label.shape, shift.stride, first_centre(shift.stride))
         winner = self._names[1 + int(answer.answer.argmax())]
+        ruler = (0.0, 0.0, float(self._times))
         rows, columns = answer.scores.shape
         words, to_come = f"the highest score: {way(*answer.peak_moved)}", list[Mark]()
         if shift.walked < answer.scores.size:
@@ -163,19 +173,22 @@ class PoolingExplorer(Explorer[Shift, Shifted]):
                 "The image",
                 image,
                 photo_layer(image.shape[:2]).marked(cells),
-                f"{way(shift.down, shift.right)}; taken as a whole it is a “{winner}”",
+                f"{way(shift.down, shift.right)}; the shapes classifier takes the whole for a “{winner}”",
+                ruler=ruler,
             ),
             Picture(
                 f"{rows} × {columns} scores for “{name}”",
                 image,
                 heat_layer(enlarged(scores, self._times), self._bars[shift.index - 1]).marked(to_come + cells[1:]),
-                words,
+                words + edge(answer),
+                ruler=ruler,
             ),
             Picture(
-                f"Labels of a perfect {rows} × {columns} map",
+                "Labels of a perfect map",
                 image,
                 label_layer(enlarged(answer.best, self._times), self._names),
-                f"mean IoU {100 * answer.best_iou:.1f} %, at best",
+                f"mean IoU {100 * answer.best_iou:.1f} %, at best, with {rows} × {columns} scores",
+                ruler=ruler,
             ),
         ]
 
@@ -197,6 +210,15 @@ class PoolingExplorer(Explorer[Shift, Shifted]):
 def _peak(scores: Float[np.ndarray, "h w"]) -> tuple[int, int]:
     row, column = np.unravel_index(int(scores.argmax()), scores.shape)
     return int(row), int(column)
+
+
+def edge(answer: Shifted) -> str:
+    """Why a few outer rows and columns of a map stand out, as a line of its own; "" where none do."""
+    reach = outer_taps(answer.shift.stride)
+    beyond = min(answer.scores.shape) - reach // answer.shift.stride
+    if not 0 < 4 * beyond < min(answer.scores.shape):
+        return ""
+    return f"\nOuter rows and columns stand out: only there do fc6's outer taps, {reach} px away, meet the image."
 
 
 def way(down: int, right: int) -> str:

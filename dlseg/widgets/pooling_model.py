@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import nn
 
-from dlseg.atrous import densify
+from dlseg.atrous import Window, densify
 from dlseg.datasets.transforms import to_input
 from dlseg.networks import open_weights
 from dlseg.receptive_field import receptive_field
@@ -37,6 +37,13 @@ def classifier(stride: int) -> tuple[nn.Sequential, tuple[str, ...]]:
 def first_centre(stride: int) -> float:
     """The pixel in the middle of what score (0, 0) sees, along both axes."""
     return receptive_field(classifier(stride)[0], (128, 128))[-1].centre[0]
+
+
+def outer_taps(stride: int) -> int:
+    """How far, in pixels, fc6's outer taps look from its middle one."""
+    window = Window.of(classifier(stride)[0].get_submodule("fc6"))
+    assert window is not None  # a convolution has one
+    return (window.kernel[0] // 2) * window.rate[0] * stride
 
 
 @torch.inference_mode()

@@ -30,3 +30,10 @@ def test_rim_and_taps_where_they_belong() -> None:
     assert (rows[0], rows[-1], columns[0], columns[-1]) == (14, 33, 16, 45) and rim.colour == ORANGE
     assert taps.mask[19, 24] and not taps.mask[10:14].any() and taps.colour == WHITE
     assert taps.mask[0, 2], "a tap just outside shows its edge"
+
+
+def test_the_marks_of_a_small_field_do_not_hide_it() -> None:
+    taps = [(20 + row, 20 + column) for row in (-2, 0, 2) for column in (-2, 0, 2)]
+    marks = field_marks((40, 40), (17, 17, 23, 23), taps)
+    hidden = np.any([mark.mask for mark in marks], axis=0)[17:24, 17:24]
+    assert marks[2].mask[22, 22] and hidden.mean() < 0.8

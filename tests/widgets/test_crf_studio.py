@@ -5,6 +5,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -133,7 +134,8 @@ def test_the_words_under_the_pictures_are_measured(studio: CRFStudio) -> None:
     coarse = PROBS.argmax(0)
     assert studio.before.status == f"mean IoU {score(coarse):.1f} %"
     changed = 100 * (studio.labels != coarse).mean()
-    assert studio.after.status == f"mean IoU {score(studio.labels):.1f} % · {changed:.1f} % of pixels relabelled"
+    words = f"mean IoU {score(studio.labels):.1f} % · {changed:.1f} % of pixels differ from the net alone"
+    assert studio.after.status == words
     assert score(studio.labels) > score(coarse) + 3, "the scene should gain by the CRF"
 
 
@@ -317,7 +319,7 @@ def test_without_tools_there_is_one_slider_and_two_pictures() -> None:
     studio = crf_studio(IMAGE, probs=PROBS, sliders=["w1"], tools=False, kernel="exact")
     sliders, pictures, *unseen = studio.box.children
     assert list(studio.controls) == ["params.w1"] and len(sliders.children) == 1 and len(pictures.children) == 3
-    assert [type(part).__name__ for part in unseen] == ["PagePreview", "Accessibility"]
+    assert [type(part).__name__ for part in unseen] == ["PagePreview", "KeptStill", "Accessibility"]
     studio.close()
 
 
@@ -369,3 +371,26 @@ def test_a_thousand_random_events_leave_nothing_behind() -> None:
     assert threading.active_count() <= threads
     studio.close()
     assert threading.active_count() <= threads - 1, "its own thread is gone; the CRF's helpers stay"
+
+
+def test_a_pair_for_a_length_is_told_in_words(studio: CRFStudio) -> None:
+    words = r"sigma_alpha: got \(60.0, 121.0\), expected one number; the studio has one slider for both directions"
+    with pytest.raises(ValueError, match=words):
+        crf_studio(IMAGE, probs=PROBS, params=CRFParams(sigma_alpha=(60, 121)))
+    with pytest.raises(ValueError, match="sigma_gamma: got"):
+        studio.params = CRFParams(sigma_gamma=(2, 3))
+    assert studio.params == CRFParams()
+
+
+def test_scribbling_goes_on_beside_a_pinned_answer() -> None:
+    drawn = np.full(IMAGE.shape[:2], 255, np.uint8)
+    drawn[10:14, 10:40], drawn[40:44, 10:40] = 1, 0
+    studio = crf_studio(IMAGE, scribbles=drawn, classes=["background", "stool", "cup"])
+    assert studio.answer and "%" not in studio.tools.scores.value, "few pixels are labelled: no share of them"
+    studio.tools.pin.value = True
+    studio.params = replace(studio.params, w1=0)
+    assert studio.answer and studio.before.paints and studio.before.title == "Before: your scribbles"
+    assert studio.compared.layout.display != "none"
+    assert "differ" in studio.compared.status and "A: w1 5, σα 50" in studio.compared.status
+    assert "differ" not in studio.after.status + studio.before.status + studio.tools.scores.value
+    studio.close()

@@ -1,11 +1,17 @@
 """What the field explorer shows, against the library that it asks and a gradient taken by hand."""
 
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
 from dlseg.networks import create
 from dlseg.receptive_field import cost, receptive_field
 from dlseg.widgets import field_explorer
+from dlseg.widgets.field_explorer import FIELD, Unit
 from dlseg.widgets.field_model import NETS, full_net, layers, seen, stack
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (90, 110, 3), dtype=np.uint8)
@@ -76,4 +82,51 @@ def test_the_stack_is_every_layers_field_and_marks_the_one_looked_at() -> None:
         assert (field, stride) == (fields[name].size[0], fields[name].stride[0])
     explorer = field_explorer()
     assert explorer.stack.value.count("dlseg-chosen") == 1 and "rate 12" in explorer.stack.value
+    explorer.close()
+
+
+def test_the_field_alone_fills_its_picture_and_a_click_on_it_means_its_pixel() -> None:
+    explorer = field_explorer(image=IMAGE)
+    explorer.state = replace(explorer.state, layer="conv2_1", zoom=FIELD)
+    answer = explorer.answer
+    theory, effect = explorer._draw(answer)
+    top, left, times = theory.ruler
+    rows, columns = np.nonzero(effect.layer.values == 1)  # the field's rim
+    box = (rows.min() // times + top, columns.min() // times + left, rows.max() // times + top)
+    assert box == (answer.box[0], answer.box[1], answer.box[2])
+    assert answer.layer.size[0] * times > 0.5 * theory.image.shape[0], "it is large"
+    assert theory.ring == pytest.approx((0.5, 0.5), abs=0.05) and not theory.ringed
+    side = theory.image.shape[0]
+    within = (44 - int(top)) * int(times), (55 - int(left)) * int(times)
+    assert np.array_equal(theory.image[within], IMAGE[44, 55])
+    before = answer.unit
+    row, column = ((value - start + 0.5) * times / side for value, start in ((48, top), (58, left)))
+    explorer._ask(explorer._picked(0, row, column))
+    stride, centre = answer.layer.stride[0], answer.layer.centre[0]
+    assert explorer.answer.unit != before
+    assert explorer.answer.unit == (round((48.5 - centre) / stride), round((58.5 - centre) / stride))
+    explorer.close()
+
+
+def test_while_another_network_is_computed_nothing_of_the_old_one_is_said() -> None:
+    explorer = field_explorer(image=IMAGE)
+    start, go, answer = threading.Event(), threading.Event(), explorer._answer
+
+    def slow(state: Unit) -> Any:
+        start.set()
+        assert go.wait(60)
+        return answer(state)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(explorer, "_answer", slow)
+        explorer.state = replace(explorer.state, net="deeplab")
+        assert start.wait(60)
+        end = time.monotonic() + 60
+        while explorer.numbers.value != "working …" and time.monotonic() < end:
+            time.sleep(0.05)
+        assert [picture.title for picture in explorer.pictures] == ["fc6 of deeplab: working …"] * 2
+        assert explorer.numbers.value == explorer.stack.value == "working …"
+        go.set()
+        assert explorer.answer.net == "deeplab"
+    assert explorer.pictures[0].title == "fc6 sees 308 × 308 px" and "65.1 M" in explorer.numbers.value
     explorer.close()

@@ -17,7 +17,7 @@ from dlseg.widgets.photo_upload import PhotoButton
 from dlseg.widgets.studio.engine import PROBABILITY, STEPS, TRUTH, VIEWS, StudioState, Subject
 from dlseg.widgets.studio.formula import Formula
 
-LABEL_WIDTH = "150px"
+LABEL_WIDTH = "128px"
 START = "start"
 NET, HAND = "the net's scores", "my scribbles"
 KERNELS = {
@@ -140,7 +140,7 @@ class StudioControls:
         self.sliders = {name: slider(CONTROLS[name], getattr(state.params, name)) for name in sliders}
         self.preset = _list("settings of", list(self.presets), "The authors' chosen settings, by model", 300, 75)
         self.reset = _button("reset", "Back to how it began", 70)
-        self.pin = _toggle("pin as A", "Keep this answer on the left, to compare others with it", 85)
+        self.pin = _toggle("pin as A", "Keep this answer as A, to compare others with it; once more: let it go", 85)
         self.code = CopyButton(label="copy as code", layout={"width": "115px"})
         self.json = CopyButton(label="copy as JSON", layout={"width": "115px"})
         self.view = _list("view", VIEWS, "What the two pictures show", 300, 75)

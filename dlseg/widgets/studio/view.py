@@ -74,7 +74,7 @@ def pictures(answer: Answer) -> tuple[Picture, Picture, Picture]:
         "ring": view.place if at else None,
         "steps": (STEP, STEP) if at else None,
     }
-    paints = subject.scribbles is not None and state.pinned is None and view.name == LABELS
+    paints = subject.scribbles is not None and view.name == LABELS
     probs = (None, None) if view.name == STEPS else (answer.before.marginals, answer.refined.marginals)
     return (
         Picture(left[0], layer=left[1], status=words[0], paints=paints, probs=probs[0], **both),
@@ -107,7 +107,7 @@ def _titles(answer: Answer) -> tuple[str, str]:
 
 def _layers(answer: Answer) -> tuple[tuple[str, Layer], tuple[str, Layer]]:
     """Title and layer of each picture."""
-    state, subject, view = answer.state, answer.state.subject, answer.state.view
+    subject, view = answer.state.subject, answer.state.view
     titles, names, after = _titles(answer), subject.names, label_layer(answer.refined.labels, subject.names)
     if view.name == TRUTH and subject.truth is not None:
         return ("Truth", label_layer(subject.truth, names)), (titles[1], after)
@@ -117,11 +117,12 @@ def _layers(answer: Answer) -> tuple[tuple[str, Layer], tuple[str, Layer]]:
         return (titles[0], label_layer(answer.before.labels, names)), ("What changed", _changed(answer))
     if view.name == AFFINITY and answer.affinity is not None:
         return _weights(answer.affinity)
+    if view.name not in (PROBABILITY, ENTROPY) and subject.scribbles is not None:
+        # with a pin too, so that one can go on painting
+        return (SCRIBBLES, scribble_layer(subject.scribbles, names)), (titles[1], after)
     before = label_layer(answer.before.labels, names)
     if view.name in (PROBABILITY, ENTROPY):
         before, after = (_numbers(view.name, view.index, one, names) for one in (answer.before, answer.refined))
-    elif subject.scribbles is not None and state.pinned is None:
-        before = scribble_layer(subject.scribbles, names)
     return (titles[0], before), (titles[1], after)
 
 
@@ -142,14 +143,25 @@ def _changed(answer: Answer) -> Layer:
 
 
 def _compared(answer: Answer, shared: dict[str, Any]) -> Picture:
-    """How the new answer differs from the pinned one, and by how much it is better."""
+    """How the new answer differs from the pinned one, and by how much it is better.
+
+    On scribbles it also says A's settings, as A itself gives its place to what is painted on.
+    """
     title, labels = "B against A", answer.refined.labels
     if answer.state.pinned is None:
         return Picture(title, layer=photo_layer((1, 1)), hidden=True, **shared)
     moved = _share(labels != decimated(answer.before.labels, (labels.shape[0], labels.shape[1])))
     found = _mean_ious(answer)
-    gain = f"{found[1] - found[0]:+.1f} points of mean IoU · " if found else ""
-    return Picture(title, layer=_changed(answer), status=f"{gain}{moved} differ", **shared)
+    words = [f"{found[1] - found[0]:+.1f} points of mean IoU"] if found else []
+    words.append(f"{moved} differ")
+    if shows_scribbles(answer):
+        words.append(f"A: {_settings(answer.state.pinned.params)}")
+    return Picture(title, layer=_changed(answer), status=" · ".join(words), **shared)
+
+
+def shows_scribbles(answer: Answer) -> bool:
+    """Whether the left picture is that of the user's scribbles."""
+    return answer.state.subject.scribbles is not None and answer.state.view.name == LABELS
 
 
 def _mean_ious(answer: Answer) -> tuple[float, float] | None:
@@ -190,15 +202,21 @@ def _weights(affinity: Affinity) -> tuple[tuple[str, Layer], tuple[str, Layer]]:
 
 
 def scores(answer: Answer) -> str:
-    """The number that the sliders are moved for, as HTML: mean IoU before and after, or how much was relabelled."""
+    """The number that the sliders are moved for, as HTML: mean IoU before and after.
+
+    Without a ground truth it is the share of pixels that differ from the network alone. Scribbles label too few
+    pixels to count against, and beside a pinned answer the third picture says what differs.
+    """
     refined, found = answer.refined, _mean_ious(answer)
     names = [SHORT[title] for title in _titles(answer)]
-    if found is None:
-        before = decimated(answer.before.labels, (refined.labels.shape[0], refined.labels.shape[1]))
-        big, small = f"{100 * float((refined.labels != before).mean()):.1f} %", "of pixels relabelled"
-    else:
+    big = small = ""
+    if found is not None:
         big = f"{found[0]:.1f} → {found[1]:.1f} %"
         small = f"mean IoU, {names[0]} → {names[1]}: {found[1] - found[0]:+.1f}"
+    elif answer.state.pinned is None and answer.state.subject.scribbles is None:
+        before = decimated(answer.before.labels, (refined.labels.shape[0], refined.labels.shape[1]))
+        big = f"{100 * float((refined.labels != before).mean()):.1f} %"
+        small = "of pixels differ from the net alone"
     quick = "" if refined.full else " · preview"
     times = f"{1000 * refined.seconds:.0f} ms{quick}"
     if answer.state.pinned is not None:
@@ -212,20 +230,22 @@ def scores(answer: Answer) -> str:
 def _words(answer: Answer) -> tuple[str, str]:
     """What stands under the two pictures."""
     state, refined, subject = answer.state, answer.refined, answer.state.subject
-    scribbles = None if state.pinned is not None else subject.scribbles
     if not refined.full:
         return "", "preview …"
     if state.view.name == STEPS and answer.trace is not None:
         return _step_words(answer.trace, state.view.step, subject)
     if state.view.name == AFFINITY:
         return "Click a picture, or move the ring by arrow keys", ""
-    left = _score(answer.before.labels, subject) if scribbles is None else _share_drawn(scribbles)
-    if state.pinned is not None:
-        left = " · ".join(filter(None, [_settings(state.pinned.params), left]))
+    if subject.scribbles is not None and shows_scribbles(answer):
+        left = _share_drawn(subject.scribbles)
+    else:
+        left = _score(answer.before.labels, subject)
+        if state.pinned is not None:
+            left = " · ".join(filter(None, [_settings(state.pinned.params), left]))
     words = [_score(refined.labels, subject)]
-    if scribbles is None:
+    if subject.scribbles is None and state.pinned is None and subject.truth is not None:
         before = decimated(answer.before.labels, (refined.labels.shape[0], refined.labels.shape[1]))
-        words.append(f"{_share(refined.labels != before)} relabelled")
+        words.append(f"{_share(refined.labels != before)} differ from the net alone")
     if answer.working != subject.size:
         (height, width), (rows, columns) = subject.size, answer.working
         words.append(f"computed on {columns} × {rows} of {width} × {height} pixels, reaches to match")
@@ -240,7 +260,7 @@ def _settings(params: CRFParams) -> str:
 
 def _step_words(trace: Trace, step: int, subject: Subject) -> tuple[str, str]:
     at = min(step, len(trace.labels) - 1)
-    moved = f"{_share(trace.labels[at] != trace.labels[at - 1])} relabelled by it" if at else ""
+    moved = f"{_share(trace.labels[at] != trace.labels[at - 1])} relabelled by this iteration" if at else ""
     return _score(trace.labels[at], subject), moved
 
 
