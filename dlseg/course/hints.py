@@ -10,6 +10,7 @@ from typing import Any
 
 from dlseg.common.files import write_whole
 from dlseg.course.catalogue import RUNGS, find, reference_text
+from dlseg.course.shown import AtOnce, at_once
 from dlseg.figures import figure_html
 from dlseg.grading.exercise import Exercise, Points
 from dlseg.grading.frames import FrameError
@@ -20,7 +21,7 @@ RULES = "course.json"  # a teacher's: {"hint_prices": [p1, p2, p3, p4]}, points 
 
 
 @dataclass(frozen=True)
-class Hint:
+class Hint(AtOnce):
     """One rung of one exercise's ladder, as a notebook shows it."""
 
     exercise: Exercise
@@ -64,7 +65,7 @@ def hint(exercise: str, rung: int | None = None) -> Hint:
         rung: the number of a hint that you asked for before, to see it again; default: the next one.
 
     Returns:
-        The hint; a notebook shows it.
+        The hint; a notebook shows it at once.
 
     Raises:
         ValueError: an exercise that does not exist, or a hint that is not yet reached.
@@ -79,7 +80,7 @@ def hint(exercise: str, rung: int | None = None) -> Hint:
         )
     if wanted > asked:
         write_whole(Path(RECORD), json.dumps({**record(), found.id: wanted}, indent=1, sort_keys=True) + "\n")
-    return rung_of(found, wanted)
+    return at_once(rung_of(found, wanted))
 
 
 def rung_of(found: Exercise, number: int) -> Hint:

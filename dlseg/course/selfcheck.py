@@ -18,6 +18,7 @@ from dlseg.common.seeds import seed_all
 from dlseg.course import parts
 from dlseg.course.catalogue import catalogue, find, of_notebook
 from dlseg.course.hints import price_paid, record
+from dlseg.course.shown import at_once
 from dlseg.course.verdict import Outcome, Standing, Verdict
 from dlseg.course.wrong_answers import wrong_answers
 from dlseg.grading import frames, rules, tolerance
@@ -168,7 +169,7 @@ def standing(topic: str = "") -> Standing:
         topic: the part of the ids before the dot, such as "atrous"; "" is the whole course.
 
     Returns:
-        The table; a notebook shows it.
+        The table; a notebook shows it at once.
 
     Raises:
         ValueError: a topic without exercises.
@@ -176,7 +177,7 @@ def standing(topic: str = "") -> Standing:
     exercises = of_notebook(topic) if topic else list(catalogue().values())
     if not exercises:
         raise ValueError(f"topic: no exercise's id begins with {topic!r}")
-    return Standing(tuple((e, DONE.get(e.id), record().get(e.id, 0)) for e in exercises))
+    return at_once(Standing(tuple((e, DONE.get(e.id), record().get(e.id, 0)) for e in exercises)))
 
 
 def _outcome(found: Exercise, test: Test, names: dict[str, Any]) -> Outcome:

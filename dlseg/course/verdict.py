@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from dlseg.course.catalogue import RUNGS
+from dlseg.course.shown import AtOnce
 from dlseg.grading.exercise import Exercise, Points, Test
 from dlseg.grading.reports.pictures import comparison
 
@@ -109,7 +110,7 @@ def _said(outcome: Outcome) -> str:
 
 
 @dataclass(frozen=True)
-class Standing:
+class Standing(AtOnce):
     """One notebook's exercises: each with its last verdict, if there is one, and the hints asked for."""
 
     rows: tuple[tuple[Exercise, Verdict | None, int], ...]

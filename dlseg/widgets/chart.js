@@ -113,13 +113,23 @@ function render({ model, el }) {
       const far = (value) => Math.abs(px(value) - x);
       read(data.x.reduce((best, value, index) => (far(value) < far(data.x[best]) ? index : best), 0));
     };
+    const pick = () => {
+      if (at < 0) return;
+      model.set("picked", [data.x[at], model.get("picked")[1] + 1]);
+      model.save_changes();
+    };
+    if (model.get("pickable")) {
+      root.style.cursor = "pointer";
+      root.onclick = pick;
+    }
     root.onpointerleave = root.onblur = () => read(-1);
     root.onkeydown = (event) => {
-      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-      if (!step) return;
+      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key], picks = event.key === "Enter" && model.get("pickable");
+      if (!step && !picks) return;
       event.preventDefault();
       event.stopPropagation();
-      read(Math.max(0, at < 0 ? (step < 0 ? data.x.length - 1 : 0) : at + step));
+      if (picks) pick();
+      else read(Math.max(0, at < 0 ? (step < 0 ? data.x.length - 1 : 0) : at + step));
     };
     read(at);
   }

@@ -24,13 +24,19 @@ class Curves:
 
 
 class Chart(anywidget.AnyWidget):  # type: ignore[misc]
-    """Shows `Curves`; `marker` is a place on the x axis, or -1 for none."""
+    """Shows `Curves`; `marker` is a place on the x axis, or -1 for none.
+
+    Where it is `pickable`, `picked` follows clicks on it (or Enter): the place on the x axis, and how many clicks
+    yet.
+    """
 
     _esm = HERE / "chart.js"
     _css = HERE / "chart.css"
 
     data = traitlets.Dict().tag(sync=True)
     marker = traitlets.Int(-1).tag(sync=True)
+    pickable = traitlets.Bool(False).tag(sync=True)
+    picked = traitlets.Tuple((0.0, 0)).tag(sync=True)
 
     def show(self, curves: Curves) -> None:
         """Draw other curves."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,8 @@ FROZEN: dict[str, tuple[str, ...]] = {
     "conv1 to conv5": ("conv",),
     "all but fc8": ("conv", "fc6", "fc7"),
 }
+CLASSIFIER, RANDOM = "the shapes classifier", "random"  # what the network begins from
+AT_CHECKPOINT = f"{STOPPED}, back at the last checkpoint"
 NEXT = {PAUSED: "go on", STOPPED: "take up again"}  # what the first button does then; else it trains
 
 
@@ -45,7 +47,8 @@ NEXT = {PAUSED: "go on", STOPPED: "take up again"}  # what the first button does
 class Moment:
     """Held-out image number `image`, as the network saw it after `iteration` iterations.
 
-    The others are for the next run: learning rate, images an iteration, schedule, and one of `FROZEN`.
+    The others are for the next run: learning rate, images an iteration, schedule, what the network begins from, and
+    one of `FROZEN`.
     """
 
     iteration: int = 0
@@ -54,6 +57,7 @@ class Moment:
     batch: int = 8
     schedule: str = "step"
     frozen: str = "nothing"
+    weights: str = RANDOM
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +88,7 @@ class TrainingExplorer(Explorer[Moment, Learned]):
     """The explorer that `training_explorer` makes and shows; see there.
 
     Args:
-        make_net: makes the network that a run begins with.
+        make_nets: by the name of the weights, what makes the network that a run begins with; the first at first.
         data: the images to train on, with labels.
         held_out: the samples whose predictions are shown.
         recipe: the solver.
@@ -93,14 +97,16 @@ class TrainingExplorer(Explorer[Moment, Learned]):
 
     def __init__(
         self,
-        make_net: Callable[[], Network],
+        make_nets: Mapping[str, Callable[[], Network]],
         data: LabelledImages,
         held_out: Sequence[Sample],
         recipe: Recipe,
         first: int,
     ) -> None:
         self._held_out, self._names = tuple(held_out), tuple(data.classes)
-        self._make_net, self._frozen, self._begun = make_net, "nothing", False
+        self._make_nets, self._begun = dict(make_nets), False
+        first_weights, make_net = next(iter(self._make_nets.items()))
+        self._begun_from, self._frozen = first_weights, "nothing"
         self._earlier: EarlierRun | None = None
         self.trainer = Trainer(make_net, data, held_out, recipe, EVERY)
         if first:
@@ -114,11 +120,16 @@ class TrainingExplorer(Explorer[Moment, Learned]):
             ("start again", self._again),
         ):
             self.buttons[name].on_click(partial(self._pressed, act))
-        self.charts = [Graph() for _ in range(3)]
+        self.charts = [Graph(pickable=True) for _ in range(3)]
+        for chart in self.charts:
+            chart.observe(self._scrubbed, "picked")
+        self.progress = ipywidgets.IntProgress(
+            0, 0, recipe.iterations, tooltip="Iterations done", layout={"flex": "1 1 90px", "width": "auto"}
+        )
         last = self.trainer.snapshots[-1].iteration
         batches = sorted({1, 2, 4, 8, 16, recipe.batch})
         self.start(
-            Moment(last, lr=recipe.lr, batch=recipe.batch, schedule=recipe.schedule),
+            Moment(last, lr=recipe.lr, batch=recipe.batch, schedule=recipe.schedule, weights=first_weights),
             {
                 "iteration": ipywidgets.SelectionSlider(
                     options=sorted({*range(0, recipe.iterations, EVERY), recipe.iterations, last}),
@@ -143,7 +154,10 @@ class TrainingExplorer(Explorer[Moment, Learned]):
                     "nothing",
                     list(FROZEN),
                     FROZEN_WORDS,
-                    230,
+                    190,
+                ),
+                "weights": choice(
+                    "begin from", first_weights, list(self._make_nets), f"The first weights. {NEXT_RUN}", 230
                 ),
             },
         )
@@ -190,7 +204,9 @@ class TrainingExplorer(Explorer[Moment, Learned]):
     def _answer(self, state: Moment) -> Learned:
         steps, snapshots, recipe = self.trainer.steps, self.trainer.snapshots, self.recipe
         snapshot = [s for s in snapshots if s.iteration <= state.iteration][-1]
-        status = f"{self.trainer.status}: {len(steps)} of {recipe.iterations} iterations"
+        status = standing(self.trainer, len(steps))
+        if self._earlier is not None and not steps:
+            status += "; the last run's curves stay, to compare"
         return Learned(
             state,
             self._held_out[state.image],
@@ -220,10 +236,10 @@ class TrainingExplorer(Explorer[Moment, Learned]):
 
     def _rows(self) -> list[Any]:
         charts = ipywidgets.VBox(self.charts, layout={"flex": "1 1 230px", "min_width": "0", "max_width": "300px"})
-        *looks, lr, batch, schedule, frozen = self.controls.values()
+        *looks, lr, batch, schedule, frozen, weights = self.controls.values()
         return [
             ipywidgets.HBox([*self.buttons.values(), *looks], layout=ROW),
-            ipywidgets.HBox([lr, batch, schedule, frozen], layout=ROW),
+            ipywidgets.HBox([lr, batch, schedule, frozen, weights, self.progress], layout=ROW),
             ipywidgets.HBox([*self.pictures, charts], layout=ROW),
         ]
 
@@ -234,8 +250,8 @@ class TrainingExplorer(Explorer[Moment, Learned]):
             state = self.state
             settings: dict[str, Any] = {"lr": state.lr, "batch": state.batch, "schedule": state.schedule}
             self.trainer.recipe = replace(self.trainer.recipe, **settings)
-            self.trainer.make_net = partial(_frozen, self._make_net, FROZEN[state.frozen])
-            self._frozen = state.frozen
+            self.trainer.make_net = partial(_frozen, self._make_nets[state.weights], FROZEN[state.frozen])
+            self._frozen, self._begun_from = state.frozen, state.weights
         self.trainer.go()
 
     def _again(self) -> None:
@@ -243,6 +259,8 @@ class TrainingExplorer(Explorer[Moment, Learned]):
         trainer, recipe = self.trainer, self.recipe
         if trainer.steps:
             words = f"lr {recipe.lr:g}, batch {recipe.batch}, {recipe.schedule}, frozen: {self._frozen}"
+            if len(self._make_nets) > 1:
+                words += f", from {self._begun_from}"
             losses = tuple(step.loss for step in trainer.steps)
             self._earlier = EarlierRun(words, losses, {s.iteration: s.mean_iou for s in trainer.snapshots})
         trainer.reset()
@@ -259,8 +277,15 @@ class TrainingExplorer(Explorer[Moment, Learned]):
             follows = self.state.iteration >= min(before, newest)
             self.state = replace(self.state, iteration=newest if follows else self.state.iteration)
 
+    def _scrubbed(self, change: Any) -> None:
+        """A curve was clicked: look at the network of then."""
+        with self._lock:
+            there = [s.iteration for s in self.trainer.snapshots]
+            self.state = replace(self.state, iteration=min(there, key=lambda n: abs(n - float(change["new"][0]))))
+
     def _beside(self, answer: Learned) -> None:
         status = self.trainer.status
+        self.progress.value, self.progress.max = len(answer.losses), answer.recipe.iterations
         self.buttons["train"].description = NEXT.get(status, "train") if self._begun else "train"
         self.buttons["train"].disabled = status not in (READY, *NEXT)
         self.buttons["pause"].disabled = status != RUNNING
@@ -271,6 +296,16 @@ class TrainingExplorer(Explorer[Moment, Learned]):
         for chart, curves in zip(self.charts, graphs(answer), strict=True):
             chart.marker = answer.snapshot.iteration
             chart.show(curves)
+
+
+def standing(trainer: Trainer, done: int) -> str:
+    """How a run stands, in words: its status, iterations, and the time left."""
+    status = AT_CHECKPOINT if trainer.status == STOPPED else trainer.status
+    left = trainer.seconds_left
+    words = f"{status}: {done} of {trainer.recipe.iterations} iterations"
+    if math.isnan(left):
+        return words
+    return f"{words}, about " + (f"{left:.0f} s left" if left < 90 else f"{left / 60:.0f} min left")
 
 
 def graphs(answer: Learned) -> tuple[Curves, Curves, Curves]:
@@ -339,7 +374,7 @@ def _buttons() -> dict[str, Any]:
         "train": ("Start, or go on where it is", 110),
         "pause": ("Wait; the whole state stays in memory", 80),
         "stop": ("End it as a crash would: what is left is the last checkpoint", 80),
-        "start again": ("Throw everything away", 100),
+        "start again": ("Begin a new run by the settings below; the curves of this one stay, to compare", 100),
     }
     return {
         name: ipywidgets.Button(description=name, tooltip=tip, layout={"width": f"{width}px"})
@@ -394,5 +429,8 @@ def training_explorer(
         raise ValueError(f"first: got {first}, expected 0 … {recipe.iterations} iterations")
     train, val = _data(data)
     chosen = range(0, len(val), max(1, len(val) // HELD_OUT))[:HELD_OUT]
-    make = partial(_network_of, train.num_classes, recipe.seed, data == "shapes")
-    return shown(TrainingExplorer(make, train, [val[n] for n in chosen], recipe, first))
+    make = partial(_network_of, train.num_classes, recipe.seed)
+    makes = {RANDOM: partial(make, False)}
+    if data == "shapes":
+        makes = {CLASSIFIER: partial(make, True), **makes}
+    return shown(TrainingExplorer(makes, train, [val[n] for n in chosen], recipe, first))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +61,7 @@ class Trainer:
         self._checkpoint = Path(self._folder.name) / "run.checkpoint"
         self._change = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._wanted, self._until = READY, 0
+        self._wanted, self._until, self._began = READY, 0, (0.0, 0)
         self._clear()
 
     def go(self, iterations: int | None = None) -> None:
@@ -72,6 +74,8 @@ class Trainer:
                 return
             done = self.steps[-1].iteration if self.steps else 0
             self._until = self.recipe.iterations if iterations is None else done + iterations
+            if self.status != RUNNING:
+                self._began = time.monotonic(), done
             self._want(RUNNING)
             self._set_status(RUNNING)
             if self._thread is None:
@@ -113,6 +117,14 @@ class Trainer:
         with self._change:
             return self._change.wait_for(lambda: self.status not in (RUNNING, ENDING), timeout)
 
+    @property
+    def seconds_left(self) -> float:
+        """Until the run's end, at the speed since it was started or went on; NaN while that is not known."""
+        (began, before), done = self._began, self.steps[-1].iteration if self.steps else 0
+        if self.status != RUNNING or done <= before:
+            return math.nan
+        return (time.monotonic() - began) / (done - before) * (self.recipe.iterations - done)
+
     def _clear(self) -> None:
         self._checkpoint.unlink(missing_ok=True)
         self.net = self.make_net()
@@ -128,9 +140,14 @@ class Trainer:
         outcome = FINISHED
         try:
             self.net = self.make_net()
+            if not self.steps:  # it may begin from other weights than the run before
+                self.snapshots = (self._snapshot(0),)
+                self.net.train()
             train(self.net, self._data, self.recipe, [self._after], self._checkpoint, self.every)
         except _Stopped:
             outcome = STOPPED
+            # what the checkpoint does not hold is lost
+            self.steps = tuple(step for step in self.steps if step.iteration <= self.snapshots[-1].iteration)
         except Exception as error:  # on this thread it would go to stderr, or nowhere
             outcome, self.error = FAILED, f"{type(error).__name__}: {error}"
         if self._wanted == READY:

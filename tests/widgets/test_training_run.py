@@ -16,7 +16,7 @@ from dlseg.networks import create
 from dlseg.predict import predict
 from dlseg.training import Recipe, train
 from dlseg.widgets import training_explorer
-from dlseg.widgets.training_explorer import graphs
+from dlseg.widgets.training_explorer import RANDOM, graphs, standing
 from dlseg.widgets.training_run import FAILED, FINISHED, PAUSED, READY, STOPPED, Trainer
 
 RECIPE = Recipe.shapes(batch=2, crop=66, iterations=7, dropout=0.2)
@@ -61,6 +61,7 @@ def test_interrupted_it_ends_as_the_plain_loop_does(make: Callable[..., Trainer]
     assert trainer.wait(WAIT) and len(trainer.steps) == 3
     trainer.stop()  # the checkpoint holds two iterations: the third is lost, and run once more
     assert trainer.wait(WAIT) and trainer.status == STOPPED
+    assert [step.iteration for step in trainer.steps] == [1, 2], "no curve goes beyond what is left"
     trainer.go()
     assert trainer.wait(WAIT) and trainer.status == FINISHED
     assert [step.loss for step in trainer.steps] == losses
@@ -162,16 +163,37 @@ def test_another_run_with_other_settings_beside_the_first() -> None:
     assert explorer.trainer.wait(WAIT)
     explorer.controls["batch"].value, explorer.controls["frozen"].value = 4, "all but fc8"
     explorer.controls["lr"].value, explorer.controls["schedule"].value = 0.001, "poly"
+    explorer.controls["weights"].value = RANDOM
+    assert "the last run's curves stay, to compare" in explorer.answer.status
+    before = explorer.snapshots[0].labels
     explorer.buttons["train"].click()
     assert explorer.trainer.wait(WAIT) and explorer.trainer.status == FINISHED
     recipe = explorer.recipe
     assert (recipe.batch, recipe.lr, recipe.schedule) == (4, 0.001, "poly")
-    fresh, trained = explorer._make_net().state_dict(), explorer.net.state_dict()
+    fresh, trained = explorer._make_nets[RANDOM]().state_dict(), explorer.net.state_dict()
     moved = {name.split(".")[-2] for name in fresh if not torch.equal(fresh[name], trained[name])}
     assert moved == {"fc8"}
+    assert any((a != b).any() for a, b in zip(before, explorer.snapshots[0].labels, strict=True)), "random at first"
+    earlier = explorer.answer.earlier
+    assert earlier is not None and "from the shapes classifier" in earlier.words
     answer = explorer.answer
     assert answer.earlier is not None and len(answer.earlier.losses) == 2 and "batch 2" in answer.earlier.words
     loss, score, _ = graphs(answer)
     assert list(loss.lines) == ["mean of 20", answer.earlier.words] and len(score.lines) == 2
     assert np.isnan(loss.lines[answer.earlier.words][-1]), "the first run was shorter"
+    explorer.close()
+
+
+def test_a_click_on_a_curve_looks_back_and_the_time_left_is_told() -> None:
+    explorer = training_explorer(Recipe.shapes(batch=2, crop=66, iterations=60), first=20)
+    assert "left" not in explorer.answer.status and explorer.progress.value == 20
+    explorer.charts[0].picked = (12.0, 1)
+    assert explorer.answer.snapshot.iteration == 10 and explorer.controls["iteration"].value == 10
+    told = list[str]()
+    explorer.trainer.changed = lambda: told.append(standing(explorer.trainer, 0))
+    explorer.trainer.go(20)
+    assert explorer.trainer.wait(WAIT) and any("about" in words and " s left" in words for words in told)
+    explorer.trainer.stop()
+    assert explorer.trainer.wait(WAIT)
+    assert standing(explorer.trainer, 40) == "stopped, back at the last checkpoint: 40 of 60 iterations"
     explorer.close()

@@ -17,7 +17,7 @@ from dlseg.widgets.photo_upload import PhotoButton
 from dlseg.widgets.studio.engine import PROBABILITY, STEPS, TRUTH, VIEWS, StudioState, Subject
 from dlseg.widgets.studio.formula import Formula
 
-LABEL_WIDTH = "128px"
+LABEL_WIDTH = "148px"
 START = "start"
 NET, HAND = "the net's scores", "my scribbles"
 KERNELS = {
