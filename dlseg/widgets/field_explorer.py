@@ -14,13 +14,13 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from dlseg.datasets.photos import load_photo
-from dlseg.figures import Chart, Still, enlarged, field_marks, panels, table2_chart
+from dlseg.figures import Chart, Still, enlarged, field_marks, panels
 from dlseg.figures.fields import MEAN_PIXEL, field_bar, framed, smoothed
 from dlseg.figures.overlays import Number
-from dlseg.figures.tables import draw_fields, draw_parameters
+from dlseg.figures.tables import draw_fields, draw_parameters, short_name, table2_bars
 from dlseg.images import as_rgb
 from dlseg.networks.architectures import GeometryName
-from dlseg.networks.table2 import show
+from dlseg.widgets.bars import Bars
 from dlseg.widgets.canvas import show_all
 from dlseg.widgets.display import shown
 from dlseg.widgets.explorer import ROW, Explorer, choice, put_options
@@ -99,9 +99,8 @@ class FieldExplorer(Explorer[Unit, Seen]):
         self._words = threading.Lock()
         begin = Unit(net)
         self.numbers = ipywidgets.HTML()
-        self.chart = ipywidgets.HTML()
+        self.chart = Bars()
         self.stack = ipywidgets.HTML()
-        self._charted = ""
         self.start(
             begin,
             {
@@ -211,16 +210,12 @@ class FieldExplorer(Explorer[Unit, Seen]):
         super()._fail(error)
 
     def _beside(self, answer: Seen) -> None:
-        """The numbers, and the chart where another network or geometry is looked at."""
+        """The numbers, all layers, and table 2."""
         self.numbers.value = numbers(answer)
         self.stack.value = stacked(answer, _size(self._image))
-        key = f"{answer.net} {answer.geometry}"
-        if key != self._charted:
-            table = rows(answer.geometry, _size(self._image))
-            self._charted, self.chart.value = (
-                key,
-                table2_chart(table, answer.net).html(f"Table 2: {show(list(table))}"),
-            )
+        table = rows(answer.geometry, _size(self._image))
+        chosen = next((number for number, row in enumerate(table) if row.name == answer.net), -1)
+        self.chart.show("Table 2", [short_name(row) for row in table], table2_bars(table), chosen)
 
     def still(self) -> Still:
         """The unit, its field, and two columns of Table 2: what a page without widgets shows.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import fill
 
 import numpy as np
 from jaxtyping import Float, Integer, UInt8
@@ -22,6 +23,7 @@ LABELS, SCRIBBLES, NUMBERS = "labels", "scribbles", "numbers"  # kinds of layer
 LABEL_OPACITY = 0.75  # of labels over their photo; numbers hide it, as far as their table says
 LIGHT = (216, 216, 216)  # background in legends, as pale as most of it on a photo
 RIM = 0.35  # of the photo's light, round scribbles
+NOTE_WIDTH = 52  # letters of a line below a picture of a still
 PALE, CLEAR = 0, 1  # alpha of a table's row: the photo's pale grey; the photo as it is
 
 
@@ -108,6 +110,7 @@ class Picture:
     def panel(self) -> Panel:
         """The same for a still figure."""
         picture, layer = self.layer.over(self.image), self.layer
+        note = "\n".join(fill(line, NOTE_WIDTH) for line in self.status.splitlines())
         if self.ring is not None and self.ringed:
             size = picture.shape[:2]
             place = [(self.ring[0] * size[0], self.ring[1] * size[1])]
@@ -115,11 +118,11 @@ class Picture:
             picture = paint(picture, marks)
         there = [int(value) for value in np.unique(layer.values)]
         if layer.kind == LABELS:
-            return Panel(self.title, picture, tuple(there), note=self.status)
+            return Panel(self.title, picture, tuple(there), note=note)
         red, green, blue = (layer.table[:, k].tolist() for k in range(3))
         named = [n for n in there if n < len(layer.names) and layer.names[n]]
         keys = tuple((layer.names[n], (red[n], green[n], blue[n])) for n in named)
-        return Panel(self.title, picture, bar=layer.bar, keys=keys, note=self.status)
+        return Panel(self.title, picture, bar=layer.bar, keys=keys, note=note)
 
 
 def photo_layer(size: tuple[int, ...]) -> Layer:

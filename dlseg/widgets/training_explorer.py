@@ -157,7 +157,7 @@ class TrainingExplorer(Explorer[Moment, Learned]):
                     190,
                 ),
                 "weights": choice(
-                    "begin from", first_weights, list(self._make_nets), f"The first weights. {NEXT_RUN}", 230
+                    "begin from", first_weights, list(self._make_nets), f"The first weights. {NEXT_RUN}", 255
                 ),
             },
         )

@@ -10,7 +10,7 @@ from matplotlib import colormaps
 from dlseg.evaluation.published import TRIMAP
 from dlseg.figures import Still, confusion_figure, schedule_figure, table2_chart, trimap_figure
 from dlseg.figures.curves import SMOOTH, draw_loss, draw_score
-from dlseg.figures.tables import OURS, PAPER_COLOUR
+from dlseg.figures.tables import INKS, OURS, PAPER
 from dlseg.networks.table2 import table2
 from dlseg.training import Recipe
 
@@ -34,7 +34,7 @@ def test_table2_draws_its_rows_and_the_papers_numbers(readable: Readable, colour
     bold = [label.get_fontweight() == "bold" for label in field.get_yticklabels()]
     assert bold == [False, False, True, False]
     ours, theirs = colours_at(figure, size, [(10, -0.2), (10, 0.2)])  # of the first row
-    assert near(ours, OURS) and near(theirs, PAPER_COLOUR)
+    assert near(ours, INKS[OURS]) and near(theirs, INKS[PAPER])
     readable(figure)
 
 

@@ -65,11 +65,12 @@ def test_a_layer_that_the_next_network_lacks_gives_way_to_fc6() -> None:
     explorer.controls["geometry"].value = "release"
     explorer.controls["layer"].value = "pool5a"
     assert explorer.answer.layer.name == "pool5a"
-    before = explorer.chart.value
+    before = explorer.chart.data
+    assert before["chosen"] == 3 and before["rows"][3] == "LargeFOV"
     explorer.controls["net"].value = "deeplab-7x7"
     assert explorer.state.layer == "fc6" and explorer.answer.layer.name == "fc6"
     assert "pool5a" not in explorer.controls["layer"].options and explorer.state.net == "deeplab-7x7"
-    assert explorer.chart.value != before and "134.3 M" in explorer.numbers.value
+    assert explorer.chart.data["chosen"] == 0 and "134.3 M" in explorer.numbers.value
     explorer.close()
 
 

@@ -1,5 +1,8 @@
 """What the pooling explorer shows, against slow loops and the classifier itself."""
 
+import warnings
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +14,16 @@ from dlseg.datasets.transforms import to_input
 from dlseg.networks import open_weights
 from dlseg.widgets import pooling_explorer
 from dlseg.widgets.pooling_explorer import SCENE, way
-from dlseg.widgets.pooling_model import VOID, best_labels, between, first_centre, moved, scores_at, spread
+from dlseg.widgets.pooling_model import (
+    VOID,
+    best_labels,
+    between,
+    first_centre,
+    moved,
+    outer_taps,
+    scores_at,
+    spread,
+)
 
 RANDOM = np.random.default_rng(2)
 
@@ -137,4 +149,18 @@ def test_the_window_walks_cell_by_cell() -> None:
     _ = explorer.answer
     assert explorer.state.walked == explorer.answer.scores.size == explorer.controls["walked"].max
     assert explorer.pictures[1].status.startswith("the highest score")
+    explorer.close()
+
+
+def test_why_outer_rows_stand_out_is_said_where_they_do_and_the_still_has_room_for_it() -> None:
+    explorer = pooling_explorer()
+    said = {}
+    for stride in (32, 16, 8):
+        explorer.state = replace(explorer.state, stride=stride)
+        assert explorer.answer is not None
+        said[stride] = "fc6's outer taps, 96 px away" in explorer.pictures[1].status
+    assert said == {32: False, 16: True, 8: True} and outer_taps(8) == 96
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert explorer.still().pixels(dpi=50).std() > 10
     explorer.close()
