@@ -9,9 +9,9 @@ One JupyterLab, one Chromium, one kernel; three forms of the same slider (w1, a 
 A fourth row, "page", is the studio while the kernel runs a cell and answers nothing (sub-shells off, in another
 JupyterLab): from the mouse to the preview that the page makes by itself.
 
-A dragged step is a mouse move with the button down; the next follows as soon as the picture is new, so that the work
-under way is overtaken each time. Pixels are decoded and compared at every animation frame; the studio's picture also says
-which settings it is of, and counts as new when these are (a step may change no label).
+A dragged step is a mouse move with the button down; the next follows as soon as the picture is new, so that the
+work under way is overtaken each time. Pixels are decoded and compared at every animation frame; the studio's picture
+also says which settings it is of, and counts as new when these are (a step may change no label).
 
     python benchmarks/latency.py [--samples DIR] [--image NAME] [--steps 60] [--out FILE]
 """
@@ -123,7 +123,7 @@ window.watch = (() => {
     for (let i = 0; i < values.length; i++) hash = Math.imul(hash ^ values[i], 16777619);
     return hash;
   }
-  // the studio's picture says which settings it is of, and counts what was drawn; of others the pixels are all there is
+  // the studio's picture says which settings it is of, and counts what was drawn; others have their pixels alone
   function frame() {
     if (!running) return;
     const pixels = digest(), { settings = pixels, frame: drawn = pixels } = find()?.dataset ?? {};
