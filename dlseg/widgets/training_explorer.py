@@ -88,27 +88,17 @@ class TrainingExplorer(Explorer[Moment, Learned]):
     """The explorer that `training_explorer` makes and shows; see there.
 
     Args:
-        make_nets: by the name of the weights, what makes the network that a run begins with; the first at first.
-        data: the images to train on, with labels.
-        held_out: the samples whose predictions are shown.
-        recipe: the solver.
+        trainer: the run, not begun yet.
+        make_nets: by the name of the weights, what makes the network that a run begins with; the trainer's first.
         first: iterations to run before anything is shown.
     """
 
-    def __init__(
-        self,
-        make_nets: Mapping[str, Callable[[], Network]],
-        data: LabelledImages,
-        held_out: Sequence[Sample],
-        recipe: Recipe,
-        first: int,
-    ) -> None:
-        self._held_out, self._names = tuple(held_out), tuple(data.classes)
-        self._make_nets, self._begun = dict(make_nets), False
-        first_weights, make_net = next(iter(self._make_nets.items()))
-        self._begun_from, self._frozen = first_weights, "nothing"
+    def __init__(self, trainer: Trainer, make_nets: Mapping[str, Callable[[], Network]], first: int) -> None:
+        self._held_out, self._names = trainer.held_out, tuple(trainer.data.classes)
+        self._make_nets, self._frozen, self._begun = dict(make_nets), "nothing", False
+        first_weights = self._begun_from = next(iter(self._make_nets))
         self._earlier: EarlierRun | None = None
-        self.trainer = Trainer(make_net, data, held_out, recipe, EVERY)
+        self.trainer, recipe = trainer, trainer.recipe
         if first:
             self.trainer.go(first)
             self.trainer.wait()
@@ -433,4 +423,5 @@ def training_explorer(
     makes = {RANDOM: partial(make, False)}
     if data == "shapes":
         makes = {CLASSIFIER: partial(make, True), **makes}
-    return shown(TrainingExplorer(makes, train, [val[n] for n in chosen], recipe, first))
+    trainer = Trainer(next(iter(makes.values())), train, [val[n] for n in chosen], recipe, EVERY)
+    return shown(TrainingExplorer(trainer, makes, first))
