@@ -10,7 +10,8 @@ FAULTS = """() => {
   const visible = (e) => e.getClientRects().length && getComputedStyle(e).visibility !== "hidden";
   const all = (selector) => outputs.flatMap((o) => [...o.querySelectorAll(selector)]).filter(visible);
   for (const o of outputs) if (o.scrollWidth > o.clientWidth + 1) found.push(`scrolls sideways: ${name(o)}`);
-  const words = ".widget-label, .widget-readout, button, .dlseg-title, .dlseg-status, .dlseg-legend span, td, p";
+  const words = ".widget-label, .widget-readout, button, .dlseg-title, .dlseg-status, .dlseg-legend span, "
+    + ".dlseg-bars-row > span, td, p";
   const texts = all(words);
   for (const e of texts) if (e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display !== "inline")
     found.push(`cut off: ${name(e)}`);
