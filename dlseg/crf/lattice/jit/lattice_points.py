@@ -2,8 +2,8 @@
 
 After Adams, Baek and Davis (2010). Features f (d numbers) are lifted to the plane sum(e) = 0 in d + 1 dimensions,
 scaled so that the lattice's blur is a Gaussian of deviation one. The lattice points of remainder 0 there are
-multiples of d + 1; the simplex around e is found by rounding to one and ranking what is left over, and e is a mixture
-of its d + 1 corners.
+multiples of d + 1; the simplex around e is found by rounding to one and ranking what is left over, and e is a
+mixture of its d + 1 corners.
 
 Then the points in use are numbered, their neighbours found and their pixels listed. Threads number the points of
 their own pixels in tables of their own; then these are merged. Inner loops there call no compiled function that
