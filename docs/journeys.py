@@ -23,8 +23,9 @@ import numpy as np
 
 REPO = Path(__file__).resolve().parent.parent
 PACKAGE = REPO / "dlseg"
-COMPILED = ("dlseg.crf.lattice.jit.passes", "dlseg.crf.lattice.jit.update", "dlseg.crf.lattice.jit.rows")
-COMPILED += ("dlseg.crf.lattice.jit.vertices", "dlseg.crf.lattice.jit.simplex")
+COMPILED = tuple(
+    f"dlseg.crf.lattice.jit.{name}" for name in ("lattice_points", "splat_blur_slice", "update", "rows")
+)
 BY_NAMES = inspect.CO_OPTIMIZED  # what the code of a function has, and that of a module or of a class has not
 
 

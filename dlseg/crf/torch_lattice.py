@@ -15,7 +15,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from dlseg.crf.features import normalization_scales
-from dlseg.crf.lattice.jit.simplex import key_strides, lift_scales
+from dlseg.crf.lattice.jit.lattice_points import key_strides, lift_scales
 from dlseg.crf.lattice.structure import SHORTEST
 from dlseg.crf.params import CRFParams, both
 

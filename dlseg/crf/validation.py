@@ -13,12 +13,12 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from dlseg.crf.lattice.jit import simplex
+from dlseg.crf.lattice.jit import lattice_points
 from dlseg.crf.lattice.threads import parallel, parts
 from dlseg.crf.params import CRFParams
 
 MOST_PROBABILITIES = 2**31  # of one unary, 8 GiB
-MOST_BANDS = simplex.MOST - 2  # the image's and the features' together; two more are the position
+MOST_BANDS = lattice_points.MOST - 2  # the image's and the features' together; two more are the position
 BLOCK = 8192  # pixels checked together: their labels stay in the cache
 CLIP = np.float32(1e-5)  # probabilities below it count as it: -log 0 would rule a label out for ever
 

@@ -4,7 +4,7 @@ Paper, section 5: intersection over union of pixels, averaged over the 21 classe
 """
 
 from dlseg.common.constants import VOID
-from dlseg.evaluation.matrix import CONVENTIONS, ConfusionMatrix, Convention
+from dlseg.evaluation.confusion_matrix import CONVENTIONS, ConfusionMatrix, Convention
 from dlseg.evaluation.published import TRIMAP
 from dlseg.evaluation.render import FORMATS, render
 from dlseg.evaluation.trimap import AROUND, Around, Trimap, trimap_band, trimap_curve

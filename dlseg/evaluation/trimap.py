@@ -11,7 +11,7 @@ from scipy.ndimage import distance_transform_cdt
 
 from dlseg.common.checks import one_of, whole_number
 from dlseg.common.constants import VOID
-from dlseg.evaluation.matrix import ConfusionMatrix, Convention
+from dlseg.evaluation.confusion_matrix import ConfusionMatrix, Convention
 
 Around = Literal["void", "edges"]
 AROUND: tuple[Around, ...] = get_args(Around)

@@ -21,7 +21,7 @@ from joblib.externals.loky import get_reusable_executor
 
 from dlseg.common.workers import Workers
 from dlseg.grading import exercise, reports, result
-from dlseg.grading.assignment import of_topic
+from dlseg.grading.exercise import of_topic
 from dlseg.grading.harness import Evidence, Harness
 from dlseg.grading.intake import Item, collect
 from dlseg.grading.journal import Journal

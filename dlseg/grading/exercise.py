@@ -1,7 +1,8 @@
 """What an exercise is: a function's name, and tests that draw fresh inputs and know a reference.
 
 A file of exercises is plain Python with a list `EXERCISES`; only the grader's own process reads it, so its
-references and expected values never reach a submission.
+references and expected values never reach a submission. A submission is graded on the exercises of its own
+notebook, or on those that the teacher names.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 import runpy
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -200,3 +201,23 @@ def _from_file(file: Path) -> list[Exercise]:
     if not isinstance(listed, list) or not all(isinstance(e, Exercise) for e in listed):
         raise ExerciseError(f"{file}: EXERCISES: got {listed!r}, expected a list of Exercise")
     return listed
+
+
+def topics(exercises: Sequence[Exercise]) -> list[str]:
+    """The notebooks that exercises belong to, in order: `atrous` of `atrous.insert_holes`."""
+    return list(dict.fromkeys(exercise.topic for exercise in exercises))
+
+
+def topic_of(stem: str, exercises: Sequence[Exercise]) -> str:
+    """The one topic that a file's name holds as a word (`smith_02_atrous` holds atrous), or ''."""
+    words = f"_{re.sub('[^a-z0-9]+', '_', stem.lower())}_"
+    found = [topic for topic in topics(exercises) if f"_{topic}_" in words]
+    return found[0] if len(found) == 1 else ""
+
+
+def of_topic(exercises: Sequence[Exercise], topic: str) -> list[Exercise]:
+    """The exercises of one topic; all of them for ''. Raises ExerciseError for a topic that there is not."""
+    chosen = [exercise for exercise in exercises if topic in ("", exercise.topic)]
+    if not chosen:
+        raise ExerciseError(f"assignment: got {topic!r}, expected one of {', '.join(topics(exercises))}")
+    return chosen

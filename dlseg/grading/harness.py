@@ -8,9 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dlseg.grading import judge, rules, selection, submission
-from dlseg.grading.assignment import of_topic, topic_of
 from dlseg.grading.draws import Case, draw_cases
-from dlseg.grading.exercise import Exercise, Test
+from dlseg.grading.exercise import Exercise, Test, of_topic, topic_of
 from dlseg.grading.intake import Item
 from dlseg.grading.judge import Judged
 from dlseg.grading.result import ExerciseResult, Result, TestResult, now, plain, summarize

@@ -7,11 +7,12 @@ from pathlib import Path
 from dlseg.common.checks import one_of
 from dlseg.networks.architectures import VARIANTS, GeometryName, Spec, variants
 from dlseg.networks.build import build
+from dlseg.networks.decimation import convolutionalize, decimate
 from dlseg.networks.fcn import FCN
 from dlseg.networks.grid import ScoreGrid
 from dlseg.networks.multiscale import MultiScale
 from dlseg.networks.network import Chain, Classifier, Network
-from dlseg.networks.transfer import Transfer, convolutionalize, decimate, load_trunk
+from dlseg.networks.transfer import Transfer, load_trunk
 from dlseg.networks.weights import load_weights, open_weights, save_weights
 
 __all__ = [

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dlseg.grading import exercise
-from dlseg.grading.assignment import of_topic, topic_of
+from dlseg.grading.exercise import of_topic, topic_of
 from dlseg.grading.harness import Harness
 from dlseg.grading.intake import Item
 from dlseg.grading.result import WORDS, ExerciseResult, Result

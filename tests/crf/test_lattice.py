@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from dlseg.crf.lattice.jit import passes, simplex
+from dlseg.crf.lattice.jit import lattice_points, splat_blur_slice
 from dlseg.crf.lattice.jit.lanes import exp, load, log, store
 from dlseg.crf.lattice.structure import Lattice
 
@@ -117,7 +117,7 @@ def test_every_list_holds_everything_once(threads, sigmas):
         listed = runs[: cuts[-1][1]]
         members = np.where(listed < 0, ~listed, listed)
         assert len(set(members.tolist())) == len(members)
-        assert cuts[0][0] == 0 and cuts[-1][1] == len(runs) - passes.AHEAD
+        assert cuts[0][0] == 0 and cuts[-1][1] == len(runs) - splat_blur_slice.AHEAD
         assert all(a[1] == b[0] and (a[1] == 0 or runs[a[1] - 1] < 0) for a, b in pairwise(cuts))
         assert runs.min() >= -lattice.points and runs.max() < lattice.points, "what is read ahead exists"
     assert len(lattice.runs) == corners
@@ -136,9 +136,9 @@ def test_keys_that_do_not_fit_64_bits_still_find_their_neighbours():
     image = np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8)
     image[:, :30] = 90  # neighbours to find, in position alone
     sigmas = (0.11, 0.11, 0.002, 0.002, 0.002)
-    scales = simplex.lift_scales(5)
+    scales = lattice_points.lift_scales(5)
     low, high = np.zeros(5), np.array([59, 59, 255, 255, 255]) / sigmas * scales
-    assert any(stride % 2 and abs(stride) > 2**40 for stride in simplex.key_strides(low, high)[:1])
+    assert any(stride % 2 and abs(stride) > 2**40 for stride in lattice_points.key_strides(low, high)[:1])
     lattice = build(image, sigmas)
     assert lattice.points > 60 * 30 * 4
     np.testing.assert_allclose(
@@ -151,7 +151,7 @@ def test_keys_that_do_not_fit_64_bits_still_find_their_neighbours():
 @given(st.lists(st.integers(1, 2**12), min_size=5, max_size=5))
 def test_packed_keys_are_distinct(spans):
     low, high = -np.array(spans) / 2, np.array(spans) / 2
-    strides = simplex.key_strides(low, high)
+    strides = lattice_points.key_strides(low, high)
     rng = np.random.default_rng(0)
     bound = int(np.abs(np.concatenate([low, high])).sum()) + 6
     points = rng.integers(-min(bound, 40), min(bound, 40) + 1, (2000, 5))

@@ -47,11 +47,11 @@ def test_python_threads_infer_at_once_under_any_layer_of_numba(repo, layer):
 def test_no_compiled_loop_uses_numbas_threads():
     from numba.core.dispatcher import Dispatcher
 
-    from dlseg.crf.lattice.jit import passes, rows, simplex, update, vertices
+    from dlseg.crf.lattice.jit import lattice_points, rows, splat_blur_slice, update
 
     loops = [
         f
-        for module in (passes, rows, simplex, update, vertices)
+        for module in (lattice_points, rows, splat_blur_slice, update)
         for f in vars(module).values()
         if isinstance(f, Dispatcher)
     ]

@@ -13,7 +13,7 @@ import pytest
 
 from dlseg.course import build, notebook_source
 from dlseg.grading import exercise
-from dlseg.grading.assignment import of_topic
+from dlseg.grading.exercise import of_topic
 from dlseg.grading.harness import Harness
 from dlseg.grading.intake import Item
 from dlseg.grading.sandbox.client import Sandbox

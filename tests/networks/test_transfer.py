@@ -8,7 +8,8 @@ from torch import nn
 
 from dlseg.atrous import densify, shift_and_stitch
 from dlseg.networks import convolutionalize, create, decimate, load_trunk
-from dlseg.networks.transfer import decimated_for, decimation
+from dlseg.networks.decimation import decimation
+from dlseg.networks.transfer import decimated_for
 
 VGG_VARIANTS = (
     "deeplab",

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from dlseg.crf.features import normalization_scales
-from dlseg.crf.lattice.jit import passes
+from dlseg.crf.lattice.jit import splat_blur_slice
 from dlseg.crf.lattice.structure import Lattice
 from dlseg.crf.lattice.threads import interleaved, parallel
 
@@ -82,7 +82,7 @@ def splat_and_blur(
 ) -> None:
     """Filters rows of labels (N width) by each kernel, or its transpose, up to its lattice's values (M width)."""
     parallel(
-        passes.splat,
+        splat_blur_slice.splat,
         interleaved(
             *(
                 [
@@ -109,7 +109,7 @@ def blur(
             axis = lattice.dimensions - step if transpose else step
             if 0 <= axis <= lattice.dimensions:
                 tasks.append([(field, lattice.runs[axis], width, *part) for part in lattice.run_parts[axis]])
-        parallel(passes.blur, interleaved(*tasks), threads)
+        parallel(splat_blur_slice.blur, interleaved(*tasks), threads)
 
 
 def slice_into(
@@ -118,7 +118,7 @@ def slice_into(
     """out (N width) += gain times the lattice's value at each pixel."""
     lattice = f.lattice
     parallel(
-        passes.slice_rows,
+        splat_blur_slice.slice_rows,
         [(values, lattice.ids, lattice.weights, gain, out, width, *part) for part in lattice.pixel_parts],
         threads,
     )

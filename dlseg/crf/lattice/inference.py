@@ -11,7 +11,7 @@ from jaxtyping import Float32
 from dlseg.crf.features import Extra, appearance_sigmas, columns, smoothness_sigmas
 from dlseg.crf.lattice.buffers import aligned, borrow_workspace
 from dlseg.crf.lattice.filter import ROW, GaussianFilter, blur, slice_into, splat_and_blur
-from dlseg.crf.lattice.jit import passes, rows, update
+from dlseg.crf.lattice.jit import rows, splat_blur_slice, update
 from dlseg.crf.lattice.pruning import Pruning, fill_rows, prune
 from dlseg.crf.lattice.state import Filters, InitialValues, Unary
 from dlseg.crf.lattice.structure import Lattice
@@ -247,13 +247,13 @@ class LatticeRun:
                 self.filters, self.value_deltas, self.values, self.sensitivity, strict=True
             )
         ]
-        parallel(passes.apply_deltas, interleaved(*tasks), self.threads)
+        parallel(splat_blur_slice.apply_deltas, interleaved(*tasks), self.threads)
 
     def _splat_deltas(self, which: int, counts: list[int]) -> None:
         f, out = self.filters[which], self.value_deltas[which]
         corners = f.lattice.dimensions + 1
         for (first, _), count in zip(self.parts, counts, strict=True):
-            passes.splat_deltas(
+            splat_blur_slice.splat_deltas(
                 self.changed, self.deltas, first, count, f.ids, f.weights, f.scale_in, out, corners, self.width
             )
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int, Int32, Int64
 
-from dlseg.crf.lattice.jit import passes, simplex, vertices
+from dlseg.crf.lattice.jit import lattice_points, splat_blur_slice
 from dlseg.crf.lattice.threads import parallel, parts
 
 FIRST_SLOTS = 1 << 14
@@ -63,14 +63,14 @@ class Lattice:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Each pixel's simplex: key of its first corner, order of the others, and their weights."""
         widths = np.array([max(sigmas[0], SHORTEST), max(sigmas[1], SHORTEST), *sigmas[2:]], np.float32)
-        scales = simplex.lift_scales(self.dimensions)
+        scales = lattice_points.lift_scales(self.dimensions)
         low, high = _bounds(colours)
         low, high = np.array([0, 0, *low]), np.array([width - 1, self.pixels // width - 1, *high])
-        strides = simplex.key_strides(low / widths * scales, high / widths * scales)
-        packed = np.int32 if simplex.BITS * len(strides) < 32 else np.int64
+        strides = lattice_points.key_strides(low / widths * scales, high / widths * scales)
+        packed = np.int32 if lattice_points.BITS * len(strides) < 32 else np.int64
         base, order = np.empty(self.pixels, np.int64), np.empty(self.pixels, packed)
         self._parallel(
-            simplex.locator(self.dimensions),
+            lattice_points.locator(self.dimensions),
             [
                 (colours.ravel(), width, widths, scales, strides, base, order, self.weights.ravel(), *part)
                 for part in self.pixel_parts
@@ -84,7 +84,7 @@ class Lattice:
         for other, (start, stop) in zip(others, shares[1:], strict=True):
             numbers = table.merge(other)
             self._parallel(
-                vertices.renumber, [(self.ids[start:stop], numbers, *part) for part in parts(stop - start)]
+                lattice_points.renumber, [(self.ids[start:stop], numbers, *part) for part in parts(stop - start)]
             )
         self.points: int = table.count
         return table
@@ -101,14 +101,15 @@ class Lattice:
         shares = parts(self.pixels, self.threads, max(self.pixels // self.threads, 32768))
         counts = np.zeros((len(shares), self.points), np.int32)
         self._parallel(
-            vertices.count_corners, [(ids, mine, corners, *part) for mine, part in zip(counts, shares, strict=True)]
+            lattice_points.count_corners,
+            [(ids, mine, corners, *part) for mine, part in zip(counts, shares, strict=True)],
         )
         self.start_of = np.empty(self.points + 1, np.int32)
-        vertices.first_places(counts, self.start_of)
+        lattice_points.first_places(counts, self.start_of)
         self.pixel_of = np.empty(self.ids.size, np.int32)
         self.weight_of = np.empty(self.ids.size, np.float32)
         self._parallel(
-            vertices.list_pixels,
+            lattice_points.list_pixels,
             [
                 (ids, weights, mine, self.pixel_of, self.weight_of, corners, *part)
                 for mine, part in zip(counts, shares, strict=True)
@@ -138,18 +139,20 @@ class Lattice:
         """Splats and blurs one number per pixel."""
         values = np.empty(self.points, np.float32)
         self._parallel(
-            passes.splat_one,
+            splat_blur_slice.splat_one,
             [(field, self.start_of, self.pixel_of, self.weight_of, values, *part) for part in self.point_parts],
         )
         for axis in range(self.dimensions, -1, -1) if transpose else range(self.dimensions + 1):
-            self._parallel(passes.blur_one, [(values, self.runs[axis], *part) for part in self.run_parts[axis]])
+            self._parallel(
+                splat_blur_slice.blur_one, [(values, self.runs[axis], *part) for part in self.run_parts[axis]]
+            )
         return values
 
     def slice(self, values: Float32[np.ndarray, " M"]) -> Float32[np.ndarray, " N"]:
         """Reads every pixel back from the lattice."""
         out = np.empty(self.pixels, np.float32)
         self._parallel(
-            passes.slice_one,
+            splat_blur_slice.slice_one,
             [(values, self.ids, self.weights, self.gain, out, *part) for part in self.pixel_parts],
         )
         return out
@@ -177,7 +180,7 @@ class _Table:
         self.count = 0
         self.slots, self.key_of = np.full(FIRST_SLOTS, -1, np.int32), np.empty(FIRST_SLOTS // 2, np.int64)
         while start < stop:
-            start, self.count = vertices.number(
+            start, self.count = lattice_points.number(
                 base, order, strides, ids, self.key_of, self.slots, start, stop, self.count
             )
             if start < stop:
@@ -186,14 +189,14 @@ class _Table:
     def _grow(self, capacity: int) -> None:
         self.key_of = np.concatenate([self.key_of, np.empty(capacity - len(self.key_of), np.int64)])
         self.slots = np.full(2 * capacity, -1, np.int32)
-        vertices.enter(self.key_of, self.count, self.key_of, self.slots, 0, np.empty(self.count, np.int32))
+        lattice_points.enter(self.key_of, self.count, self.key_of, self.slots, 0, np.empty(self.count, np.int32))
 
     def merge(self, other: _Table) -> Int32[np.ndarray, " m"]:
         """Takes another table's points in; returns the numbers that they have here."""
         while len(self.key_of) < self.count + other.count:
             self._grow(2 * len(self.key_of))
         numbers = np.empty(other.count, np.int32)
-        self.count = vertices.enter(other.key_of, other.count, self.key_of, self.slots, self.count, numbers)
+        self.count = lattice_points.enter(other.key_of, other.count, self.key_of, self.slots, self.count, numbers)
         return numbers
 
 
@@ -206,7 +209,7 @@ def _runs(
     """The runs along one axis, and which of them start in each part of the points."""
     points = int(bounds[-1])
     following, has_previous = np.empty(points, np.int32), np.zeros(points + 1, np.bool_)
-    vertices.follow(
+    lattice_points.follow(
         key_of,
         slots,
         across,
@@ -218,6 +221,6 @@ def _runs(
         0,
         points,
     )
-    runs, edges = np.zeros(points + passes.AHEAD, np.int32), np.empty_like(bounds)
-    vertices.chain(following, has_previous, bounds, np.empty(points, np.int32), runs, edges)
-    return runs[: edges[-1] + passes.AHEAD], list(pairwise(edges.tolist()))
+    runs, edges = np.zeros(points + splat_blur_slice.AHEAD, np.int32), np.empty_like(bounds)
+    lattice_points.chain(following, has_previous, bounds, np.empty(points, np.int32), runs, edges)
+    return runs[: edges[-1] + splat_blur_slice.AHEAD], list(pairwise(edges.tolist()))

@@ -19,7 +19,7 @@ def make(out: Path, **settings: int) -> str:
 
 
 def test_the_bytes_are_the_published_ones(tmp_path: Path) -> None:
-    """If this fails on purpose, raise VERSION in shapes/dataset.py and make data/shapes and the weights again."""
+    """If this fails on purpose, raise VERSION in shapes/__init__.py and make data/shapes and the weights again."""
     assert make(tmp_path / "set") == tree_hash(tmp_path / "set") == GOLDEN_TREE
 
 
