@@ -86,19 +86,7 @@ for name, labels in [("network alone", found.labels),
 
 # %% [markdown]
 # ## Words
-# | word | what it means here |
-# |---|---|
-# | stride | of a score map: the distance between neighbouring scores, in pixels; of a layer: how many cells its window moves at a time |
-# | jump | pixels between neighbouring cells of a map, deep in a network |
-# | rate | cells from one tap (weight) of a filter to the next; 1 is an ordinary filter |
-# | receptive field | the pixels that can change a score |
-# | view | the pixels that the window of the layer fc6 covers (notebook 3; the paper's Table 2) |
-# | score map | one number per class and place |
-# | softmax | turns scores into probabilities: positive numbers that add up to 1 |
-# | CRF | conditional random field: gives every labelling of the picture an energy; a good labelling has a low one |
-# | void | pixels that are not counted, close to an edge |
-# | MAC | a multiplication with the addition that goes with it |
-# | trimap | the band near edges in which the CRF's gain is measured |
+# {{glossary}}
 #
 # ## Further reading
 # The paper: [DeepLab v1](https://arxiv.org/abs/1412.7062). Its CRF:
