@@ -108,6 +108,7 @@ function render({ model, el }) {
     if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
     context.putImageData(image, 0, 0);
     canvas.dataset.frame = shown.frame;
+    canvas.dataset.settings = named(shown.settings);
   }
 
   function explain() {
@@ -167,7 +168,8 @@ function render({ model, el }) {
     if (!model.get("layer").byteLength || !newest.takes(model.get("settings"))) return;
     const mine = ++asked, bar = model.get("bar");
     const fresh = { frame: mine, size: model.get("layer_size"), table: bytes(model.get("table")).slice(),
-      names: model.get("names"), kind: model.get("kind"), bar: "label" in bar ? bar : null };
+      names: model.get("names"), kind: model.get("kind"), bar: "label" in bar ? bar : null,
+      settings: model.get("settings") };
     fresh.values = await inflate(model.get("layer"));
     if (shown && mine < shown.frame) return; // a newer one was quicker
     hovered = -1;
@@ -176,7 +178,7 @@ function render({ model, el }) {
 
   // a preview that the page made by itself, of the same kind as what is shown
   function preview({ values, size, settings }) {
-    if (shown && newest.previews(settings)) present({ ...shown, frame: ++asked, values, size });
+    if (shown && newest.previews(settings)) present({ ...shown, frame: ++asked, values, size, settings });
   }
 
   function present(fresh) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -32,6 +33,9 @@ from dlseg.widgets.studio.engine import (
 )
 from dlseg.widgets.studio.preview import PagePreview
 
+CALM = 0.15  # seconds without a newer state, after which the whole answer is computed while the page previews
+STALE = 0.5  # seconds after which it is computed even so: the numbers beside the pictures are not older than that
+
 
 class CRFStudio(Explorer[StudioState, Answer]):
     """The explorer that `crf_studio` makes and shows; see there. Safe to read while a slider is being dragged.
@@ -55,6 +59,8 @@ class CRFStudio(Explorer[StudioState, Answer]):
         wide = {"flex": "1 1 230px", "min_width": "0", "max_width": "300px"}
         self.charts = [Chart(layout=wide) for _ in range(3)]
         self._charted = (0, 0)  # which trace, beside what
+        self._covers: Callable[[StudioState], bool] = lambda _: False
+        self._since = 0.0  # when the first state came that has no answer yet; 0 where there is none
         shown_fields = self.tools.fields if tools else self.tools.slider_fields
         self.start(state, shown_fields, 200)
         self.before, self.after, self.compared = self.pictures
@@ -70,7 +76,16 @@ class CRFStudio(Explorer[StudioState, Answer]):
         return answer
 
     def _answers(self, state: StudioState, overtaken: Callable[[], bool]) -> Iterator[Answer]:
-        return self._engine.answers(state, overtaken)
+        covered, must = self._covers(state), False
+        if covered:  # the page shows previews: its engine gets the processors while a slider moves
+            now = time.monotonic()
+            self._since = self._since or now
+            must = now - self._since > STALE
+            while not must and time.monotonic() < now + CALM:
+                if overtaken():
+                    return
+                time.sleep(CALM / 10)
+        yield from self._engine.answers(state, (lambda: False) if must else overtaken, quick=not covered)
 
     def _draw(self, answer: Answer) -> Sequence[Picture]:
         return view.pictures(answer)
@@ -92,6 +107,7 @@ class CRFStudio(Explorer[StudioState, Answer]):
 
     def _beside(self, answer: Answer) -> None:
         state, trace = answer.state, answer.trace
+        self._since = 0.0
         if answer.refined.full:
             self.preview.offer(answer, self._engine)
         self.tools.copied(state.params)
@@ -115,6 +131,7 @@ class CRFStudio(Explorer[StudioState, Answer]):
         pictures = ipywidgets.HBox(self.pictures, layout=ROW)
         self.charts_row.add_class("dlseg-kernel")
         self.preview = PagePreview(self.pictures[1], self.tools.sliders)
+        self._covers = self.preview.covers
         if self._has_tools:
             return [*self.tools.above, pictures, *self.tools.below, self.charts_row, self.preview]
         return [slider_grid(self.tools.sliders), pictures, self.preview]

@@ -1,7 +1,7 @@
 // Which picture is shown where the page makes previews of its own beside the kernel's answers (studio/preview.js):
 // that of the newer settings, and of equal settings the kernel's. So nothing jumps back while a slider is dragged.
 
-const SAID_AFTER = 250, LATE_AFTER = 1000, ASKED = 100; // milliseconds, milliseconds, settings remembered
+const SAID_AFTER = 700, LATE_AFTER = 1000, ASKED = 100; // milliseconds, milliseconds, settings remembered
 const BUSY_WORDS = "preview by the page: the kernel has not answered yet";
 const GONE_WORDS = "preview by the page: the kernel is gone, run the cell again";
 

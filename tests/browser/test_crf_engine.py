@@ -106,3 +106,38 @@ def test_a_sigma_too_small_for_the_page_is_refused(page: Page, source: str) -> N
     wide.image[0, 0] = 255
     with pytest.raises(Exception, match="sigma_alpha, sigma_beta or sigma_gamma: too small"):
         in_the_page(page, source, wide, (0, 0))
+
+
+PREVIEWS = """async ({ask, source, size}) => {
+  const {startEngine} = new Function(`${ask}; return {startEngine};`)();
+  const engine = startEngine(source), n = size * size, classes = 3;
+  const image = Uint8Array.from({length: 3 * n}, (_, k) => (k * 37) % 251);
+  const probs = Float32Array.from({length: classes * n}, (_, k) => 0.2 + 0.4 * ((k % classes) === 0));
+  await engine.ask({kind: "image", problem: {image, width: size, height: size, probs, classes}});
+  const gaussians = {w1: 5, sigma_alpha: 20, sigma_beta: 10, w2: 3, sigma_gamma: 3};
+  const params = {...gaussians, iterations: 10, normalization: "after"};
+  const widths = [];
+  for (let k = 0; k < 4; k++) widths.push((await engine.ask({kind: "infer", params, preview: true})).width);
+  widths.push((await engine.ask({kind: "infer", params, preview: false})).width);
+  engine.end();
+  return widths;
+}"""
+
+
+@pytest.mark.parametrize(
+    ("slow", "size", "widths"),
+    [
+        ("60000", 40, [40, 40, 40, 40, 40]),
+        ("-1", 40, [40, 40, 20, 20, 40]),
+        ("60000", 240, [120, 120, 120, 120, 240]),
+    ],
+    ids=["fast machine", "slow machine", "large picture"],
+)
+def test_previews_become_smaller_where_the_machine_is_slow(
+    page: Page, repo: Path, source: str, slow: str, size: int, widths: list[int]
+) -> None:
+    folder = repo / "dlseg" / "widgets" / "webpage"
+    ask, worker = ((folder / name).read_text(encoding="utf-8") for name in ("ask.js", "worker.js"))
+    assert "const SLOW = 60;" in worker
+    both = source + worker.replace("const SLOW = 60;", f"const SLOW = {slow};")
+    assert page.evaluate(PREVIEWS, {"ask": ask, "source": both, "size": size}) == widths

@@ -47,6 +47,19 @@ SHAKE = """async ({ events, seed }) => {
   }
 }"""
 
+# a key on the first slider every 60 ms, and after each which settings the picture is of
+DRAG = """async () => {
+  const handle = [...document.querySelectorAll(".noUi-handle")].find((handle) => handle.offsetParent);
+  const picture = [...document.querySelectorAll("canvas.dlseg-picture")].filter((shown) => shown.offsetParent)[1];
+  const seen = [];
+  for (let n = 0; n < 20; n++) {
+    handle.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true, cancelable: true }));
+    await new Promise((then) => setTimeout(then, 60));
+    seen.push(picture.dataset.settings);
+  }
+  return seen;
+}"""
+
 
 def agreement(picture: Picture, settings: CRFParams, larger: int = 1, factor: int = 1) -> float:
     """The share of pixels that look as the library's labels; as those of its preview where `factor` > 1."""
@@ -79,6 +92,34 @@ def test_a_busy_kernel_leaves_the_preview_alive(open_notebook: Callable[..., Not
     assert {height for *_, height in seen} == {seen[0][1]}, "nothing jumps"
     assert len({digest for digest, *_ in seen}) <= 2, f"nothing flickers back to an older answer: {seen}"
     assert exact[:2] == [80, 60]
+
+
+def test_while_a_slider_is_dragged_the_page_answers_and_the_kernel_once_it_rests(
+    open_notebook: Callable[..., Notebook],
+) -> None:
+    count = """
+from dlseg.crf import DenseCRF
+computed, infer = [], DenseCRF.infer
+def counted(self, params, *args, **kwargs):
+    found = infer(self, params, *args, **kwargs)
+    computed.append(params)
+    return found
+DenseCRF.infer = counted
+"""
+    says = "print(studio.preview.answers, len(computed), studio.params == computed[-1])"
+    notebook = open_notebook("dragged.ipynb", Settings(), [SCENE, count, STUDIO, says]).run_all()
+    page, right, w1 = notebook.page, notebook.picture("After"), notebook.slider("appearance weight")
+    start = right.settled()
+    w1.press("Home")
+    right.changed_from(start)
+    right.settled()
+    before = int(notebook.says(3).split()[1])
+    seen = page.evaluate(DRAG)
+    right.settled()
+    answers, after, newest = notebook.says(3).split()
+    assert (answers, newest) == ("True", "True")
+    assert len(set(seen)) >= 10, f"settings whose picture was shown while the slider moved: {seen}"
+    assert 1 <= int(after) - before <= 8, f"answers of the kernel in 1.2 s of {len(set(seen))} pictures"
 
 
 def test_a_killed_kernel_leaves_the_preview_alive(open_notebook: Callable[..., Notebook]) -> None:

@@ -1,6 +1,8 @@
 """What the page gets to preview by itself: a problem small enough, and none where it computes another CRF."""
 
+import sys
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,10 @@ import pytest
 from dlseg.crf import CRFParams, DenseCRF
 from dlseg.widgets import crf_studio
 from dlseg.widgets.crf_studio import CRFStudio
+from dlseg.widgets.studio.engine import AFFINITY, PROBABILITY, Engine, StudioState, View, make_subject
 from dlseg.widgets.studio.preview import WORK
+
+crf_studio_module = sys.modules[CRFStudio.__module__]  # the package's name is the function's
 
 
 def problem(height: int = 30, width: int = 40, classes: int = 6) -> tuple[np.ndarray, np.ndarray]:
@@ -92,3 +97,48 @@ def test_a_view_that_the_page_cannot_draw_is_not_previewed() -> None:
     assert studio.answer.state.view.name == "entropy"
     assert studio.preview.shows == "entropy"
     studio.close()
+
+
+def test_the_page_covers_only_what_it_was_given_to_preview() -> None:
+    image, probs = problem()
+    studio = crf_studio(image, probs)
+    state, preview = studio.state, studio.preview
+    assert not preview.covers(state), "no page has said yet that it makes previews"
+    preview.answers = True  # as the page's script sets it
+    assert preview.covers(state)
+    assert preview.covers(replace(state, params=CRFParams(w1=1.0)))
+    assert not preview.covers(replace(state, params=CRFParams(normalization="symmetric")))
+    assert not preview.covers(replace(state, kernel="exact"))
+    assert not preview.covers(replace(state, view=View(AFFINITY)))
+    assert not preview.covers(replace(state, view=View(PROBABILITY, 1)))
+    assert not preview.covers(replace(state, subject=replace(state.subject)))
+    studio.close()
+
+
+def test_a_dragged_slider_leaves_the_processors_to_the_page_but_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    image, probs = problem()
+    studio = crf_studio(image, probs)
+    studio.preview.answers = True
+    asked = [replace(studio.state, params=CRFParams(w1=w1)) for w1 in (1.0, 2.0, 3.0)]
+    assert list(studio._answers(asked[0], lambda: True)) == [], "a newer state is there"
+    (found,) = studio._answers(asked[1], lambda: False)
+    assert found.refined.full and found.state is asked[1]
+    monkeypatch.setattr(crf_studio_module, "STALE", 0.0)
+    studio._since = 1e-9  # the first state that waits is old
+    (found,) = studio._answers(asked[2], lambda: True)
+    assert found.refined.full, "it is computed although the slider goes on"
+    studio.preview.answers = False
+    studio.params = CRFParams(w1=4.0)
+    assert studio.answer.state.params.w1 == 4.0
+    studio.close()
+
+
+def test_without_quick_answers_a_large_picture_gets_the_whole_one_alone() -> None:
+    image, probs = problem(600, 500)
+    engine, state = Engine(), StudioState(make_subject(image, probs, None, None, ()), CRFParams())
+    assert [answer.refined.full for answer in engine.answers(state, lambda: False, quick=False)] == [True]
+    moved = replace(state, params=CRFParams(w1=1.0))
+    assert list(engine.answers(moved, lambda: True, quick=False)) == [], "given up"
+    assert [answer.refined.full for answer in engine.answers(moved, lambda: False)] == [False, True]

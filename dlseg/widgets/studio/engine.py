@@ -150,18 +150,26 @@ class Engine:
         self._latest: Refined | None = None
         self._trace: Trace | None = None
 
-    def answers(self, state: StudioState, overtaken: Callable[[], bool]) -> Iterator[Answer]:
+    def answers(self, state: StudioState, overtaken: Callable[[], bool], quick: bool = True) -> Iterator[Answer]:
         """A preview where the image is large, then the answer, then, where wanted, the answer with its trace.
 
         The full answer equals `DenseCRF(image, probs=probs).infer(params)` for the image at its `working` size.
         After a preview it is given up between two iterations once `overtaken()`. Settings whose full answer was the
         latest get it again at once.
+
+        Args:
+            state: where the controls stand.
+            overtaken: whether a newer state waits.
+            quick: False where the page previews: the answer alone, given up for a newer state at any time.
+
+        Yields:
+            Answers, the last one whole.
         """
         self.take(state.subject, state.kernel)
         affinity = self.affinity(state.params, state.view.place) if state.view.name == AFFINITY else None
         trace = self._trace if self._trace is not None and self._trace.params == state.params else None
         kept = trace if state.traced else None
-        for refined in self._refined(state.params, overtaken):
+        for refined in self._refined(state.params, overtaken, quick):
             yield Answer(state, self.coarse, refined, self.working, affinity, kept)
         latest = self._latest
         if state.traced and kept is None and latest is not None and latest.params == state.params:
@@ -224,15 +232,16 @@ class Engine:
         probs = averaged(self.coarse.marginals, factor // self._scale)
         return np.moveaxis(colours + 0.5, 0, 2).astype(np.uint8), probs / probs.sum(axis=0), factor
 
-    def _refined(self, params: CRFParams, overtaken: Callable[[], bool]) -> Iterator[Refined]:
+    def _refined(self, params: CRFParams, overtaken: Callable[[], bool], quick: bool) -> Iterator[Refined]:
         if self._latest is None or self._latest.params != params:
             fitted, begun = self._fitted(params), time.perf_counter()
-            if self.shrink > 1:
-                quick = self._crf.preview(fitted, factor=self.shrink, enlarge=False)
-                yield Refined(params, quick, winners(quick), False, time.perf_counter() - begun)
+            previews = quick and self.shrink > 1
+            if previews:
+                small = self._crf.preview(fitted, factor=self.shrink, enlarge=False)
+                yield Refined(params, small, winners(small), False, time.perf_counter() - begun)
                 begun = time.perf_counter()
             try:
-                marginals = self._crf.infer(fitted, cancel=overtaken if self.shrink > 1 else None)
+                marginals = self._crf.infer(fitted, cancel=overtaken if previews or not quick else None)
             except Cancelled:
                 return
             self._latest = Refined(params, marginals, winners(marginals), True, time.perf_counter() - begun)

@@ -39,10 +39,18 @@ function render({ model, el }) {
     const params = Object.fromEntries(SETTINGS.map((name, at) => [name, now[at]]));
     for (const name of ["sigma_alpha", "sigma_gamma"]) params[name] /= factor;
     const found = await engine.ask({ kind: "infer", params: { ...params, normalization }, preview: true });
+    answers(!found.error);
     if (closed || found.error || taken !== model.get("problem") || !offered()) return; // the kernel's answer will do
     const values = layer(found, model.get("shows"), model.get("index"), kept, classes);
-    after.trigger("dlseg:preview", { values, size: [height, width], settings: now });
+    after.trigger("dlseg:preview", { values, size: [found.height, found.width], settings: now });
   });
+
+  // the kernel leaves the quick answers to a page that makes them
+  function answers(does) {
+    if (closed || model.get("answers") === does || !after.comm_live) return;
+    model.set("answers", does);
+    model.save_changes();
+  }
 
   function moved(_, __, options) {
     // moved by the kernel: it knows what it shows
@@ -66,15 +74,21 @@ function render({ model, el }) {
     const { after: picture, ...names } = model.get("links"), find = (id) => model.widget_manager.get_model(id);
     after = await find(picture);
     for (const [name, id] of Object.entries(names)) sliders.set(name, await find(id));
-    if (!closed) for (const slider of sliders.values()) slider.on("change:value", moved);
+    if (closed) return;
+    for (const slider of sliders.values()) slider.on("change:value", moved);
+    warm();
   }
+  // a first answer that nobody sees: the lattices are built, and the browser has compiled the loops
+  const warm = () => { if (after && offered()) queue.ask(settings()); };
   model.on("change:problem change:shows", mark);
+  model.on("change:problem", warm);
   begin();
   start();
   return () => {
     closed = true;
     for (const slider of sliders.values()) slider.off("change:value", moved);
     model.off("change:problem change:shows", mark);
+    model.off("change:problem", warm);
     engine?.end();
   };
 }

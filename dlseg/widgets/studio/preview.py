@@ -14,7 +14,17 @@ import traitlets
 from jaxtyping import Float, UInt8
 
 from dlseg.widgets.canvas import LabelCanvas
-from dlseg.widgets.studio.engine import ENTROPY, LABELS, PROBABILITY, TRUTH, Answer, Engine, Subject, settings_of
+from dlseg.widgets.studio.engine import (
+    ENTROPY,
+    LABELS,
+    PROBABILITY,
+    TRUTH,
+    Answer,
+    Engine,
+    StudioState,
+    Subject,
+    settings_of,
+)
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "webpage"
@@ -58,6 +68,7 @@ class PagePreview(anywidget.AnyWidget):  # type: ignore[misc]
     params = traitlets.List(traitlets.Float()).tag(sync=True)
     shows = traitlets.Unicode().tag(sync=True)
     index = traitlets.Int(0).tag(sync=True)
+    answers = traitlets.Bool(False).tag(sync=True)  # said by the page: it has made a preview
 
     def __init__(self, after: LabelCanvas, sliders: Mapping[str, Any], **traits: Any) -> None:
         links = {"after": after.model_id, **{name: slider.model_id for name, slider in sliders.items()}}
@@ -83,6 +94,17 @@ class PagePreview(anywidget.AnyWidget):  # type: ignore[misc]
                 return
             self._offered = key
             self.problem = b"" if key is None else self._packed(engine, state.params.normalization)
+
+    def covers(self, state: StudioState) -> bool:
+        """Whether the page shows previews of this state by itself.
+
+        Args:
+            state: where the controls stand.
+        """
+        key = (state.subject, state.kernel, state.params.normalization)
+        old, view = self._offered, state.view
+        same = old is not None and old[0] is key[0] and old[1:] == key[1:]
+        return self.answers and same and (SHOWS.get(view.name), view.index) == (self.shows, self.index)
 
     def _packed(self, engine: Engine, normalization: str) -> bytes:
         kept = likely(engine.coarse.marginals)

@@ -266,7 +266,7 @@ export class DenseCRF {
     const n = width * height;
     if (image.length !== 3 * n) throw new RangeError(`image: got ${image.length} bytes, expected ${3 * n}`);
     if (probs.length !== classes * n) throw new RangeError(`probs: got ${probs.length}, expected ${classes * n}`);
-    Object.assign(this, {image, width, height, classes, n});
+    Object.assign(this, {image, width, height, classes, n, problem: {image, width, height, probs, classes}});
     const four = this.four = 4 * Math.ceil(classes / 4);
     this.unary = new Float32Array(n * four).fill(Infinity);     // -log P; a label that is none costs everything
     for (let l = 0; l < classes; l++) {
@@ -326,10 +326,10 @@ export class DenseCRF {
   }
 
   /** The marginals after params.iterations, the most probable labels, and the free energy if it is asked for. */
-  infer(params, {freeEnergy = false} = {}) {
+  infer(params, {freeEnergy = false, settled = 0} = {}) {
     for (const step of this.steps(params)) {
       // once not a single marginal moves, no further iteration can change anything
-      if (step.iteration >= params.iterations || (step.iteration && step.change === 0)) {
+      if (step.iteration >= params.iterations || (step.iteration && step.change <= settled)) {
         return {...this.maps(step.q), freeEnergy: freeEnergy ? this.freeEnergy(step.q, params) : NaN};
       }
     }

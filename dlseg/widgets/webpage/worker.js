@@ -1,8 +1,10 @@
 // The engine beside the page, so that the page never waits. One question at a time; the page keeps the newest.
 // A question: {id, kind: "image" | "infer" | "affinity", …}; its answer has the same id.
 
-const HALVE = 160_000;   // with more pixels times labels, the answer is at half the size while a slider moves
-let whole, half;
+const HALVE = 160_000;   // with more pixels times labels, the answer is at half the size while a slider moves …
+const SLOW = 60;         // … and where two of them in turn took more milliseconds than this, on this machine
+const NEARLY = 0.003;    // a preview ends when no probability changes by more in an iteration
+let whole, half, slow;
 
 /** The image and its probabilities at half the size: means of two by two pixels. */
 function halved({image, width, height, probs, classes}) {
@@ -24,14 +26,18 @@ function halved({image, width, height, probs, classes}) {
 function answer({kind, problem, params, preview, row, col}) {
   if (kind === "image") {
     whole = new DenseCRF(problem);
-    half = problem.width * problem.height * problem.classes > HALVE ? new DenseCRF(halved(problem)) : null;
+    half = null;
+    slow = problem.width * problem.height * problem.classes > HALVE ? 2 : 0;
     return {};
   }
   if (kind === "affinity") return whole.affinity(params, row, col);
-  const small = preview && half;
+  if (!preview) return {...whole.infer(params, {freeEnergy: true}), width: whole.width, height: whole.height};
+  const small = slow >= 2, start = performance.now();
+  if (small) half ??= new DenseCRF(halved(whole.problem));
   const used = small ? {...params, sigma_alpha: params.sigma_alpha / 2, sigma_gamma: params.sigma_gamma / 2} : params;
-  const crf = small ? half : whole;
-  return {...crf.infer(used, {freeEnergy: !preview}), width: crf.width, height: crf.height};
+  const crf = small ? half : whole, found = crf.infer(used, {settled: NEARLY});
+  if (!small) slow = performance.now() - start > SLOW ? slow + 1 : 0;
+  return {...found, width: crf.width, height: crf.height};
 }
 
 onmessage = ({data}) => {
