@@ -38,7 +38,7 @@ panels([panel for s in chosen for panel in (
 # ## 6.1 · Multi-scale prediction (MSc)
 # Early layers know *where* something is, but not *what* it is. Section 4 of the paper adds them: five **branches**
 # take the image and the maps after the first four poolings. Each branch has two small layers (3×3, then 1×1, with
-# 128 channels). Their 5 · 128 = 640 channels are put beside fc7's as the input of the last layer, the classifier.
+# 128 channels). Their 5 · 128 = 640 channels are put beside those of fc7, and the last layer, fc8, takes both.
 # Only the new layers are trained.
 
 # %%
