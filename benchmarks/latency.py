@@ -10,8 +10,8 @@ A fourth row, "page", is the studio while the kernel runs a cell and answers not
 JupyterLab): from the mouse to the preview that the page makes by itself.
 
 A dragged step is a mouse move with the button down; the next follows as soon as the picture is new, so that the
-work under way is overtaken each time. Pixels are decoded and compared at every animation frame; the studio's picture
-also says which settings it is of, and counts as new when these are (a step may change no label).
+work under way is overtaken each time. Pixels are decoded and compared at every animation frame; the studio's
+picture also says which settings it is of, and counts as new when these are (a step may change no label).
 
     python benchmarks/latency.py [--samples DIR] [--image NAME] [--steps 60] [--out FILE]
 """
