@@ -134,8 +134,8 @@ for side in (25, 51, 101, 201, 305):
 # %% [markdown]
 # Not all pixels that a score can see count alike. From a pixel near the middle many paths lead through the network
 # to the score, from one at the edge only few. A pixel of the middle 101 px counts about twice as much as the
-# average one. Much of the rest lies near the nine places that fc6's taps look at, 96 pixels apart: look for a grid of
-# 3×3 bright spots in the picture above. (The explorer below shows them smoothed.)
+# average one. Much of the rest lies near the nine places that fc6's taps look at, 96 pixels apart. They are hard to see
+# in the picture above; the explorer below smooths the derivatives, and marks the nine places by white dots.
 #
 # **By hand.** A map of 5 × 5, with 4 in the middle, 1 in each of the 8 cells around it, and 0.5 in the 16 cells at the
 # edge: 4 + 8 + 8 = 20 in all. Which square around the middle holds half of it, 10? The cell alone has 4; 3 × 3 cells

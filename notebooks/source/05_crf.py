@@ -357,8 +357,9 @@ print(result.table(top=5))
 
 # %% [markdown]
 # (These few images lack many classes, and absent classes count as 0, as in notebook 4. So compare the rows with one
-# another; the numbers themselves are too low. The trimap's number, section 5.9, leaves absent classes out. The rows with a
-# 1 in front are moves beyond the box, from its best setting: larger weights change nothing here.)
+# another; the numbers themselves are too low. The column *trimap IoU*, section 5.9, leaves absent classes out. The first
+# column says in which round a setting was tried: round 0 tries the box, round 1 goes beyond it, beginning at its best
+# setting. Here the larger weight changes next to nothing.)
 #
 # **Who chooses may not report.** The settings above were chosen on these images, so their numbers on these images are
 # too good. The paper chooses on 100 images and reports on others. So do you now:

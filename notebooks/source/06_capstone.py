@@ -51,7 +51,7 @@ x = torch.randn(1, 3, 306, 306)
 with torch.inference_mode():
     added = wide(x)
     joint = wide.concatenated()(wide.features(x))
-print("largest difference between adding scores and joining features:", float((added - joint).abs().max()))
+print(f"largest difference between adding scores and joining features: {float((added - joint).abs().max()):.0e}")
 
 # %% [markdown]
 # > **Paper says / release does.** The text *joins* the features and classifies once; the release gives each
