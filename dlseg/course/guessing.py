@@ -184,7 +184,8 @@ class Guess:
         choices = "".join(f"<li>{escape(text)}</li>" for _, text in self._lettered())
         noted = "".join(f"<div><b>{escape(line)}</b></div>" for line in self._noted())
         listed = f"<ol type='a' style='margin:.3em 0'>{choices}</ol>" if choices else ""
-        return f"<div class='dlseg-asked' style='{EDGE}'><b>Guess first:</b> {escape(self.question.text)}{listed}{noted}</div>"
+        asked = f"<b>Guess first:</b> {escape(self.question.text)}"
+        return f"<div class='dlseg-asked' style='{EDGE}'>{asked}{listed}{noted}</div>"
 
     def _ipython_display_(self) -> None:
         from dlseg.widgets.display import VIEW, shell
