@@ -5,7 +5,7 @@
 `steps` lets every pixel and every label take part in every iteration; `infer` leaves out what it has a bound for.
 Counted are the cases with a mean total variation distance (mean |ΔQ| · C / 2) above 2e-4, or with more than
 0.2 % of surely decided pixels (margin above 1e-3) labelled otherwise. Every seventh case is also solved by
-pydensecrf, which `steps` may be 5e-4 away from. The cases: tests/crf/random_cases.py.
+pydensecrf, which `steps` may be 5e-4 away from. The cases: tests/shared/random_cases.py.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import torch
 
 from dlseg.crf import DenseCRF
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "crf"))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "shared"))
 from random_cases import UNARIES, Difference, difference, draw_case
 
 OURS, PEER, LABELS = 2e-4, 5e-4, 2e-3

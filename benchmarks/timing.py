@@ -8,8 +8,11 @@ from pathlib import Path
 
 import torch
 
+from dlseg.common import tables
+
 Work = Callable[[], object]
 SIDE = 2048
+table = tables.table  # Markdown
 
 
 def machine(clock: str | None = None) -> str:
@@ -77,12 +80,6 @@ def share(times: dict[str, list[float]], name: str, macs: float, of: str) -> flo
 def milliseconds(values: list[float]) -> str:
     """Median, and the best in brackets."""
     return f"{1e3 * statistics.median(values):.1f} ({1e3 * min(values):.1f})"
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def save(path: Path | None, text: str) -> None:

@@ -35,6 +35,7 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO / "tests" / "notebooks"))  # executed.py, for the browser's tests too
+sys.path.insert(0, str(REPO / "tests" / "shared"))  # what tests of several folders import
 # what is made or counted on first use stays in this checkout: tests leave nothing in the user's own cache
 os.environ["DLSEG_CACHE"] = str(REPO / ".pytest_cache" / "dlseg")
 

@@ -51,7 +51,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Where this is taken, one nearby.",
 )
 @click.option("--browser/--no-browser", default=True, show_default=True, help="Open the page.")
-@click.option("--dark", is_flag=True, help="Light words on a dark page.")
+@click.option("--dark/--light", default=None, help="The page's colours.  [default: the system's]")
 def tune(
     image: Path,
     scores: Path | None,
@@ -63,7 +63,7 @@ def tune(
     kernel: str,
     port: int,
     browser: bool,
-    dark: bool,
+    dark: bool | None,
 ) -> None:
     """Find the CRF's settings for IMAGE with sliders, on a web page that only this computer can open."""
     try:

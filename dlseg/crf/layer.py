@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 from math import log
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,23 +25,8 @@ from dlseg.crf.torch_lattice import SparseKernel
 from dlseg.crf.validation import CLIP, checked_image, checked_params, to_numpy
 
 
-@runtime_checkable
-class MeanField(Protocol):
-    """Both kernels of one image, as the layer uses them."""
-
-    def mean_field(
-        self,
-        scores: Float[Tensor, "C N"],
-        w1: Float[Tensor, ""],
-        w2: Float[Tensor, ""],
-        compatibility: Float[Tensor, "C C"] | None,
-        iterations: int,
-    ) -> Float[Tensor, "C N"]:
-        """Marginals after `iterations` updates; scores are log probabilities, no compatibility is Potts."""
-
-
 class KernelPair:
-    """Kernels that are any two differentiable linear maps of a field (N, L)."""
+    """Kernels that are any two differentiable linear maps of a field (N, L); `LatticePair` is the compiled one."""
 
     def __init__(self, kernels: list[LinearMap]) -> None:
         self.kernels = kernels
@@ -54,7 +39,7 @@ class KernelPair:
         compatibility: Float[Tensor, "C C"] | None,
         iterations: int,
     ) -> Float[Tensor, "C N"]:
-        """As `MeanField` says."""
+        """Marginals after `iterations` updates; scores are log probabilities, no compatibility is Potts."""
         return unrolled(scores.T, self.kernels, (w1, w2), compatibility, iterations).T
 
 
@@ -174,7 +159,9 @@ class CRFLayer(nn.Module):
             return None
         return ((mu + mu.T) / 2).to(scores)
 
-    def _kernels(self, picture: Float32[np.ndarray, "H W c"], extra: Extra, scores: Tensor) -> MeanField:
+    def _kernels(
+        self, picture: Float32[np.ndarray, "H W c"], extra: Extra, scores: Tensor
+    ) -> LatticePair | KernelPair:
         settings = replace(self._settings, w1=1.0, w2=1.0)
         hashed = hashlib.blake2b(picture.data, digest_size=16)
         hashed.update(extra.data)

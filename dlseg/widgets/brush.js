@@ -20,6 +20,7 @@ function makeBrush({ model, canvas, frame, head, size, redraw }) {
   const redo = button("redo", "Paint it again (Ctrl+Shift+Z)", () => step(future, past));
   const eraser = button("eraser", "Rub scribbles out instead of painting", () => { erasing = !erasing; show(); });
   const brush = { map: null, on: () => model.get("paints") && model.get("brush").length > 0 };
+  dot.hidden = true; // until a pointer is over the picture
   let mine = null, last = null, sending = false, changed = false, drawing = 0, erasing = false;
   let past = [], future = []; // maps to go back to, and forward
 

@@ -93,7 +93,7 @@ function render({ model, el }) {
   cross.hidden = true;
   peek.title = "Show the photo alone";
 
-  let photo = null, extent = [0, 0], shown = null, asked = 0, loading = 0, hovered = -1, tall = {};
+  let photo = null, extent = [0, 0], shown = null, asked = 0, loading = 0, hovered = -1, tall = {}, wide = 0;
   let cursor = null, probe = null, root = el;
   const set = (key, value) => { model.set(key, value); model.save_changes(); };
   const name = (value) => (shown.kind === "labels" && value === VOID ? "void" : shown.names[value] ?? (shown.kind === "numbers" ? "" : `${value}`));
@@ -127,12 +127,23 @@ function render({ model, el }) {
     keep(legend);
   }
 
-  // what stands below must not jump: a legend or status that was once so tall stays so tall
+  // what stands below must not jump: a legend or status that was once so tall stays so tall, while the picture is as wide
   function keep(element) {
+    if (wide !== box.clientWidth) forget();
     const name = element.classList[0];
     tall[name] = Math.max(tall[name] ?? 0, element.scrollHeight);
     element.style.minHeight = `${tall[name]}px`;
   }
+
+  function forget() {
+    wide = box.clientWidth;
+    tall = {};
+    for (const kept of [title, status, legend]) kept.style.minHeight = "";
+  }
+  const resized = new ResizeObserver(() => {
+    if (wide !== box.clientWidth) [title, status, legend].forEach(keep);
+  });
+  resized.observe(box);
 
   function chip(value) {
     const made = element("button", "dlseg-chip", legend);
@@ -155,7 +166,7 @@ function render({ model, el }) {
     if (!model.get("photo").byteLength) return; // nothing to show yet
     const [height, width] = model.get("size");
     box.style.setProperty("--dlseg-ratio", width / height); // as wide as the window's height allows (canvas.css)
-    tall = {};
+    forget();
     if (!photo) [canvas.width, canvas.height] = [width, height]; // its place on the page, before it is decoded
     const mine = ++loading, fresh = await pixels(model.get("photo"), width, height);
     if (mine < loading) return; // a newer photo is on its way
@@ -326,6 +337,7 @@ function render({ model, el }) {
   unpack();
   return () => {
     newest.clear();
+    resized.disconnect();
     cancelAnimationFrame(waiting);
     root.removeEventListener("dlseg-cursor", pointed);
     for (const [events, listener] of Object.entries(listeners)) model.off(events, listener);

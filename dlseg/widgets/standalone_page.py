@@ -32,6 +32,12 @@ HEADING = (
     '<h1 class="dlseg-heading" style="font-size: 18px; margin: 4px 0">{title}</h1>'
     '<p role="note" style="margin: 0; color: var(--jp-warn-color0)">{note}</p>'
 )
+# only the browser knows whether the system is dark
+OPEN = """<script>
+location.replace("{address}" + (matchMedia("(prefers-color-scheme: dark)").matches ? "{dark}" : ""));
+</script>
+<noscript><meta http-equiv="refresh" content="0;url={address}"></noscript>
+"""
 CELL = """
 import os
 import numpy as np
@@ -56,6 +62,7 @@ class Page(Voila):  # type: ignore[misc]
 
     announce = Called()
     opens = Bool(True)
+    follows = Bool(True)  # the system's light or dark
 
     def launch_browser(self) -> None:
         """Called once the server listens: say where, and open it. (Voilà's own leaves the token out.)"""
@@ -67,7 +74,7 @@ class Page(Voila):  # type: ignore[misc]
     def _open(self, address: str) -> None:
         # by a file in a folder that only its owner reads: a command line, token and all, anybody may list
         file = Path(self.root_dir) / "open.html"
-        file.write_text(f'<meta http-equiv="refresh" content="0;url={address}">')
+        file.write_text(OPEN.format(address=address, dark="&theme=dark" if self.follows else ""))
         webbrowser.open(file.as_uri())
 
 
@@ -83,7 +90,7 @@ def serve(
     announce: Announce,
     title: str = "CRF studio",
     note: str = "",
-    dark: bool = False,
+    dark: bool | None = None,
 ) -> None:
     """Serve the studio of an image until the process is told to end (Ctrl+C or SIGTERM).
 
@@ -92,7 +99,7 @@ def serve(
         arrays: the other arrays that `crf_studio` takes, by its names.
         port: where to listen; where it is taken, at one nearby. browser: whether to open the page.
         announce: called with the page's address, token included, as soon as it can be opened.
-        title, note: the heading, and a line under it. dark: light words on a dark page.
+        title, note: the heading, and a line under it. dark: light words on a dark page; None: as the system.
     """
     with tempfile.TemporaryDirectory(prefix="dlseg-") as name:
         folder = Path(name)
@@ -117,15 +124,17 @@ def serve(
             tornado_settings=_settings(),
             announce=announce,
             opens=browser,
+            follows=dark is None,
         )
         page.initialize([])
         page.start()
 
 
-def _config(folder: Path, dark: bool) -> Config:
+def _config(folder: Path, dark: bool | None) -> Config:
     config = Config()
     config.VoilaConfiguration.extension_allowlist = list(EXTENSIONS)
     config.VoilaConfiguration.theme = "dark" if dark else "light"
+    config.VoilaConfiguration.allow_theme_override = "YES" if dark is None else "NO"
     if os.name == "posix" and len(str(folder)) < SHORT:
         config.KernelManager.transport = "ipc"  # server and kernel talk through files that only their owner opens
     return config

@@ -84,25 +84,15 @@ class TrainingExplorer(Explorer[Moment, Learned]):
     """The explorer that `training_explorer` makes and shows; see there.
 
     Args:
-        make_net: makes the network that a run begins with.
-        data: the images to train on, with labels.
-        held_out: the samples whose predictions are shown.
-        recipe: the solver.
+        trainer: the run, not begun yet.
         first: iterations to run before anything is shown.
     """
 
-    def __init__(
-        self,
-        make_net: Callable[[], Network],
-        data: LabelledImages,
-        held_out: Sequence[Sample],
-        recipe: Recipe,
-        first: int,
-    ) -> None:
-        self._held_out, self._names = tuple(held_out), tuple(data.classes)
-        self._make_net, self._frozen, self._begun = make_net, "nothing", False
+    def __init__(self, trainer: Trainer, first: int) -> None:
+        self._held_out, self._names = trainer.held_out, tuple(trainer.data.classes)
+        self._make_net, self._frozen, self._begun = trainer.make_net, "nothing", False
         self._earlier: EarlierRun | None = None
-        self.trainer = Trainer(make_net, data, held_out, recipe, EVERY)
+        self.trainer, recipe = trainer, trainer.recipe
         if first:
             self.trainer.go(first)
             self.trainer.wait()
@@ -395,4 +385,5 @@ def training_explorer(
     train, val = _data(data)
     chosen = range(0, len(val), max(1, len(val) // HELD_OUT))[:HELD_OUT]
     make = partial(_network_of, train.num_classes, recipe.seed, data == "shapes")
-    return shown(TrainingExplorer(make, train, [val[n] for n in chosen], recipe, first))
+    trainer = Trainer(make, train, [val[n] for n in chosen], recipe, EVERY)
+    return shown(TrainingExplorer(trainer, first))

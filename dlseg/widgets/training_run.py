@@ -52,7 +52,7 @@ class Trainer:
         recipe: Recipe,
         every: int = 10,
     ) -> None:
-        self.make_net, self._data, self._held_out = make_net, data, tuple(held_out)
+        self.make_net, self.data, self.held_out = make_net, data, tuple(held_out)
         self.recipe, self.every = recipe, every
         self.changed: Callable[[], None] = lambda: None
         self._folder = TemporaryDirectory(prefix="dlseg-")
@@ -128,7 +128,7 @@ class Trainer:
         outcome = FINISHED
         try:
             self.net = self.make_net()
-            train(self.net, self._data, self.recipe, [self._after], self._checkpoint, self.every)
+            train(self.net, self.data, self.recipe, [self._after], self._checkpoint, self.every)
         except _Stopped:
             outcome = STOPPED
         except Exception as error:  # on this thread it would go to stderr, or nowhere
@@ -179,8 +179,8 @@ class Trainer:
 
     def _snapshot(self, iteration: int) -> Snapshot:
         """Label the held-out images. The network is in evaluation mode afterwards."""
-        matrix, labels = ConfusionMatrix(self._data.num_classes), []
-        for sample in self._held_out:
+        matrix, labels = ConfusionMatrix(self.data.num_classes), []
+        for sample in self.held_out:
             labels.append(predict(self.net, sample.image).labels)
             if sample.label is not None:
                 matrix.update(labels[-1], sample.label)

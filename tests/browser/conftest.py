@@ -75,6 +75,14 @@ def chromium() -> Iterator[Browser]:
         running.close()
 
 
+@pytest.fixture(scope="module")
+def page(chromium: Browser) -> Iterator[Page]:
+    """An empty page, for all tests of a file."""
+    page = chromium.new_page()
+    yield page
+    page.close()
+
+
 @pytest.fixture(scope="session")
 def serve(
     tmp_path_factory: pytest.TempPathFactory, repo: Path, chromium: Browser

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import sys
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +13,8 @@ import pytest
 from dlseg.crf import CRFParams, DenseCRF
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "crf"))
 from random_cases import Case, draw_case
 
 RUN = """async ({source, image, probs, width, height, classes, params, pixel}) => {
@@ -31,13 +28,6 @@ RUN = """async ({source, image, probs, width, height, classes, params, pixel}) =
   return {q: text(found.q), labels: text(found.labels), freeEnergy: found.freeEnergy,
           appearance: text(row.appearance), smoothness: text(row.smoothness)};
 }"""
-
-
-@pytest.fixture(scope="module")
-def page(chromium: Browser) -> Iterator[Page]:
-    page = chromium.new_page()
-    yield page
-    page.close()
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import pytest
 from dlseg.widgets.explorer import clean
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 # A drag over settings 1 … steps. Previews and the kernel's answers come in their own order, some never; the kernel
 # always answers the last. Returns what was shown, as [number, "page" or "kernel"].
@@ -38,13 +37,6 @@ DRAG = """({source, seed, steps}) => {
   }
   return {shown, waited, waits: newest.waits(), words: newest.words()};
 }"""
-
-
-@pytest.fixture(scope="module")
-def page(chromium: Browser) -> Iterator[Page]:
-    page = chromium.new_page()
-    yield page
-    page.close()
 
 
 @pytest.fixture(scope="module")

@@ -97,6 +97,24 @@ def page(chromium: Browser) -> Iterator[Page]:
     context.close()
 
 
+def test_the_page_opens_dark_where_the_system_is_dark(
+    tune: tuple[psutil.Process, str], chromium: Browser, tmp_path: Path
+) -> None:
+    opened = (tmp_path / "opened.txt").read_text(encoding="utf-8").strip()
+    for system, expected in (("dark", True), ("light", False)):
+        context = chromium.new_context(color_scheme=system)
+        page = context.new_page()
+        page.goto(opened)
+        page.wait_for_url(f"{tune[1]}*")
+        page.locator(".dlseg-heading").wait_for(timeout=WAIT * 1000)
+        paper = page.evaluate("getComputedStyle(document.body).getPropertyValue('--jp-layout-color0')").strip()
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        level = sum(map(int, re.findall(r"\d+", colour)[:3])) / 3
+        assert (level < 100) == expected, (system, paper, colour)
+        assert page.locator(".dlseg-dot:visible").count() == 0, "no ring of the brush before a pointer is there"
+        context.close()
+
+
 def test_a_page_with_a_slider_that_moves_the_picture(
     files: dict[str, np.ndarray],
     tune: tuple[psutil.Process, str],

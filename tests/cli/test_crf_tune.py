@@ -151,4 +151,4 @@ def test_shapes_weights_on_a_photograph_are_warned_of(
     scene = tmp_path / "scene.png"
     Image.new("RGB", (128, 128)).save(scene)
     assert "warning" not in runner.invoke(main, ["crf", "tune", str(scene), "--weights", "shapes"]).stderr
-    assert served[1]["note"] == "" and not served[1]["dark"]
+    assert served[1]["note"] == "" and served[1]["dark"] is None

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
+from tiny_run import TINY_RUN, WIDTH
 
 from dlseg.cli import main
 from dlseg.datasets import load, voc
 from dlseg.networks import create, save_weights
 from dlseg.training import Recipe, train
-
-WIDTH = 1 / 16
 
 
 def run(*arguments: object) -> Result:
@@ -26,18 +25,7 @@ def train_small(root: Path, *more: object) -> Result:
         "train",
         "--data",
         root,
-        "--init",
-        "none",
-        "--width",
-        WIDTH,
-        "--recipe",
-        "shapes",
-        "--crop",
-        66,
-        "--batch",
-        2,
-        "--iterations",
-        1,
+        *TINY_RUN,
         "--no-evaluate",
         *more,
     )

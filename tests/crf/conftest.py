@@ -5,6 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
+from dlseg.crf import CRFParams, DenseCRF
+
 
 def draw(seed, height=40, width=48, classes=3, noise=8.0, wrong=0.3):
     """Image uint8 (H, W, 3), truth (H, W), probabilities float32 (C, H, W)."""
@@ -37,6 +39,30 @@ def scene():
 def alike():
     """The function that compares two results."""
     return compare
+
+
+def compare_with_exact(image, probs, rng, noise, normalization):
+    """With parameters drawn at random, the lattice's marginals are near the exact CRF's."""
+    p = CRFParams(
+        rng.uniform(3, 10),
+        rng.uniform(20, 120),
+        rng.uniform(max(5, 1.5 * noise), 20),
+        rng.uniform(0, 3),
+        rng.uniform(1, 3),
+        10,
+        normalization,
+    )
+    agreement, difference = compare(
+        DenseCRF(image, probs=probs, kernel="exact").infer(p), DenseCRF(image, probs=probs, threads=1).infer(p)
+    )
+    assert agreement >= 0.99
+    assert difference <= 5e-3
+
+
+@pytest.fixture(scope="session")
+def near_the_exact_crf():
+    """The function that holds the lattice to the exact kernel."""
+    return compare_with_exact
 
 
 @pytest.fixture(scope="session")

@@ -40,25 +40,12 @@ def bands_of(scene, seed, height, width, classes, bands, noise, wrong):
     st.integers(1, 6),
     st.sampled_from(["after", "symmetric"]),
 )
-def test_near_the_exact_crf(scene, alike, seed, shape, bands, normalization):
+def test_near_the_exact_crf(scene, near_the_exact_crf, seed, shape, bands, normalization):
     """As test_inference holds RGB images to it."""
     rng = np.random.default_rng(seed)
     noise = rng.uniform(0, 10)
     image, _, probs = bands_of(scene, seed, *shape, bands, noise, rng.uniform(0, 0.2))
-    p = CRFParams(
-        rng.uniform(3, 10),
-        rng.uniform(20, 120),
-        rng.uniform(max(5, 1.5 * noise), 20),
-        rng.uniform(0, 3),
-        rng.uniform(1, 3),
-        10,
-        normalization,
-    )
-    agreement, difference = alike(
-        DenseCRF(image, probs=probs, kernel="exact").infer(p), DenseCRF(image, probs=probs, threads=1).infer(p)
-    )
-    assert agreement >= 0.99
-    assert difference <= 5e-3
+    near_the_exact_crf(image, probs, rng, noise, normalization)
 
 
 @pytest.mark.parametrize("bands", [1, 2, 4, 6, 13])

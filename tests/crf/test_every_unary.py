@@ -6,19 +6,14 @@ a shortcut that is right for decided pixels would be wrong.
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from random_cases import UNARIES, difference, draw_case
 
 from dlseg.crf import CRFParams, DenseCRF
 from dlseg.crf.lattice.inference import CONVERGED, LatticeKernel, LatticeRun
 from dlseg.crf.lattice.state import Unary
 from dlseg.datasets.photos import load_photo
-
-sys.path.append(str(Path(__file__).parent))
-from random_cases import UNARIES, difference, draw_case
 
 BETWEEN, LABELS = 2e-4, 2e-3  # mean total variation distance; share of surely decided pixels labelled otherwise
 NO_PEER = 'pydensecrf is not installed: kernel="pydensecrf" is not tested'

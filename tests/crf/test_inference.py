@@ -25,7 +25,7 @@ NORMALIZATIONS = ["after", "symmetric", "before", "none"]
     st.tuples(st.integers(24, 48), st.integers(24, 48), st.integers(2, 5)),
     st.sampled_from(["after", "symmetric"]),
 )
-def test_near_the_exact_crf(scene, alike, seed, shape, normalization):
+def test_near_the_exact_crf(scene, near_the_exact_crf, seed, shape, normalization):
     """Scenes with clear colours and a unary mostly right.
 
     Where a whole region is about to change hands either answer may be the one found, by this lattice as by any;
@@ -34,20 +34,7 @@ def test_near_the_exact_crf(scene, alike, seed, shape, normalization):
     rng = np.random.default_rng(seed)
     noise = rng.uniform(0, 10)
     image, _, probs = scene(seed, *shape, noise, rng.uniform(0, 0.2))
-    p = CRFParams(
-        rng.uniform(3, 10),
-        rng.uniform(20, 120),
-        rng.uniform(max(5, 1.5 * noise), 20),
-        rng.uniform(0, 3),
-        rng.uniform(1, 3),
-        10,
-        normalization,
-    )
-    agreement, difference = alike(
-        DenseCRF(image, probs=probs, kernel="exact").infer(p), DenseCRF(image, probs=probs, threads=1).infer(p)
-    )
-    assert agreement >= 0.99
-    assert difference <= 5e-3
+    near_the_exact_crf(image, probs, rng, noise, normalization)
 
 
 @pytest.mark.parametrize("normalization", NORMALIZATIONS)

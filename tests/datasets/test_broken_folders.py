@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
+from tiny_run import TINY_RUN
 
 from dlseg.cli import main
 from dlseg.datasets import voc
@@ -183,18 +184,7 @@ def test_one_line_says_what_is_wrong(
         "train",
         "--data",
         root,
-        "--init",
-        "none",
-        "--width",
-        0.0625,
-        "--recipe",
-        "shapes",
-        "--crop",
-        66,
-        "--batch",
-        2,
-        "--iterations",
-        1,
+        *TINY_RUN,
         "--out",
         tmp_path / "net.safetensors",
     )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
+from tiny_run import TINY_RUN
 
 from dlseg.cli import main
 from dlseg.datasets import counts as module
@@ -51,18 +52,7 @@ def train(root: Path, out: Path, *more: object) -> Result:
         root,
         "--out",
         out,
-        "--init",
-        "none",
-        "--width",
-        0.0625,
-        "--recipe",
-        "shapes",
-        "--crop",
-        66,
-        "--batch",
-        2,
-        "--iterations",
-        1,
+        *TINY_RUN,
         *more,
     )
 

@@ -10,44 +10,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from small_class import EXERCISES, RIGHT, WRONG, grade_words, make_class
 
 from dlseg.grading import batch, exercise
 from dlseg.grading.result import Result, write
 from dlseg.grading.sandbox import processes
 
 pytestmark = pytest.mark.usefixtures("one_sandbox")
-EXERCISES = """
-from dlseg.grading.exercise import Exercise, Test
-from dlseg.grading.tolerance import exact
-tests = (Test("t", 2, lambda rng: (int(rng.integers(100)),), exact("whole numbers")),)
-EXERCISES = [Exercise("small.next", "next_one", lambda n: n + 1, tests, seconds=5)]
-"""
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "tests").mkdir()
-    (tmp_path / "tests" / "small.py").write_text(EXERCISES)
-    (tmp_path / "in").mkdir()
-    for number in range(12):
-        right = "n + 1" if number % 3 else "n"
-        (tmp_path / "in" / f"s{number:02}.py").write_text(f"def next_one(n):\n    return {right}\n")
-    return tmp_path
+    return make_class(tmp_path, {f"s{number:02}": RIGHT if number % 3 else WRONG for number in range(12)})
 
 
 def command(folder: Path, *more: str) -> list[str]:
-    return [
-        sys.executable,
-        "-m",
-        "dlseg",
-        "grade",
-        str(folder / "in"),
-        "--out",
-        str(folder / "out"),
-        "--tests",
-        str(folder / "tests"),
-        *more,
-    ]
+    return [sys.executable, "-m", "dlseg", *grade_words(folder, *more)]
 
 
 def environment(repo: Path) -> dict[str, str]:

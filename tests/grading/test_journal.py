@@ -11,37 +11,22 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from small_class import RIGHT, WRONG, grade_words, make_class
 
 from dlseg.cli import main
 from dlseg.grading import batch
 from dlseg.grading.journal import NAME, Journal
 
 pytestmark = pytest.mark.usefixtures("one_sandbox")
-EXERCISES = """
-from dlseg.grading.exercise import Exercise, Test
-from dlseg.grading.tolerance import exact
-tests = (Test("t", 2, lambda rng: (int(rng.integers(1, 100)),), exact("whole numbers")),)
-EXERCISES = [Exercise("small.next", "next_one", lambda n: n + 1, tests, seconds=5)]
-"""
-RIGHT, WRONG = "def next_one(n):\n    return n + 1\n", "def next_one(n):\n    return n\n"
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "tests").mkdir()
-    (tmp_path / "tests" / "small.py").write_text(EXERCISES)
-    (tmp_path / "in").mkdir()
-    for name in "abcd":
-        (tmp_path / "in" / f"{name}.py").write_text(RIGHT)
-    return tmp_path
-
-
-def words(folder: Path, *more: str) -> list[str]:
-    return ["grade", str(folder / "in"), "--out", str(folder / "out"), "--tests", str(folder / "tests"), *more]
+    return make_class(tmp_path, dict.fromkeys("abcd", RIGHT))
 
 
 def grade(folder: Path, *more: str) -> Result:
-    return CliRunner().invoke(main, words(folder, *more))
+    return CliRunner().invoke(main, grade_words(folder, *more))
 
 
 def graded(folder: Path) -> list[tuple[str, float]]:
@@ -149,7 +134,7 @@ def test_killed_before_the_first_exercise_is_done(folder: Path, repo: Path) -> N
     grade(folder)
     (folder / "in" / "a.py").write_text("import time\ntime.sleep(8)\n" + WRONG)
     running = subprocess.Popen(
-        [sys.executable, "-m", "dlseg", *words(folder)],
+        [sys.executable, "-m", "dlseg", *grade_words(folder)],
         env={**os.environ, "PYTHONPATH": str(repo)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

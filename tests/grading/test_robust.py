@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from small_class import RIGHT, WRONG, grade_words, make_class
 
 from dlseg.cli import main
 from dlseg.grading import batch, frames, harness, judge, parsing, reports, tolerance
@@ -29,23 +30,11 @@ from dlseg.grading.submission import read
 from dlseg.grading.tolerance import exact, plain_values
 
 pytestmark = pytest.mark.usefixtures("one_sandbox")
-EXERCISES = """
-from dlseg.grading.exercise import Exercise, Test
-from dlseg.grading.tolerance import exact
-tests = (Test("t", 2, lambda rng: (int(rng.integers(1, 100)),), exact("whole numbers")),)
-EXERCISES = [Exercise("small.next", "next_one", lambda n: n + 1, tests, seconds=5)]
-"""
-RIGHT, WRONG = "def next_one(n):\n    return n + 1\n", "def next_one(n):\n    return n\n"
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "tests").mkdir()
-    (tmp_path / "tests" / "small.py").write_text(EXERCISES)
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "aaa.py").write_text(RIGHT)
-    (tmp_path / "in" / "zzz.py").write_text(RIGHT)
-    return tmp_path
+    return make_class(tmp_path, {"aaa": RIGHT, "zzz": RIGHT})
 
 
 def grade(folder: Path, *kinds: str) -> dict[str, Result]:
@@ -164,16 +153,7 @@ def test_the_graders_own_fault_costs_one_submission(folder: Path, monkeypatch: p
     monkeypatch.setattr(harness.Harness, "grade", unlucky)
     said = CliRunner().invoke(
         main,
-        [
-            "grade",
-            str(folder / "in"),
-            "--out",
-            str(folder / "out"),
-            "--tests",
-            str(folder / "tests"),
-            "--report",
-            "json,csv",
-        ],
+        grade_words(folder, "--report", "json,csv"),
     )
     assert said.exit_code == 3 and "the grader failed for aaa" in said.output, said.output
     assert set(rows(folder)) == {"aaa", "zzz"} and rows(folder)["zzz"] == "2"
@@ -270,17 +250,7 @@ def test_a_second_grader_keeps_out(folder: Path, repo: Path) -> None:
     first = batch.grade_all(run, [folder / "in"])
     next(first)
     unzipped = [p for p in (folder / "out").glob(".unzipped*")]
-    words = [
-        sys.executable,
-        "-m",
-        "dlseg",
-        "grade",
-        str(folder / "in"),
-        "--out",
-        str(folder / "out"),
-        "--tests",
-        str(folder / "tests"),
-    ]
+    words = [sys.executable, "-m", "dlseg", *grade_words(folder)]
     environment = {**os.environ, "PYTHONPATH": str(repo)}
     second = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     assert second.returncode == 1 and "another grader is at work" in second.stderr, second.stderr
@@ -518,15 +488,6 @@ def test_no_name_moves_the_terminal(name: str, folder: Path) -> None:
         file.write(RIGHT)
     said = CliRunner().invoke(
         main,
-        [
-            "grade",
-            str(folder / "in"),
-            "--out",
-            str(folder / "out"),
-            "--tests",
-            str(folder / "tests"),
-            "--report",
-            "json,csv",
-        ],
+        grade_words(folder, "--report", "json,csv"),
     )
     assert said.exit_code == 0 and not set(said.output) & set("\x1b\x07\x9b\u202e\udcff"), said.output

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from public_vgg import VGG16_CONVOLUTIONS
 from torch import Tensor
 
 from dlseg.cli import main
@@ -81,23 +82,11 @@ def test_blobs_without_a_classifier(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("prefix", ["features.", "", "module.features."])
 def test_the_features_of_a_public_vgg(prefix: str, tmp_path: Path) -> None:
-    sizes = {
-        0: (64, 3),
-        2: (64, 64),
-        5: (128, 64),
-        7: (128, 128),
-        10: (256, 128),
-        12: (256, 256),
-        14: (256, 256),
-        17: (512, 256),
-        19: (512, 512),
-        21: (512, 512),
-        24: (512, 512),
-        26: (512, 512),
-        28: (512, 512),
+    state = {
+        f"{prefix}{i}.weight": torch.full((1,), 0.01 * i).expand(o, c, 3, 3)
+        for i, (o, c) in VGG16_CONVOLUTIONS.items()
     }
-    state = {f"{prefix}{i}.weight": torch.full((1,), 0.01 * i).expand(o, c, 3, 3) for i, (o, c) in sizes.items()}
-    state |= {f"{prefix}{i}.bias": torch.zeros(1).expand(o) for i, (o, _) in sizes.items()}
+    state |= {f"{prefix}{i}.bias": torch.zeros(1).expand(o) for i, (o, _) in VGG16_CONVOLUTIONS.items()}
     torch.save(state, tmp_path / "vgg16.pth")
     begun, words = start_network("deeplab-largefov", ["a", "b"], 1.0, "paper", str(tmp_path / "vgg16.pth"))
     assert words.endswith("conv5_3; new fc6, fc7, fc8")

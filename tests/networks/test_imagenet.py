@@ -8,33 +8,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from public_vgg import VGG16_CONVOLUTIONS
 from torch import Tensor
 
 from dlseg.networks import create
 from dlseg.networks import imagenet as public
 
-# (name, shape) of the public file, as torchvision documents VGG-16: configuration D, 13 convolutions, 3 linear
-PUBLIC = {
-    0: (64, 3),
-    2: (64, 64),
-    5: (128, 64),
-    7: (128, 128),
-    10: (256, 128),
-    12: (256, 256),
-    14: (256, 256),
-    17: (512, 256),
-    19: (512, 512),
-    21: (512, 512),
-    24: (512, 512),
-    26: (512, 512),
-    28: (512, 512),
-}
+# as torchvision documents VGG-16: configuration D, 13 convolutions, 3 linear
 LINEAR = {0: (4096, 25088), 3: (4096, 4096), 6: (1000, 4096)}
 
 
 def shapes() -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {}
-    for i, (o, c) in PUBLIC.items():
+    for i, (o, c) in VGG16_CONVOLUTIONS.items():
         found |= {f"features.{i}.weight": (o, c, 3, 3), f"features.{i}.bias": (o,)}
     for i, (o, c) in LINEAR.items():
         found |= {f"classifier.{i}.weight": (o, c), f"classifier.{i}.bias": (o,)}

@@ -96,20 +96,20 @@ def splat_deltas(changed, deltas, first, count, ids, weights, scale, value_delta
 
 @inlined
 def _apply_deltas(
-    value_deltas, values, ones, sensitivity, limits, start_of, pixel_of, pending, uncertainty, width, start, stop
+    deltas, values, ones, sensitivity, limits, start_of, pixel_of, pending, uncertainty, width, start, stop
 ):
     tolerance, confident = limits
     for v in range(start, stop):
         largest = fill(ZERO)
         for lane in range(0, width, 8):
-            largest = maximum(largest, absolute(load(value_deltas, v * width + lane)))
+            largest = maximum(largest, absolute(load(deltas, v * width + lane)))
         delta = first_lane(max_all(largest))
         if delta == ZERO:  # nothing near it changed
             continue
         for lane in range(0, width, 8):
             at = v * width + lane
-            store(values, at, add(load(values, at), load(value_deltas, at)))
-            store(value_deltas, at, fill(ZERO))
+            store(values, at, add(load(values, at), load(deltas, at)))
+            store(deltas, at, fill(ZERO))
         factor = _exp_minus_one_bound(sensitivity * delta / item(ones, v))
         if confident * factor > tolerance:
             for entry in range(item(start_of, v), item(start_of, v + 1)):
@@ -128,7 +128,7 @@ def _exp_minus_one_bound(x):
 
 @jit
 def apply_deltas(
-    value_deltas, values, ones, sensitivity, limits, start_of, pixel_of, pending, uncertainty, width, start, stop
+    deltas, values, ones, sensitivity, limits, start_of, pixel_of, pending, uncertainty, width, start, stop
 ):
     """Adds the deltas to the values, clears them, and marks the pixels whose marginals they could change.
 
@@ -139,7 +139,7 @@ def apply_deltas(
     ones) - 1); where this exceeds the tolerance the pixel is marked.
 
     Args:
-        value_deltas, values: (M L), added to values and set to 0.
+        deltas, values: (M L), added to values and set to 0.
         ones: (M,) what a field of ones has at each point.
         limits: tolerance; and the uncertainty above which the caller marks all pixels anyway.
         pending: (N,) pixels to be updated, set here.
@@ -147,33 +147,11 @@ def apply_deltas(
     """
     if width == 8:
         _apply_deltas(
-            value_deltas,
-            values,
-            ones,
-            sensitivity,
-            limits,
-            start_of,
-            pixel_of,
-            pending,
-            uncertainty,
-            8,
-            start,
-            stop,
+            deltas, values, ones, sensitivity, limits, start_of, pixel_of, pending, uncertainty, 8, start, stop
         )
     else:
         _apply_deltas(
-            value_deltas,
-            values,
-            ones,
-            sensitivity,
-            limits,
-            start_of,
-            pixel_of,
-            pending,
-            uncertainty,
-            width,
-            start,
-            stop,
+            deltas, values, ones, sensitivity, limits, start_of, pixel_of, pending, uncertainty, width, start, stop
         )
 
 
