@@ -47,7 +47,7 @@ function makeNewest(changed) {
     /** Whether the page's preview of these settings is to be shown. */
     previews(settings) {
       const number = asked.get(named(settings)) ?? 0;
-      if (!waits() || number <= answered) return false;
+      if (!waits() || number <= answered || number < previewed) return false;
       previewed = number;
       return true;
     },

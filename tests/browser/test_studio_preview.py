@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -67,7 +68,12 @@ def agreement(picture: Picture, settings: CRFParams, larger: int = 1, factor: in
     image = made["image"].repeat(larger, 0).repeat(larger, 1)
     crf = DenseCRF(image, probs=made["probs"].repeat(larger, 1).repeat(larger, 2))
     labels = crf.preview(settings, factor=factor).argmax(0)
-    return float((np.abs(paint(picture) - overlay(image, labels)).max(-1) <= 1).mean())
+    end = time.monotonic() + 10  # where the machine is slow, a preview at half the size comes first
+    while (same := float((np.abs(paint(picture) - overlay(image, labels)).max(-1) <= 1).mean())) < 0.999:
+        if time.monotonic() > end:
+            break
+        time.sleep(0.05)
+    return same
 
 
 def test_a_busy_kernel_leaves_the_preview_alive(open_notebook: Callable[..., Notebook]) -> None:

@@ -3,6 +3,7 @@
 // replaces the preview when it comes (newest.js). ENGINE, the text of the engine and its worker, stands above.
 
 const SETTINGS = ["w1", "sigma_alpha", "sigma_beta", "w2", "sigma_gamma", "iterations"], NEVER = 255;
+const RESTS = 400; // milliseconds without a newer question
 
 /** What the picture shows of an answer, one byte a pixel: labels, a class's probability, or how undecided it is. */
 function layer({ q, labels }, shows, index, kept, classes) {
@@ -21,12 +22,12 @@ function layer({ q, labels }, shows, index, kept, classes) {
 function render({ model, el }) {
   el.style.display = "none";
   const sliders = new Map();
-  let after = null, engine = null, taken = null, root = null, closed = false, frames = 0;
+  let after = null, engine = null, taken = null, root = null, closed = false, frames = 0, later = 0;
 
   const offered = () => model.get("problem").byteLength > 0 && model.get("shows") !== "";
   const settings = () => SETTINGS.map((name, at) => sliders.get(name)?.get("value") ?? model.get("params")[at]);
 
-  const queue = newestWins(async (now) => {
+  const queue = newestWins(async ({ now, preview }) => {
     const problem = model.get("problem"), { height, width, kept, classes, factor, normalization } = model.get("form");
     engine ??= startEngine(ENGINE);
     if (taken !== problem) {
@@ -38,12 +39,20 @@ function render({ model, el }) {
     }
     const params = Object.fromEntries(SETTINGS.map((name, at) => [name, now[at]]));
     for (const name of ["sigma_alpha", "sigma_gamma"]) params[name] /= factor;
-    const found = await engine.ask({ kind: "infer", params: { ...params, normalization }, preview: true });
+    const found = await engine.ask({ kind: "infer", params: { ...params, normalization }, preview });
     answers(!found.error);
     if (closed || found.error || taken !== model.get("problem") || !offered()) return; // the kernel's answer will do
     const values = layer(found, model.get("shows"), model.get("index"), kept, classes);
     after.trigger("dlseg:preview", { values, size: [found.height, found.width], settings: now });
+    // at half the size while a slider moves; where it rests and the kernel says nothing, at the whole
+    const newest = () => same(now, settings()) && !same(now, after.get("settings"));
+    if (found.width < width && newest()) later = setTimeout(() => { if (newest()) queue.ask({ now, preview: false }); }, RESTS);
   });
+  const same = (one, other) => one.every((value, at) => value.toPrecision(6) === other[at]?.toPrecision(6));
+  function ask() {
+    clearTimeout(later);
+    queue.ask({ now: settings(), preview: true });
+  }
 
   // the kernel leaves the quick answers to a page that makes them
   function answers(does) {
@@ -56,9 +65,8 @@ function render({ model, el }) {
     // moved by the kernel: it knows what it shows
     if (!options?.updated_view) after.trigger("dlseg:asked", null);
     else if (offered()) {
-      const now = settings();
-      after.trigger("dlseg:asked", { settings: now, alive: after.comm_live });
-      queue.ask(now);
+      after.trigger("dlseg:asked", { settings: settings(), alive: after.comm_live });
+      ask();
     }
   }
 
@@ -79,13 +87,14 @@ function render({ model, el }) {
     warm();
   }
   // a first answer that nobody sees: the lattices are built, and the browser has compiled the loops
-  const warm = () => { if (after && offered()) queue.ask(settings()); };
+  const warm = () => { if (after && offered()) ask(); };
   model.on("change:problem change:shows", mark);
   model.on("change:problem", warm);
   begin();
   start();
   return () => {
     closed = true;
+    clearTimeout(later);
     for (const slider of sliders.values()) slider.off("change:value", moved);
     model.off("change:problem change:shows", mark);
     model.off("change:problem", warm);
