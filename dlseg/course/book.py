@@ -16,6 +16,7 @@ from typing import Any
 from PIL import Image
 
 from dlseg.common.files import write_whole
+from dlseg.course import glossary
 from dlseg.course.live import LiveExplorers, studio_of_the_course
 from dlseg.course.notebook_source import execute, sources, student, text_of
 from dlseg.widgets.display import VIEW
@@ -61,6 +62,7 @@ def build_book(
             tell(f"explorers of {path.stem}")
             set_live(notebook, path.stem, live)
         write_whole(pages / "notebooks" / f"{path.stem}.ipynb", _linked(text_of(notebook)))
+    write_whole(pages / "glossary.md", glossary.page())
     for page in pages.rglob("*.md"):
         text = page.read_text(encoding="utf-8").replace("](../notebooks/", "](notebooks/")
         write_whole(page, live.of_comment(text))
@@ -109,8 +111,8 @@ def trim(site: Path) -> None:
 
 
 def _linked(text: str) -> str:
-    """In the book the guides lie beside the notebooks' folder."""
-    return text.replace("](../docs/", "](../")
+    """In the book the guides lie beside the notebooks' folder, and Sphinx names headings in small letters."""
+    return text.replace("](../docs/", "](../").replace(f"]{glossary.TARGET}", f"]{glossary.TARGET.lower()}")
 
 
 def executed_copy(folder: Path, notebook: Any) -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from dataclasses import dataclass
 from functools import cache
 from html import escape
@@ -166,6 +167,7 @@ class Guess:
     def __init__(self, question: Question) -> None:
         self.question = question
         self.box: Any = None
+        self._display = ""  # the text's name among the notebook's outputs
 
     def __repr__(self) -> str:
         return "\n".join([self.question.text, *(f"  {a}  {text}" for a, text in self._lettered()), *self._noted()])
@@ -182,15 +184,26 @@ class Guess:
         choices = "".join(f"<li>{escape(text)}</li>" for _, text in self._lettered())
         noted = "".join(f"<div><b>{escape(line)}</b></div>" for line in self._noted())
         listed = f"<ol type='a' style='margin:.3em 0'>{choices}</ol>" if choices else ""
-        return f"<div style='{EDGE}'><b>Guess first:</b> {escape(self.question.text)}{listed}{noted}</div>"
+        asked = f"<b>Guess first:</b> {escape(self.question.text)}"
+        return f"<div class='dlseg-asked' style='{EDGE}'>{asked}{listed}{noted}</div>"
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        from dlseg.widgets.display import VIEW
+    def _ipython_display_(self) -> None:
+        from dlseg.widgets.display import VIEW, shell
 
-        bundle: dict[str, Any] = {"text/plain": repr(self), "text/html": self.html()}
-        self.box = self._widget()
+        self.box, self._display = self._widget(), uuid.uuid4().hex
         view = {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}
-        return bundle | {VIEW: view}
+        # the empty page is what viewers without widgets take instead of the buttons: the text follows
+        shell().display_pub.publish({"text/plain": repr(self), "text/html": "", VIEW: view})
+        self._publish(update=False)
+
+    def _publish(self, *, update: bool) -> None:
+        """The question as text: what is left of it where the buttons have no kernel, or are not shown at all."""
+        from dlseg.widgets.display import shell
+
+        if self._display:
+            bundle = {"text/plain": "", "text/html": f"<style>{STYLE}</style>{self.html()}"}
+            transient = {"display_id": self._display}
+            shell().display_pub.publish(bundle, transient=transient, update=update)
 
     def _widget(self) -> Any:
         import ipywidgets
@@ -209,6 +222,7 @@ class Guess:
                 note.value = f"{escape(str(FILE))} cannot be written ({escape(str(error))}): your guess is not kept"
                 return
             show()
+            self._publish(update=True)
 
         def show() -> None:
             note.value = "".join(f"<b>{escape(line)}</b>" for line in self._noted())
@@ -229,10 +243,18 @@ class Guess:
             rows = [ipywidgets.HBox([field, ipywidgets.HTML(escape(self.question.unit)), button])]
         show()
         layout = {"border_left": ".4em solid #8a5a00", "padding": ".2em .8em"}
-        return ipywidgets.VBox([asked, *rows, note], layout=layout)
+        box = ipywidgets.VBox([asked, *rows, note], layout=layout)
+        box.add_class("dlseg-question")
+        return box
 
 
 EDGE = "border-left:.4em solid #8a5a00;padding:.2em .8em"
+LIVE = ".dlseg-question:not(.jupyter-widgets-disconnected)"
+# the text is hidden below buttons that live, and what is left of others above the text
+STYLE = (
+    f".jp-OutputArea-child:has({LIVE}) + .jp-OutputArea-child:has(.dlseg-asked),"
+    f".jp-OutputArea-child:not(:has({LIVE})):has(+ .jp-OutputArea-child .dlseg-asked) {{ display: none; }}"
+)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 from dlseg.course.catalogue import EXERCISES, catalogue
 from dlseg.course.claims import plain, probed
+from dlseg.course.glossary import with_words
 from dlseg.course.guessing import questions
 from dlseg.grading.exercise import Exercise, Points
 from dlseg.grading.rules import RULES
@@ -76,7 +77,9 @@ def solved(source: Path, exercises: Path = EXERCISES) -> Any:
     Raises:
         CourseError: a cell is marked with an exercise that does not exist, or has no solution in it.
     """
-    return _solved(source, exercises, plain)
+    notebook = with_words(_solved(source, exercises, plain), source.stem.partition("_")[0])
+    _nbformat().validate(notebook)
+    return notebook
 
 
 def solved_with_claims(source: Path, exercises: Path = EXERCISES) -> Any:

@@ -13,6 +13,7 @@ from dlseg.datasets.voc import palette
 RGB = UInt8[np.ndarray, "H W 3"]
 Labels = Integer[np.ndarray, "H W"]
 HATCH_DARK, HATCH_LIGHT, HATCH_PERIOD = 96, 208, 8
+ALIKE = 100.0  # distance of two of VOC's colours, in steps of 0–255, below which eyes confuse them
 FADE = 0.4  # how much of its own light and shade the background keeps; the rest goes to white
 
 
@@ -94,3 +95,27 @@ def overlay(image: RGB, labels: Labels, opacity: float = 0.75) -> RGB:
     photo = check_image(image, array.shape)
     colours = np.where((array == 0)[..., None], faded(photo), colour_labels(array)).astype(np.float64)
     return np.floor(photo + (colours - photo) * opacity + 0.5).astype(np.uint8)
+
+
+def between_alike(labels: Labels) -> np.ndarray:
+    """Where two objects touch whose colours in VOC's palette look alike: a figure draws a line there.
+
+    Args:
+        labels: (H, W), 255 = void.
+
+    Returns:
+        (H, W), True at a pixel whose neighbour to the right or below has another label of a colour like its own.
+
+    >>> between_alike(np.array([[4, 12, 0], [4, 12, 7], [4, 4, 1]]))  # 4 and 12 are two blues
+    array([[ True, False, False],
+           [ True,  True, False],
+           [False, False, False]])
+    """
+    array = check_labels(labels)
+    colours = palette()[array].astype(float)
+    things = (array != 0) & (array != VOID)
+    found = np.zeros(array.shape, dtype=bool)
+    for here, there in ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:])):
+        apart = np.linalg.norm(colours[here] - colours[there], axis=-1)
+        found[here] |= things[here] & things[there] & (apart > 0) & (apart < ALIKE)
+    return found

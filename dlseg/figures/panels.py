@@ -19,7 +19,7 @@ from matplotlib.patches import Patch
 from dlseg.common.constants import VOID, hex_colour
 from dlseg.datasets.voc import palette
 from dlseg.figures.colormaps import faded_table, heat
-from dlseg.figures.labels import RGB, Labels, overlay, present
+from dlseg.figures.labels import RGB, Labels, between_alike, overlay, present
 from dlseg.figures.overlays import Colour
 from dlseg.figures.themes import SCREEN_DPI, figure_html, publish
 
@@ -151,7 +151,7 @@ class Chart:
 
 
 def label_panel(title: str, image: RGB, labels: Labels, opacity: float = 0.75) -> Panel:
-    """A panel of labels laid over their photo.
+    """A panel of labels laid over their photo; a white line parts objects that touch in colours that look alike.
 
     Args:
         title: what stands above it.
@@ -162,7 +162,9 @@ def label_panel(title: str, image: RGB, labels: Labels, opacity: float = 0.75) -
     Returns:
         The panel.
     """
-    return Panel(title, overlay(image, labels, opacity), tuple(present(labels)))
+    picture = overlay(image, labels, opacity)
+    picture[between_alike(labels)] = 255
+    return Panel(title, picture, tuple(present(labels)))
 
 
 def heat_panel(title: str, values: Float[np.ndarray, "H W"], bar: Bar) -> Panel:

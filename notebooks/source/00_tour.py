@@ -7,7 +7,8 @@
 # slider that makes the edges sharp.
 #
 # *All cells run in about 20 seconds (two cores); reading takes ten minutes. You should know what a picture is to a
-# computer: rows of pixels. At the end you can say what each of the two steps is for.*
+# computer: rows of pixels. At the end you can say what each of the two steps is for. A word with a dotted line shows its
+# meaning when the mouse rests on it; a click leads to the list of words at the end.*
 #
 # **Start here:** click the first grey cell, press Shift+Enter, and go on to the end: five cells.
 
@@ -30,8 +31,8 @@ panels([Panel("the image", image), label_panel("the truth", image, truth)],
 # ## 2 · The coarse score map
 # The network is VGG-16, a classifier, made to give a score for each class at many places instead of one
 # answer for the whole picture (paper, section 3). (Here it is a narrow copy, trained on drawn pictures.) Scores lie
-# 8 pixels apart: the *stride* is 8. Below is one class's *score map*, as it comes and enlarged eightfold by *bilinear
-# interpolation*: straight lines between the scores.
+# 8 pixels apart: the *stride* is 8. Below is one class's *score map*, first as the network gives it, then enlarged
+# eightfold by *bilinear interpolation*: straight lines between the scores.
 
 # %%
 from dlseg.networks import create
@@ -71,10 +72,10 @@ studio = crf_studio(image, probs=found.probs, truth=truth, classes=val.classes,
 
 # %% [markdown]
 # ## 5 · Go on from what your hand found
-# Settings and labels are there for code. Move the slider above, run this cell again, and the last line
-# follows. *Mean IoU* is the paper's measure: overlap of labels and truth (intersection over union), averaged
-# over the classes. Here these are the classes in the truth *or* in the labels: one that the network only imagines
-# counts as 0, so a few wrong specks cost a lot.
+# Code can read the slider's setting and the labels that it gives. Move the slider above and run this cell again: the
+# last line changes. *Mean IoU* is the paper's measure: overlap of labels and truth (intersection over union), averaged
+# over the classes. Here the average runs over each class that is in the truth *or* in the labels. A class that is
+# only in the labels counts as 0, so a few wrong specks cost a lot.
 
 # %%
 from dlseg.evaluation import ConfusionMatrix
@@ -86,19 +87,7 @@ for name, labels in [("network alone", found.labels),
 
 # %% [markdown]
 # ## Words
-# | word | what it means here |
-# |---|---|
-# | stride | of a score map: the distance between neighbouring scores, in pixels; of a layer: how many cells its window moves at a time |
-# | jump | pixels between neighbouring cells of a map, deep in a network |
-# | rate | cells from one tap (weight) of a filter to the next; 1 is an ordinary filter |
-# | receptive field | the pixels that can change a score |
-# | view | the pixels that the window of the layer fc6 covers (notebook 3; the paper's Table 2) |
-# | score map | one number per class and place |
-# | softmax | turns scores into probabilities: positive numbers that add up to 1 |
-# | CRF | conditional random field: gives every labelling of the picture an energy; a good labelling has a low one |
-# | void | pixels that are not counted, close to an edge |
-# | MAC | a multiplication with the addition that goes with it |
-# | trimap | the band near edges in which the CRF's gain is measured |
+# {{glossary}}
 #
 # ## Further reading
 # The paper: [DeepLab v1](https://arxiv.org/abs/1412.7062). Its CRF:

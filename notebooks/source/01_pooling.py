@@ -19,7 +19,7 @@ import torch
 from torch.nn import functional as F
 
 from dlseg.course import case, check, guess, guesses, hint, standing
-from dlseg.datasets import Sample, load
+from dlseg.datasets import Dataset, Sample, load
 from dlseg.figures import Bar, Panel, heat_panel, label_panel, panels
 
 torch.manual_seed(0)
@@ -164,9 +164,11 @@ for name, n in [("paper", 306), ("release", 321), ("release", 500)]:
 # %% [markdown]
 # **By hand.** A window of 3 moves 2 cells at a time over 6 cells, without padding. It can move 6 − 3 = 3 cells: 1.5
 # steps. Rounded down, it stops at cells 0 and 2: **2** places. Rounded up, it also stops at 4, where its last cell
-# hangs over the end: **3** places. And a window of 2 that moves 3 cells over 5 cells with padding 1: 5 / 3 rounded
-# up is 2 steps, so its starts are 0, 3 and 6 from the padding's first cell. But 6 is `size + padding`, outside the
-# map: it is dropped, and **2** remain.
+# hangs over the end: **3** places.
+#
+# Now a window of 2 moves 3 cells at a time over 5 cells with padding 1. It can move 5 + 2 − 2 = 5 cells, and 5 / 3
+# rounded up is 2 steps. So it starts at 0, 3 and 6, counted from the first cell of the padding. But a window must
+# start before `size + padding` = 6. The third is dropped, and **2** remain.
 
 # %% [markdown] exercise="pooling.output_size"
 # Compute how many places a window stops at, with both kinds of rounding. `ceil_mode=False` is the formula above.
@@ -191,9 +193,9 @@ def output_size(size: int, kernel: int, stride: int, padding: int, ceil_mode: bo
 # map (*bilinear interpolation*: straight lines between the values), and give every pixel the class with the highest
 # value.
 #
-# The measure is the paper's: for each class, the pixels that truth and prediction share over those that at least
-# one of them has (*intersection over union*, IoU), and the mean of that over the classes (*mean IoU*). Both leave
-# out *void* pixels: those so close to an edge that people disagree.
+# The measure is the paper's. For each class, count the pixels that have it in truth *and* prediction, and divide by
+# those that have it in at least one of the two: *intersection over union*, IoU. The mean over the classes is the *mean
+# IoU*. *Void* pixels do not count: they are so close to an edge that people disagree.
 
 # %%
 def every(stride: int, truth: np.ndarray) -> np.ndarray:
@@ -217,24 +219,29 @@ from tqdm import tqdm
 from dlseg.evaluation import ConfusionMatrix
 
 strides = (8, 16, 32)
-right, real = ({s: ConfusionMatrix(val.num_classes) for s in strides} for _ in range(2))
-for sample in tqdm([val[i] for i in range(25)], file=sys.stdout):
-    scores, _ = score_maps(net, sample.image)
+
+def measured(data: Dataset, network: torch.nn.Module) -> tuple[dict[int, ConfusionMatrix], ...]:
+    right, real = ({s: ConfusionMatrix(data.num_classes) for s in strides} for _ in range(2))
+    for sample in tqdm([data[i] for i in range(25)], file=sys.stdout):
+        scores, _ = score_maps(network, sample.image)
+        for s in strides:
+            coarse = scores[None, :, ::s // 8, ::s // 8]
+            labels = ScoreGrid(s, 1).upsample(coarse, sample.label.shape)[0].argmax(0)
+            real[s].update(labels.numpy(), sample.label)
+            right[s].update(every(s, sample.label), sample.label)
     for s in strides:
-        coarse = scores[None, :, ::s // 8, ::s // 8]
-        labels = ScoreGrid(s, 1).upsample(coarse, sample.label.shape)[0].argmax(0)
-        real[s].update(labels.numpy(), sample.label)
-        right[s].update(every(s, sample.label), sample.label)
-for s in strides:
-    print(f"stride {s:2}: right labels {100 * right[s].mean_iou('nan'):.0f} % mean IoU,"
-          f" this network {100 * real[s].mean_iou('nan'):.0f} % (classes in truth or labels)")
+        print(f"stride {s:2}: right labels {100 * right[s].mean_iou('nan'):.1f} % mean IoU,"
+              f" this network {100 * real[s].mean_iou('nan'):.1f} % (classes in truth or labels)")
+    return right, real
+
+right, real = measured(val, net)
 
 # %% [markdown]
 # At stride 32, even labels that are all right lose more than half of the mean IoU, and thin things first. (Our network
 # loses a little less there: its scores also say *how sure* it is, so the border between two places can be drawn where
 # the edge is.) At stride 16 both lose about as much. At stride 8, right labels lose {{12 = 100 - 100 * right[8].mean_iou("nan")}}
-# of 100 points, and the network's own errors cost {{13 = 100 * (right[8].mean_iou("nan") - real[8].mean_iou("nan"))}} more. So
-# the paper goes to stride 8: the next notebook shows how.
+# points (a *point* is one per cent of mean IoU), and the network's own errors cost
+# {{13 = 100 * (right[8].mean_iou("nan") - real[8].mean_iou("nan"))}} more. So the paper goes to stride 8: the next notebook shows how.
 #
 # The paper's images are up to 500 pixels wide, ours {{128 = image.shape[1]}}. What does a stride cost where things are
 # larger? The **tools** are scenes of 321 pixels, with a ring of void as wide as the paper's data have.
@@ -243,21 +250,11 @@ for s in strides:
 from dlseg.networks import open_weights
 
 tools, (larger, _) = load("tools", "val"), open_weights("tools")
-right, real = ({s: ConfusionMatrix(tools.num_classes) for s in strides} for _ in range(2))
-for sample in tqdm([tools[i] for i in range(25)], file=sys.stdout):
-    scores, _ = score_maps(larger, sample.image)
-    for s in strides:
-        coarse = scores[None, :, ::s // 8, ::s // 8]
-        labels = ScoreGrid(s, 1).upsample(coarse, sample.label.shape)[0].argmax(0)
-        real[s].update(labels.numpy(), sample.label)
-        right[s].update(every(s, sample.label), sample.label)
-for s in strides:
-    print(f"stride {s:2}: right labels {100 * right[s].mean_iou('nan'):.1f} % mean IoU,"
-          f" a network {100 * real[s].mean_iou('nan'):.1f} % (classes in truth or labels)")
+right, real = measured(tools, larger)
 
 # %% [markdown]
-# The order of the three strides is the same, but the price is lower: at stride 8, right labels lose next to nothing,
-# and at stride 32 {{26 = 100 - 100 * right[32].mean_iou("nan")}} of 100 points. What the network loses is of another
+# The order of the three strides is the same, but the price is lower: right labels lose next to nothing at stride 8,
+# and {{26 = 100 - 100 * right[32].mean_iou("nan")}} points at stride 32. What the network loses is of another
 # kind: it gives whole tools the wrong name.
 #
 # “Thin things first”: how thin? To measure it, give every pixel of an object a **thickness**.
@@ -294,8 +291,8 @@ def thickness(mask: np.ndarray) -> np.ndarray:
 
 # %% [markdown]
 # **Open experiment: how thin is too thin?** The cell below takes your function (it prints which one; where yours is not
-# right yet, it takes the library's). For each stride it asks what share of an object's pixels still has its
-# label, by thickness. Before you run it, write down what you expect for a part as thick as the stride. Then change
+# right yet, it takes the library's). For each stride and each band of thickness, it counts what share of the objects' pixels
+# keeps the right label. Before you run it, write down what you expect for a part as thick as the stride. Then change
 # the strides or the bands of thickness, or let `labels_of` give the network's labels (the loop above computes them),
 # until you can say it with numbers.
 
@@ -369,11 +366,11 @@ for name in ("fcn-32s", "fcn-8s", "deeplab-largefov"):
 # DeepLab gives sixteen scores where FCN-32s gives one, and needs fewer multiplications: its fc6 is smaller (notebook 3).
 #
 # > **Paper says / release does.** DeepLab's text says that FCN is *forced to use learned upsampling* (section
-# > 3.1). FCN's own text is milder: its **last** enlargement is fixed bilinear and only those between are learned,
-# > so FCN-32s has none.
+# > 3.1). FCN's own text is milder: its **last** enlargement is fixed bilinear, and only those before it are
+# > learned. So FCN-32s, which enlarges once, learns none.
 
 # %% [markdown]
-# **By hand.** Two by two scores, 0 4 over 8 4, factor 2: three by three pixels. First stretch each row, then each
+# **By hand.** Two rows of scores, **0 4** and **8 4**; the factor is 2, so there are three by three pixels. First stretch each row, then each
 # column.
 #
 # | | | |

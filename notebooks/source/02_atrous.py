@@ -152,10 +152,11 @@ for method in ("native", "sample", "zeros"):
 # long as `native`, and `zeros` 182 times, for 69 times the multiplications (25 × 25 cells in place of 3 × 3 taps).
 
 # %% [markdown]
-# **By hand.** One channel with the numbers 1 2 3 over 4 5 6 over 7 8 9; a filter of 2×2 taps, 1 0 over 0 1. At rate 1 it
-# adds a number and the one right below it: 1 + 5, 2 + 6, 4 + 8, 5 + 9, so **6 8** over **12 14**. At rate 2 the taps lie
-# at the corners of 3×3 cells: one place, 1 + 9 = **10**. Let a second input channel hold the same numbers, with the
-# filter 0 1 over 1 0: it adds 3 + 7 = 10. Channels are added up: **20**.
+# **By hand.** One channel with the rows 1 2 3, 4 5 6 and 7 8 9; a filter of 2×2 taps with the rows 1 0 and 0 1. At rate 1
+# it adds a number and its neighbour one row down and one column to the right: 1 + 5, 2 + 6, 4 + 8, 5 + 9. The result has
+# the rows **6 8** and **12 14**. At rate 2 the taps lie at the corners of 3×3 cells: one place, 1 + 9 = **10**. Let a second
+# input channel hold the same numbers, with a filter of the rows 0 1 and 1 0: it adds 3 + 7 = 10. Channels are added up:
+# **20**.
 
 # %% [markdown] exercise="atrous.conv2d"
 # Now 2-D, for all channels, by reading with steps: no dilation, no zeros. `x` is one map (I, H, W), `weight` is
@@ -192,12 +193,15 @@ holes = atrous_explorer(image)
 # ## 2.4 · A whole network
 # Take a chain of layers with stride 32 and ask for stride 8. Go down the layers and remember two numbers: how many
 # pixels lie between neighbouring cells in the *original* network (the old jump), and how many in the *dense* one (the
-# new jump). A layer's taps must move apart by old jump / new jump. For VGG-16: the last two poolings lose their stride; conv5 gets rate {{2}}, fc6
-# rate 4, as the paper says of its 7×7 fc6. (The classifier here has a 3×3 fc6 whose taps lie 3 cells apart already:
-# notebook 3 says why. For it, {{3}} becomes {{12}}.) And pool5, between them, gets rate 2: a pooling has taps too.
+# new jump). A layer's taps must move apart by old jump / new jump.
 
 # %%
 guess("atrous.plan")
+
+# %% [markdown]
+# For VGG-16, the last two poolings lose their stride; conv5 gets rate {{2}}, fc6 rate 4, as the paper says of its 7×7
+# fc6. (The classifier here has a 3×3 fc6 whose taps lie 3 cells apart already: notebook 3 says why. For it, {{3}}
+# becomes {{12}}.) And pool5, between them, gets rate 2: a pooling has taps too.
 
 # %%
 from dlseg.networks import convolutionalize, create
@@ -225,7 +229,7 @@ for name in ("pool4", "conv5_1", "pool5", "fc6"):
 # Make the plan. `strides` holds the stride of every layer, from the image on; `output_stride` is what the whole
 # network shall have. Give back `(stride, rate)` for every layer. A layer keeps its stride if the product of
 # the strides kept before it, times its own, does not exceed `output_stride`; else its stride becomes 1. Its rate is
-# the product of *all* the original strides before it, over the product of those *kept* before it.
+# the product of *all* the original strides before it, divided by the product of the strides *kept* before it.
 #
 # > `rates([2, 1, 2, 1], 2)` is `[(2, 1), (1, 1), (1, 1), (1, 2)]`.
 
@@ -286,14 +290,16 @@ print(f"scores {tuple(holey.shape)}, largest difference {float((stitched - holey
 # where counting multiplications says 10.8.
 #
 # ## 2.6 · What the release did
-# > **Paper says / release does.** Exactness needs a pool5 **with holes** (2×2 at rate 2). The text does not
-# > mention pool5, and the released files use a 3×3 pool5 *without* holes; LargeFOV's adds a 3×3 average pooling
-# > after it that the text never names. With these, the dense network is no longer the classifier. It
-# > is trained further and can adapt to the change; but “without any approximations” is true only of the geometry
-# > in the text.
+# Exactness needs a pool5 **with holes** (2×2 at rate 2). The released files use a 3×3 pool5 *without* holes.
 
 # %%
 guess("atrous.released")
+
+# %% [markdown]
+# > **Paper says / release does.** The text does not mention pool5. Behind the released 3×3 pool5, LargeFOV's files add a
+# > 3×3 average pooling, which the text never names. With these, the dense network is no longer the classifier. It
+# > is trained further and can adapt to the change; but “without any approximations” is true only of the geometry
+# > in the text.
 
 # %%
 released = atrous.densify(strided, output_stride=8, pools="released")

@@ -3,7 +3,7 @@
 #
 # The dense network of notebook 2 is right and slow: its first large layer, **fc6**, looks at 7×7 cells with 4096
 # filters, at every place. Section 3.2 of the paper makes it smaller, and then finds that a *small* fc6 with
-# *large holes* sees as far, costs a twentieth, and is just as accurate.
+# *large holes* sees as far for a twentieth of the cost. Is it as accurate?
 #
 # You will compute how far a score sees, watch how far it *really* looks, turn a fully connected layer into a
 # convolution, throw taps away, and rebuild the paper's Table 2 from the networks themselves.
@@ -54,7 +54,8 @@ for field in receptive_field(net):
 # > | 7×7 | 404 | 224 |
 # > | 4×4 | 308 | 128 |
 # >
-# > The view is what fc6's window covers if each cell of pool5 counts as 32 pixels: $(k-1)\cdot\mathrm{rate}\cdot 8 + 32$.
+# > The view is what fc6's window covers if a cell of pool5 is taken to be 32 pixels wide, as in the classifier: from
+# > the first tap to the last it is $(k-1)\cdot\mathrm{rate}\cdot 8$ pixels, and the last tap's cell adds 32.
 # > Table 2's column “receptive field” holds the view. The released LargeFOV, with its 3×3 pools, has a receptive field of
 # > {{435 = receptive_field(create("deeplab-largefov", geometry="release", width=1 / 8))[-1].size[0]}}.
 
@@ -133,8 +134,8 @@ for side in (25, 51, 101, 201, 305):
 # %% [markdown]
 # Not all pixels that a score can see count alike. From a pixel near the middle many paths lead through the network
 # to the score, from one at the edge only few. A pixel of the middle 101 px counts about twice as much as the
-# average one. Much of the rest lies near the nine places that fc6's taps look at, 96 pixels apart: look for a grid of
-# 3×3 bright spots in the picture above. (The explorer below shows them smoothed.)
+# average one. Much of the rest lies near the nine places that fc6's taps look at, 96 pixels apart. They are hard to see
+# in the picture above; the explorer below smooths the derivatives, and marks the nine places by white dots.
 #
 # **By hand.** A map of 5 × 5, with 4 in the middle, 1 in each of the 8 cells around it, and 0.5 in the 16 cells at the
 # edge: 4 + 8 + 8 = 20 in all. Which square around the middle holds half of it, 10? The cell alone has 4; 3 × 3 cells
@@ -214,8 +215,8 @@ with torch.inference_mode():
 # 4096 filters of 7×7×512 are {{103 = 4096 * 7 * 7 * 512 / 1e6}} million weights, and at 39×39 places
 # {{156 = 4096 * 7 * 7 * 512 * 39 * 39 / 1e9}} billion multiplications: three
 # quarters of all the network's work. The paper shrinks fc6 by **simple decimation**: keep every second tap along
-# both axes (7×7 → 4×4) or every third (→ 3×3), and every fourth of the 4096 filters; then train on. Dropping taps
-# alone pulls the rest together, so the field shrinks to 308 (4×4). **LargeFOV** moves the three taps that are left
+# both axes (7×7 → 4×4) or every third (→ 3×3), and every fourth of the 4096 filters; then train on. If the taps that
+# are left become neighbours, the field shrinks to 308 (4×4). **LargeFOV** moves the three taps that are left
 # along an axis back to their old places: rate 3 at stride 32, which is 12 at stride 8. (The cell prints the weights of
 # our network: it has an eighth of the width, so 1/64 of the paper's weights; and it keeps all filters.)
 
@@ -230,8 +231,8 @@ for kernel, rate in [(7, 1), (4, 1), (4, 2), (3, 3)]:
 
 # %% [markdown]
 # **By hand.** One filter, one channel, 3×3 weights, laid out as the classifier has them: 0 1 2 3 4 5 6 7 8. As a filter:
-# 0 1 2 over 3 4 5 over 6 7 8. To keep 2×2 taps, the step is (3 − 1) / (2 − 1) = 2: rows 0 and 2, columns 0 and 2. What
-# is left is **0 2** over **6 8**.
+# the rows 0 1 2, 3 4 5 and 6 7 8. To keep 2×2 taps, the step is (3 − 1) / (2 − 1) = 2: rows 0 and 2, columns 0 and 2. What
+# is left has the rows **0 2** and **6 8**.
 
 # %% [markdown] exercise="receptive_field.smaller_fc6"
 # Make a small fc6 from the classifier's fc6. `weight` is (O, C·k·k), of a layer that was fed with a map (C, k, k), flattened as
@@ -310,9 +311,10 @@ for row in rows:
     print(f"{row.name:50} {100 * live:8.1f} % {100 * facts['mean_iou_with_crf']:10.1f} % {row.paper.mean_iou:9.2f} %")
 
 # %% [markdown]
-# Mostly. A view of 128 pixels is worst here, too, and by far: it rarely holds both ends of a tool. The two networks with
-# a view of 224 pixels and few taps are close to each other. But here 7×7 is better than LargeFOV, which has less than a
-# sixth of its parameters: at 1/8 of the channels, LargeFOV's fc6 has only 128 filters, and fewer may be too few.
+# Mostly. A view of 128 pixels is worst here, too, and by far: it rarely holds both ends of a tool. Ten scenes are too few
+# to put the other three in order: compare them on the 140. There, the two networks with a view of 224 pixels and few
+# taps are close to each other. But 7×7 is better than LargeFOV, which has less than a sixth of its parameters: at 1/8
+# of the channels, LargeFOV's fc6 has only 128 filters, and fewer may be too few.
 
 # %% [markdown]
 # ## 3.6 · A smaller network still

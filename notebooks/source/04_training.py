@@ -39,7 +39,7 @@ panels([Panel("the image", image), label_panel("a trained network", image, predi
 # %%
 classifier = create("vgg16-20m", num_classes=12, width=1 / 8, weights="shapes")
 net = create("deeplab-largefov", val.num_classes, width=1 / 8)
-print(load_trunk(net, classifier))
+print(load_trunk(net, classifier).replace("; ", "\n"))
 
 # %% [markdown]
 # The new fc8 is random, so its labels mean nothing. The paper's classes are not those of its classifier; ours are. So
@@ -174,10 +174,12 @@ def descend(features: torch.Tensor, labels: torch.Tensor, weight: torch.Tensor, 
 # Now the whole network, with **your** loss and **your** schedule: 300 steps of 8 crops, on the small part of the
 # training set that comes with the course. The loop is the paper's, with two additions: *batch normalisation* is put
 # in for the training and folded into the weights at its end (without it, a narrow network learns slowly); and the
-# crops of a batch are laid side by side, because your loss takes one map. (This network has the paper's grid, which
-# begins at pixel 1; so the first row and column of the labels are cut off. A crop has 129 pixels along a side, where
-# scores lie at pixels 1, 9, … 129: 17 of them. Section 4.2 showed the 16 that lie inside an image of 128.) The library's own training, stopped
-# after 60 of the 300 steps, must give the same losses.
+# crops of a batch are laid side by side, because your loss takes one map. The library's own training, stopped after 60 of
+# the 300 steps, must give the same losses.
+#
+# (Your loss begins at pixel 0, but this network has the paper's grid, which begins at pixel 1. So the loop cuts off the
+# first row and column of the labels. A crop has {{130 = Recipe.shapes().crop}} pixels along a side, numbered 0 to 129: 17 scores, at
+# pixels 1, 9, … 129.)
 
 # %%
 guess("training.first")
@@ -338,9 +340,9 @@ def confusion(prediction: np.ndarray, truth: np.ndarray, classes: int) -> np.nda
 
 # %% [markdown]
 # ## 4.6 · One table, three results
-# A class's IoU is its diagonal cell over everything in its row or column. If a class occurs in neither, that is
-# 0/0. On VOC's 1449 images this never happens. On a handful of images it does, and then the three conventions differ by
-# many points:
+# A class's IoU is its diagonal cell, divided by the sum of all cells in its row or its column. If a class occurs in
+# neither, that is 0/0. On VOC's 1449 images this never happens. On a handful of images it does, and then one must say what such a class counts.
+# There are three conventions:
 
 # %%
 guess("training.conventions")

@@ -7,8 +7,8 @@
 # image. Then it looks for a labelling of low energy.
 #
 # You will see which pixels one pixel is connected to, compute one round of messages by hand, see why connecting
-# neighbours only is not enough, tune the CRF in the **studio**, let a search tune it, and measure the gain where
-# it is largest: near the edges.
+# neighbours only is not enough, tune the CRF in the **studio**, let a search tune it, and measure where it
+# helps.
 #
 # *All cells run in about 40 seconds (two cores). With the exercises, plan an hour and a half.
 # You should know notebooks 1 and 4, and what an exponential is. At the end you can
@@ -106,8 +106,9 @@ def energy(labels: np.ndarray, unary: np.ndarray, kernel: np.ndarray) -> float:
 # %% [markdown]
 # ## 5.2 · Which pixels is a pixel tied to?
 # The row of $k$ that belongs to one pixel holds its tie to every other pixel, so it can be shown as an image. The
-# marked pixel is in the chair's upright. (The library's ties are *normalised*: a pixel's ties are divided by
-# their sum, so that they add up to $w_1 + w_2$. Section 5.5 says why; the picture stays the same.) Change `row`
+# marked pixel is in the chair's upright. (The library's ties are *normalised*: each of the two
+# kernels is divided by its sum over all pixels before it is multiplied by its weight. So a pixel's ties add up to
+# $w_1 + w_2$. Section 5.5 says why; the picture stays the same.) Change `row`
 # and `col` and look again.
 
 # %%
@@ -142,7 +143,7 @@ panels([Panel("the pixel", marked), heat_panel("appearance", ties.appearance, ba
 #
 # $Z$ does not depend on $Q$, so the lower $F$ is, the nearer $Q$ is to $P$. And $F$ can be computed: the first sum is the
 # mean energy, pixel by pixel and pair by pair, the second one is lowest where the beliefs are least sure. One round
-# makes $F$ lower, or leaves it. It has three parts:
+# makes $F$ lower, or leaves it as it is. A round has three parts:
 #
 # 1. **message**: every pixel adds up all pixels' beliefs, weighted by its ties: $m_i(l) = \sum_j k_{ij} Q_j(l)$;
 # 2. **compatibility**: the messages of all *other* labels are the cost of a label: $\sum_{l' \ne l} m_i(l')$;
@@ -356,8 +357,9 @@ print(result.table(top=5))
 
 # %% [markdown]
 # (These few images lack many classes, and absent classes count as 0, as in notebook 4. So compare the rows with one
-# another; the numbers themselves are too low. The trimap's number, section 5.9, leaves absent classes out. The rows with a
-# 1 in front are moves beyond the box, from its best setting: larger weights change nothing here.)
+# another; the numbers themselves are too low. The column *trimap IoU*, section 5.9, leaves absent classes out. The first
+# column says in which round a setting was tried: round 0 tries the box, round 1 goes beyond it, beginning at its best
+# setting. Here the larger weight changes next to nothing.)
 #
 # **Who chooses may not report.** The settings above were chosen on these images, so their numbers on these images are
 # too good. The paper chooses on 100 images and reports on others. So do you now:

@@ -38,7 +38,7 @@ panels([panel for s in chosen for panel in (
 # ## 6.1 · Multi-scale prediction (MSc)
 # Early layers know *where* something is, but not *what* it is. Section 4 of the paper adds them: five **branches**
 # take the image and the maps after the first four poolings. Each branch has two small layers (3×3, then 1×1, with
-# 128 channels). Their 5 · 128 = 640 channels are put beside fc7's as the input of the last layer, the classifier.
+# 128 channels). Their 5 · 128 = 640 channels are put beside those of fc7, and the last layer, fc8, takes both.
 # Only the new layers are trained.
 
 # %%
@@ -51,7 +51,7 @@ x = torch.randn(1, 3, 306, 306)
 with torch.inference_mode():
     added = wide(x)
     joint = wide.concatenated()(wide.features(x))
-print("largest difference between adding scores and joining features:", float((added - joint).abs().max()))
+print(f"largest difference between adding scores and joining features: {float((added - joint).abs().max()):.0e}")
 
 # %% [markdown]
 # > **Paper says / release does.** The text *joins* the features and classifies once; the release gives each

@@ -135,3 +135,22 @@ def test_the_still_follows_after_a_reload_with_its_kernel(open_notebook: Callabl
     page.goto("about:blank")
     page.wait_for_timeout(500)
     notebook.console[:] = [line for line in notebook.console if not LOST.search(line)]
+
+
+def test_a_question_is_left_as_text_with_its_answer(open_notebook: Callable[..., Notebook]) -> None:
+    cells = ['from dlseg.course import guess\nguess("pooling.legs")']
+    notebook = open_notebook("question.ipynb", cells=cells).run_all()
+    expect(notebook.page.get_by_role("button", name="b", exact=True)).to_be_visible()
+    expect(notebook.page.locator(".dlseg-asked")).to_be_hidden()
+    notebook.press("b")
+    expect(notebook.page.locator(".dlseg-asked")).to_contain_text("Your guess: the legs")
+    notebook.page.evaluate(SAVE)
+    page = without_kernel(notebook, "question.ipynb")
+    expect(page.locator(".dlseg-asked")).to_be_visible()
+    expect(page.locator(".dlseg-asked")).to_contain_text("Your guess: the legs")
+    for words in ("Error displaying widget", "Loading widget"):
+        expect(page.get_by_text(words).locator("visible=true")).to_have_count(0)
+    page.close()
+    notebook.page.goto("about:blank")
+    notebook.page.wait_for_timeout(500)
+    notebook.console[:] = [line for line in notebook.console if not LOST.search(line)]

@@ -3,12 +3,14 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from dlseg.course import guess, guesses
 from dlseg.course.catalogue import find
-from dlseg.course.guessing import FILE, Question, keep, questions, read_questions
+from dlseg.course.guessing import FILE, Guess, Question, keep, questions, read_questions
 from dlseg.course.notebook_source import sources, topic
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
@@ -90,10 +92,26 @@ def test_a_damaged_file_counts_as_no_answer_and_is_mended(damaged: str) -> None:
     assert guesses("pooling").hits == 1
 
 
-def test_the_buttons_keep_the_answer_and_then_rest() -> None:
-    shown = guess("pooling.legs")
-    bundle = shown._repr_mimebundle_()
-    assert "Guess first" in bundle["text/html"] and "application/vnd.jupyter.widget-view+json" in bundle
+def shown_by(name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Guess, list[dict[str, Any]]]:
+    """A question as a cell shows it, and the outputs of that cell; an update adds to them."""
+    outputs: list[dict[str, Any]] = []
+    publisher = SimpleNamespace(publish=lambda data, **_: outputs.append(data))
+    monkeypatch.setattr("dlseg.widgets.display.shell", lambda: SimpleNamespace(display_pub=publisher))
+    shown = guess(name)
+    shown._ipython_display_()
+    return shown, outputs
+
+
+def test_the_text_below_the_buttons_follows_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown, outputs = shown_by("pooling.legs", monkeypatch)
+    shown.box.children[2].children[0].click()
+    assert "Your guess: the legs" in outputs[-1]["text/html"] and len(outputs) == 3
+
+
+def test_the_buttons_keep_the_answer_and_then_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown, (live, text) = shown_by("pooling.legs", monkeypatch)
+    assert "application/vnd.jupyter.widget-view+json" in live and live["text/html"] == ""
+    assert "Guess first" in text["text/html"] and "Your guess" not in text["text/html"]
     buttons = [row.children[0] for row in shown.box.children[1:-1]]
     assert [button.description for button in buttons] == ["a", "b", "c"]
     assert [button.tooltip for button in buttons] == list(shown.question.choices)
@@ -103,9 +121,8 @@ def test_the_buttons_keep_the_answer_and_then_rest() -> None:
     assert json.loads(FILE.read_text(encoding="utf-8")) == {"pooling.legs": "b"}
 
 
-def test_a_number_is_typed_and_what_is_none_is_said() -> None:
-    shown = guess("pooling.size")
-    shown._repr_mimebundle_()
+def test_a_number_is_typed_and_what_is_none_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown, _ = shown_by("pooling.size", monkeypatch)
     field, _, button = shown.box.children[1].children
     field.value = "seven"
     button.click()
@@ -120,8 +137,7 @@ def test_a_folder_that_cannot_be_written_is_said_beside_the_buttons(monkeypatch:
         raise PermissionError("read-only")
 
     monkeypatch.setattr("dlseg.course.guessing.write_whole", refuse)
-    shown = guess("pooling.legs")
-    shown._repr_mimebundle_()
+    shown, _ = shown_by("pooling.legs", monkeypatch)
     shown.box.children[1].children[0].click()
     assert "cannot be written (read-only): your guess is not kept" in shown.box.children[-1].value
 

@@ -36,6 +36,18 @@ def test_each_panel_shows_its_picture_and_title() -> None:
     assert [axes.get_title() for axes in figure.axes] == ["the image", "truth", "flat"]
 
 
+def test_a_line_parts_objects_whose_colours_look_alike() -> None:
+    """Of VOC's palette, 4 and 12 are two blues; 1 and 2 are red and green."""
+    image = np.full((8, 8, 3), 90, np.uint8)
+    for first, second, parted in [(4, 12, True), (1, 2, False), (4, 0, False), (4, 255, False), (4, 4, False)]:
+        labels = np.full((8, 8), first)
+        labels[:, 4:] = second
+        drawn, plain = label_panel("", image, labels).picture, overlay(image, labels)
+        assert (drawn[:, 3] == 255).all() == parted
+        assert np.array_equal(np.delete(drawn, 3, axis=1), np.delete(plain, 3, axis=1))
+        assert parted or np.array_equal(drawn, plain)
+
+
 def test_a_changed_pixel_changes_the_still() -> None:
     other = LABELS.copy()
     other[0, 0] = 2

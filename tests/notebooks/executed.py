@@ -55,12 +55,12 @@ def check_that_all_ran(notebook: nbformat.NotebookNode) -> None:
 
 
 def check_stills(notebook: nbformat.NotebookNode) -> None:
-    """A page that cannot run widgets shows an explorer's still (below it) and a question's text."""
+    """A page that cannot run widgets shows an explorer's still (below it) and a question's text, below too."""
     for cell in notebook.cells:
         pages = [output.get("data", {}) for output in cell.get("outputs", ())]
         for data, below in zip_longest(pages, pages[1:], fillvalue={}):
             if "application/vnd.jupyter.widget-view+json" in data:
-                asked = "Guess first" in data["text/html"]
+                asked = "Guess first" in below.get("text/html", "")
                 assert asked or '<div class="dlseg-still"><div class="dlseg-figure">' in below.get(
                     "text/html", ""
                 ), cell.source
