@@ -7,10 +7,11 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from executed import kept
+from labdriver.layout import faint
 from playwright.sync_api import expect
 
 from dlseg.course.book import build_book, executed_copy
@@ -24,6 +25,7 @@ NEEDED = ("sphinx", "myst_nb", "furo", "sphinx-mathjax-offline")
 MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
 pytestmark = [pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")]
 LINKS = "[...document.querySelectorAll('a[href]')].map((a) => a.href)"
+EXPLORERS = ("00_tour", "01_pooling", "02_atrous", "03_receptive_field", "04_training", "05_crf", "06_capstone")
 BROKEN = "[...document.images].filter((i) => !(i.complete && i.naturalWidth)).map((i) => i.src)"
 
 LOADED = r"""async (site) => {
@@ -35,6 +37,18 @@ LOADED = r"""async (site) => {
   for (const name of new Set(own)) sizes.push((await (await fetch(name)).arrayBuffer()).byteLength);
   return sizes;
 }"""
+
+# controls of the explorers that can be used now, in the page's order
+CONTROLS = """() => [...document.querySelectorAll(".dlseg")].flatMap((root) =>
+  [...root.querySelectorAll("input, select, button, canvas[tabindex], [tabindex='0']")]
+    .filter((e) => e.checkVisibility() && !e.disabled && e.tabIndex >= 0))"""
+# of the focused element: its place among them, and whether a person sees where the focus is
+FOCUSED = f"""() => {{
+  const e = document.activeElement, style = getComputedStyle(e);
+  const seen = (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0) || style.boxShadow !== "none";
+  const named = e.getAttribute("aria-label") || e.labels?.length || e.innerText || e.title;
+  return [({CONTROLS})().indexOf(e), seen, Boolean(named), e.outerHTML.slice(0, 80)];
+}}"""
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -166,3 +180,58 @@ def test_the_reference_has_everything_public(page: "Page", site: str) -> None:
     page.goto(f"{site}api/crf.html")
     missing = [name for name in dlseg.crf.__all__ if not page.locator(f"[id='dlseg.crf.{name}']").count()]
     assert missing == []
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_fit_a_phone_and_can_be_read(
+    chromium: "Browser", site: str, scheme: Literal["light", "dark"]
+) -> None:
+    """Nothing is wider than the window, every text stands out from its ground, nothing fails on the console."""
+    context = chromium.new_context(viewport={"width": 375, "height": 800}, color_scheme=scheme)
+    page, said = context.new_page(), list[str]()
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("console", lambda line: said.append(line.text) if line.type == "error" else None)
+    guides = ("index", "student-guide", "architecture", "tables", "api/crf", "glossary", "studio")
+    for name in (*guides, *(f"notebooks/{name}" for name in EXPLORERS)):
+        page.goto(f"{site}{name}.html", wait_until="load")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 375, name
+        assert faint(page, within="body") == [], name
+        assert [line for line in said if "404" not in line] == [], name  # 404: the browser asks for a favicon
+    context.close()
+
+
+def test_without_scripts_every_explorer_is_a_picture_and_says_so(chromium: "Browser", site: str) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    page, found = context.new_page(), 0
+    for name in EXPLORERS:
+        page.goto(f"{site}notebooks/{name}.html", wait_until="load")
+        for still in page.locator("noscript:has(p)").all():
+            assert "This picture moves where JavaScript is switched on." in still.inner_text(), name
+            picture = still.locator("img, svg").first
+            expect(picture).to_be_visible()
+            box = picture.bounding_box()
+            assert box is not None and box["width"] > 100 and box["height"] > 50, name
+            found += 1
+    assert found >= 6
+    context.close()
+
+
+def test_every_explorer_can_be_used_without_a_mouse(page: "Page", site: str) -> None:
+    """Tab reaches every control in order; each has a name, and shows that it has the focus."""
+    for name in EXPLORERS:
+        page.goto(f"{site}notebooks/{name}.html", wait_until="load")
+        page.wait_for_timeout(1500)  # what is computed at first is there
+        count = page.evaluate(f"({CONTROLS})().length")
+        if not count:
+            continue
+        page.evaluate(f"({CONTROLS})()[0].focus({{focusVisible: true}})")
+        reached = [page.evaluate(FOCUSED)]
+        for _ in range(count + 200):
+            page.keyboard.press("Tab")
+            reached.append(page.evaluate(FOCUSED))
+            if reached[-1][0] == count - 1:
+                break
+        inside = [found for found in reached if found[0] >= 0]
+        assert [found[0] for found in inside] == list(range(count)), f"{name}: {inside}"
+        assert [found for found in inside if not (found[1] and found[2])] == [], name

@@ -51,7 +51,7 @@ FAULTS = """() => {
 }"""
 
 # WCAG's contrast of every text with what lies behind it
-FAINT = """(least) => {
+FAINT = """([least, within]) => {
   const parse = (css) => [...css.match(/[\\d.]+/g).map(Number), 1].slice(0, 4);
   const light = ([r, g, b]) => {
     const [x, y, z] = [r, g, b].map((c) => c / 255)
@@ -66,8 +66,9 @@ FAINT = """(least) => {
     }
     return [255, 255, 255, 1];
   };
-  const texts = [...document.querySelectorAll(".jp-OutputArea-output *")].filter((e) => e.offsetParent !== null
-    && !e.closest(":disabled") && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()));
+  const aside = ":disabled, mjx-assistive-mml, noscript";
+  const texts = [...document.querySelectorAll(`${within} *`)].filter((e) => e.offsetParent !== null
+    && !e.closest(aside) && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()));
   return texts.flatMap((e) => {
     const back = behind(e), front = over(parse(getComputedStyle(e).color), back);
     const [bright, dark] = [light(front), light(back)].sort((a, b) => b - a);
@@ -83,7 +84,7 @@ def faults(page: Page) -> list[str]:
     return found
 
 
-def faint(page: Page, least: float = 4.5) -> list[str]:
+def faint(page: Page, least: float = 4.5, within: str = ".jp-OutputArea-output") -> list[str]:
     """Texts in outputs whose contrast is below `least` (WCAG AA: 4.5); those of disabled controls aside."""
-    found: list[str] = page.evaluate(FAINT, least)
+    found: list[str] = page.evaluate(FAINT, [least, within])
     return found
