@@ -26,6 +26,7 @@ MATHJAX = (
     *("tex-chtml.js", "extensions/*.js", "woff-v2/*.woff", "output/svg.js", "svg/fonts/tex.js"),
     *("a11y/*.js", "mathmaps/base.json", "mathmaps/en.json"),
 )
+PACKAGE = Path(__file__).parents[1]
 STILL = re.compile(r'(?<=<div class="dlseg-still">)<div class="dlseg-figure">.*?</div>', re.DOTALL)
 
 
@@ -61,7 +62,7 @@ def build_book(
             still(notebook)
             tell(f"explorers of {path.stem}")
             set_live(notebook, path.stem, live)
-        write_whole(pages / "notebooks" / f"{path.stem}.ipynb", _linked(text_of(notebook)))
+        write_whole(pages / "notebooks" / f"{path.stem}.ipynb", _linked(text_of(notebook), pages / "notebooks"))
     write_whole(pages / "glossary.md", glossary.page())
     for page in pages.rglob("*.md"):
         text = page.read_text(encoding="utf-8").replace("](../notebooks/", "](notebooks/")
@@ -110,8 +111,18 @@ def trim(site: Path) -> None:
         write_whole(page, names.sub(lambda found: smaller[found[0]], text))
 
 
-def _linked(text: str) -> str:
-    """In the book the guides lie beside the notebooks' folder, and Sphinx names headings in small letters."""
+def _linked(text: str, folder: Path) -> str:
+    """In the book the guides lie beside the notebooks' folder, and Sphinx names headings in small letters.
+
+    Files of the library that a notebook links to are copied beside it: the site has its own.
+    """
+
+    def copied(found: re.Match[str]) -> str:
+        file = PACKAGE / found[1]
+        shutil.copyfile(file, folder / file.name)
+        return f"]({file.name})"
+
+    text = re.sub(r"\]\(\.\./dlseg/([^)#]+)\)", copied, text)
     return text.replace("](../docs/", "](../").replace(f"]{glossary.TARGET}", f"]{glossary.TARGET.lower()}")
 
 

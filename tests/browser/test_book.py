@@ -26,6 +26,10 @@ MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
 pytestmark = [pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")]
 LINKS = "[...document.querySelectorAll('a[href]')].map((a) => a.href)"
 EXPLORERS = ("00_tour", "01_pooling", "02_atrous", "03_receptive_field", "04_training", "05_crf", "06_capstone")
+# places in the same page that are not there, and files that no page can reach
+DEAD = """() => [...document.querySelectorAll("a[href*='#']")].map((a) => a.getAttribute("href"))
+  .filter((href) => href.length > 1 && href.startsWith("#"))
+  .filter((href) => !document.getElementById(decodeURIComponent(href.slice(1))))"""
 BROKEN = "[...document.images].filter((i) => !(i.complete && i.naturalWidth)).map((i) => i.src)"
 
 LOADED = r"""async (site) => {
@@ -104,12 +108,12 @@ def page(chromium: "Browser", site: str) -> Iterator["Page"]:
 
 
 def visit(page: "Page", site: str) -> dict[str, list[str]]:
-    """Every page that can be reached, with the images that do not show."""
+    """Every page that can be reached, with the images that do not show and the places in it that are not there."""
     waiting, seen = [f"{site}index.html"], dict[str, list[str]]()
     while waiting:
         address = waiting.pop()
         page.goto(address, wait_until="load")
-        seen[address] = page.evaluate(BROKEN)
+        seen[address] = [*page.evaluate(BROKEN), *page.evaluate(DEAD)]
         links = {link.partition("#")[0] for link in page.evaluate(LINKS)}
         waiting += [
             link
@@ -135,6 +139,10 @@ def test_no_dead_link_and_no_missing_image(page: "Page", site: str) -> None:
     } <= names
     assert {address: broken for address, broken in seen.items() if broken} == {}
     assert page.failed == []  # type: ignore[attr-defined]
+    page.goto(f"{site}notebooks/05_crf.html")
+    text = page.get_by_role("link", name="engine.js")
+    source = page.request.get(text.evaluate("(a) => a.href")).text()
+    assert "class DenseCRF" in source and len(source.splitlines()) <= 400
 
 
 def test_stills_formulas_and_answers(page: "Page", site: str) -> None:

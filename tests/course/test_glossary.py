@@ -113,11 +113,11 @@ def test_marks_change_texts_alone() -> None:
                 assert "abbr" not in prose, "a mark inside other mark-up"
 
 
-def test_the_tour_and_the_book_list_all_words() -> None:
+def test_the_tour_and_the_book_list_all_words(tmp_path: Path) -> None:
     table = listed(glossary())
     assert any(table in cell.source for cell in student(SOURCES[0]).cells)
     assert page().startswith("# Glossary\n") and table in page()
-    assert _linked("a [word](#Words)") == "a [word](#words)", "Sphinx names headings in small letters"
+    assert _linked("a [word](#Words)", tmp_path) == "a [word](#words)", "Sphinx names headings in small letters"
 
 
 def test_no_word_is_explained_elsewhere_too(repo: Path) -> None:
@@ -135,3 +135,9 @@ def test_built_notebooks_are_valid_and_built_once(tmp_path: Path) -> None:
     (path,) = build(tmp_path)
     nbformat.validate(nbformat.read(path, as_version=4))
     assert build(tmp_path) == []
+
+
+def test_what_a_notebook_links_to_in_the_library_comes_with_the_book(tmp_path: Path) -> None:
+    linked = _linked("see [it](../dlseg/widgets/webpage/engine.js) and [that](../docs/tables.md)", tmp_path)
+    assert linked == "see [it](engine.js) and [that](../tables.md)"
+    assert "class DenseCRF" in (tmp_path / "engine.js").read_text(encoding="utf-8")

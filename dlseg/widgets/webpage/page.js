@@ -126,7 +126,9 @@ window.dlsegPage ??= (() => {
     for (const v of [y0, (y0 + y1) / 2, y1]) {
       svg.push(`<line class="grid" x1="${left}" x2="${wide - 6}" y1="${y(v)}" y2="${y(v)}"/><text x="${left - 4}" y="${y(v) + 4}" text-anchor="end">${number(v)}</text>`);
     }
-    for (const v of [x0, (x0 + x1) / 2, x1]) svg.push(`<text x="${x(v)}" y="${high - 3}" text-anchor="middle">${number(v)}</text>`);
+    for (const [v, anchor] of [[x0, "middle"], [(x0 + x1) / 2, "middle"], [x1, "end"]]) {
+      svg.push(`<text x="${anchor === "end" ? wide : x(v)}" y="${high - 3}" text-anchor="${anchor}">${number(v)}</text>`);
+    }
     for (const l of lines) svg.push(`<polyline style="stroke:${l.colour};stroke-width:${l.wide ?? 1.8}" points="${l.xs.map((v, i) => `${x(v).toFixed(1)},${y(l.ys[i]).toFixed(1)}`).join(" ")}"/>`);
     if (at !== null) svg.push(`<line class="at" x1="${x(at)}" x2="${x(at)}" y1="6" y2="${high - foot}"/>`);
     element.innerHTML = `<figcaption>${title}</figcaption>${svg.join("")}</svg>`;
