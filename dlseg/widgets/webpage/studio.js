@@ -224,10 +224,10 @@ async function startStudio(root, data) {
       let moved = 0;
       if (full) for (let i = 0; i < labels.length; i++) moved += labels[i] !== problem.labels[i];
       make("td", tr, {}, full ? `${(100 * moved / labels.length).toFixed(1)} %` : "…");
-      make("td", tr, {}, Number.isFinite(energy) ? energy.toFixed(0) : "…");
+      make("td", tr, {}, Number.isFinite(energy) ? energy.toFixed(0) : energy === null ? "–" : "…");
       make("td", tr, {}, milliseconds ? milliseconds.toFixed(0) : "");
     };
-    line(state.scribbles ? "scribbles" : "network", problem.labels, NaN, 0, problem.width);
+    line(state.scribbles ? "scribbles" : "network", problem.labels, null, 0, problem.width);  // no energy: nothing was refined
     if (state.pin) line(`pinned: ${settings(state.pin.params)}`, state.pin.labels, state.pin.freeEnergy, state.pin.milliseconds, state.pin.width);
     line("with the CRF", answer.labels, answer.freeEnergy, answer.milliseconds, answer.width);
   }
