@@ -26,6 +26,7 @@ MIN_SECONDS = 1.0  # of a new worker, so that what its cells need can be run
 MAX_DEATHS = 4  # workers of one exercise that may end in cells of other exercises
 NOT_YET = "not graded yet"
 EVERYTHING = "all exercises"
+NO_EXERCISE = "holds no exercise and no code of its own; hand in a lesson's notebook, such as 02_atrous.ipynb"
 
 
 @dataclass
@@ -62,6 +63,8 @@ class Harness:
                 raise submission.SubmissionError(item.problem)
             whole = item.content is None
             handed_in = submission.read(item.path) if whole else submission.parse(item.path, item.content or b"")
+            if handed_in.is_notebook and all(c.handed_out and not c.claims for c in handed_in.cells):
+                raise submission.SubmissionError(NO_EXERCISE)
             evidence.sources = [cell.source for cell in handed_in.cells]
             cells: Reading | str = Reading(self._read(handed_in), handed_in.is_notebook)
         except submission.SubmissionError as error:

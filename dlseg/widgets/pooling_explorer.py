@@ -62,7 +62,7 @@ class Shifted:
         scores: of the shown class, (h, w), one every `shift.stride` pixels.
         before: the same of the unmoved image.
         answer: of the whole image: the mean score of each class, (C,), background aside.
-        best: labels (H, W): the best that a perfect map on the same cells could cut.
+        best: labels (H, W): the right label of each cell, enlarged.
     """
 
     shift: Shift
@@ -187,7 +187,7 @@ class PoolingExplorer(Explorer[Shift, Shifted]):
                 "Labels of a perfect map",
                 image,
                 label_layer(enlarged(answer.best, self._times), self._names),
-                f"mean IoU {100 * answer.best_iou:.1f} %, at best, with {rows} × {columns} scores",
+                f"mean IoU {100 * answer.best_iou:.1f} % with the right label at each of {rows} × {columns} cells",
                 ruler=ruler,
             ),
         ]
@@ -231,7 +231,7 @@ def pooling_explorer(image: Any = None, label: Any = None) -> PoolingExplorer:
     """Shift an image and watch a classifier's score map (not) follow, at stride 32, 16 or 8.
 
     The scores are the shapes classifier's (VGG-16, an eighth as wide), at stride 16 and 8 by the hole algorithm.
-    Beside them: what a perfect map on the same cells could cut at best.
+    Beside them: the right label at each of the same cells, enlarged. (Scores can do a little better than labels.)
 
     Args:
         image: uint8 RGB, (H, W, 3), at least 64 × 64 pixels; default: a hammer of the shapes. Above 384 pixels it

@@ -206,6 +206,14 @@ def test_a_changed_cell_is_the_students(grade: Grade) -> None:
     assert not Cell(1, "x = 2", id=text_id("code", "x = 1")).handed_out and not Cell(1, "", id="").handed_out
 
 
+def test_a_notebook_without_exercises_is_said_to_be_one(grade: Grade, repo: Path) -> None:
+    """The tour, as it is handed out: no zero for each exercise of the course without a word."""
+    tour = build.student_notebook(repo / "notebooks" / "source" / "00_tour.py")
+    assert "holds no exercise" in grade(tour, ".ipynb").problem
+    assert "holds no exercise" in grade(notebook(), ".ipynb").problem
+    assert grade(notebook("def double(v):\n    return 2 * v", handed_out=GIVEN), ".ipynb").problem == ""
+
+
 def test_all_cells_of_the_course_are_known(repo: Path) -> None:
     """In every notebook as it is handed out: each code cell but those of exercises and checks is recognised."""
     for source in sorted((repo / "notebooks" / "source").glob("*.py")):
