@@ -39,7 +39,7 @@ panels([Panel("the image", image), label_panel("a trained network", image, predi
 # %%
 classifier = create("vgg16-20m", num_classes=12, width=1 / 8, weights="shapes")
 net = create("deeplab-largefov", val.num_classes, width=1 / 8)
-print(load_trunk(net, classifier).replace("; ", "\n"))
+print(str(load_trunk(net, classifier)).replace("; ", "\n"))
 
 # %% [markdown]
 # The new fc8 is random, so its labels mean nothing. The paper's classes are not those of its classifier; ours are. So
