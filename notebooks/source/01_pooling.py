@@ -234,6 +234,7 @@ def measured(data: Dataset, network: torch.nn.Module) -> tuple[dict[int, Confusi
               f" this network {100 * real[s].mean_iou('nan'):.1f} % (classes in truth or labels)")
     return right, real
 
+# %%
 right, real = measured(val, net)
 
 # %% [markdown]
