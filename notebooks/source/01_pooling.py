@@ -218,8 +218,6 @@ from tqdm import tqdm
 
 from dlseg.evaluation import ConfusionMatrix
 
-strides = (8, 16, 32)
-
 def measured(data: Dataset, network: torch.nn.Module) -> tuple[dict[int, ConfusionMatrix], ...]:
     right, real = ({s: ConfusionMatrix(data.num_classes) for s in strides} for _ in range(2))
     for sample in tqdm([data[i] for i in range(25)], file=sys.stdout):
@@ -235,6 +233,7 @@ def measured(data: Dataset, network: torch.nn.Module) -> tuple[dict[int, Confusi
     return right, real
 
 # %%
+strides = (8, 16, 32)
 right, real = measured(val, net)
 
 # %% [markdown]
