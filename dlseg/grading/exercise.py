@@ -204,19 +204,45 @@ def _from_file(file: Path) -> list[Exercise]:
 
 
 def topics(exercises: Sequence[Exercise]) -> list[str]:
-    """The notebooks that exercises belong to, in order: `atrous` of `atrous.insert_holes`."""
+    """The notebooks that exercises belong to, in order: `atrous` of `atrous.insert_holes`.
+
+    Args:
+        exercises: in the course's order.
+
+    Returns:
+        Each topic once.
+    """
     return list(dict.fromkeys(exercise.topic for exercise in exercises))
 
 
 def topic_of(stem: str, exercises: Sequence[Exercise]) -> str:
-    """The one topic that a file's name holds as a word (`smith_02_atrous` holds atrous), or ''."""
+    """The one topic that a file's name holds as a word: `smith_02_atrous` holds atrous.
+
+    Args:
+        stem: the file's name without its suffix.
+        exercises: whose topics there are.
+
+    Returns:
+        The topic; '' where there is none, or more than one.
+    """
     words = f"_{re.sub('[^a-z0-9]+', '_', stem.lower())}_"
     found = [topic for topic in topics(exercises) if f"_{topic}_" in words]
     return found[0] if len(found) == 1 else ""
 
 
 def of_topic(exercises: Sequence[Exercise], topic: str) -> list[Exercise]:
-    """The exercises of one topic; all of them for ''. Raises ExerciseError for a topic that there is not."""
+    """The exercises of one topic; all of them for ''.
+
+    Args:
+        exercises: to choose from.
+        topic: one of theirs, or ''.
+
+    Returns:
+        The chosen ones, in order.
+
+    Raises:
+        ExerciseError: there is no such topic.
+    """
     chosen = [exercise for exercise in exercises if topic in ("", exercise.topic)]
     if not chosen:
         raise ExerciseError(f"assignment: got {topic!r}, expected one of {', '.join(topics(exercises))}")
